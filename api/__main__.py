@@ -1,0 +1,63 @@
+"""`python -m api`: serve the API as the environment configures it."""
+
+import signal
+import socket
+import sys
+
+import uvicorn
+
+import telemetry
+from api.app import create_app
+from api.services import make_services
+from settings import Settings, SettingsError, exit_bad_setting, load_settings
+
+STOP_WITHIN_S = 5
+WS_MESSAGE_MAX_BYTES = 4096
+
+
+def main() -> None:
+    try:
+        settings = load_settings()
+        if settings.admin_api_key is None:
+            description = Settings.model_fields["admin_api_key"].description
+            raise SettingsError(f"ADMIN_API_KEY must be set; it takes {description}")
+        settings.load_policy()
+    except SettingsError as error:
+        exit_bad_setting(error)
+    telemetry.configure_logging(settings.log_level, settings.log_format)
+    try:
+        listener = _listen(settings.api_host, settings.api_port)
+    except OSError as error:
+        print(f"pricewax: API_PORT {settings.api_port} cannot be used: {error.strerror}", file=sys.stderr)
+        raise SystemExit(1) from None
+    telemetry.get_logger("api").info("API starts", **settings.masked())
+    app = create_app(make_services(settings), settings.api_key_header, settings.admin_api_key.get_secret_value())
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        loop="uvloop",
+        ws="websockets-sansio",
+        ws_max_size=WS_MESSAGE_MAX_BYTES,
+        ws_per_message_deflate=False,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=STOP_WITHIN_S,
+    )
+    # uvicorn raises the signal again when it has stopped; by then all is done, and the exit code is 0.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    signal.signal(signal.SIGINT, lambda *_: None)
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, port))
+    listener.listen(2048)
+    return listener
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""Every error is `{"error": "..."}`, every malformed request 400, every failure of ours 503."""
+
+import msgspec
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+import telemetry
+from sinks.redis_reader import RedisDownError
+
+log = telemetry.get_logger("api")
+
+_PHRASES = {404: "no such resource", 405: "method not allowed"}
+
+
+def error_response(status: int, message: str) -> Response:
+    headers = {"Retry-After": "1"} if status == 503 else None
+    return Response(msgspec.json.encode({"error": message}), status, headers=headers, media_type="application/json")
+
+
+class ApiError(HTTPException):
+    """Raised by routes; the message goes to the caller."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(status, message)
+
+
+def install(app: FastAPI) -> None:
+    @app.exception_handler(HTTPException)
+    async def on_http(_request: Request, error: HTTPException) -> Response:
+        named = isinstance(error, ApiError)
+        response = error_response(
+            error.status_code, error.detail if named else _PHRASES.get(error.status_code, str(error.detail))
+        )
+        response.headers.update(error.headers or {})
+        return response
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(_request: Request, error: RequestValidationError) -> Response:
+        return error_response(400, _describe(error))
+
+    @app.exception_handler(RedisDownError)
+    async def on_redis_down(_request: Request, error: RedisDownError) -> Response:
+        log.warning("Redis does not answer", error=str(error))
+        return error_response(503, "the price store does not answer")
+
+    @app.exception_handler(Exception)
+    async def on_bug(request: Request, error: Exception) -> Response:
+        log.error("unexpected error", path=request.url.path, error=repr(error))
+        return error_response(503, "temporarily unavailable")
+
+
+def _describe(error: RequestValidationError) -> str:
+    """The first problem, without the value: it may be a secret in the wrong place."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
+    return f"{where}: {first['msg']}"

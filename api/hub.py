@@ -1,0 +1,75 @@
+"""Fan-out: one update to every client that wants it, encoded once; no client slows another."""
+
+import asyncio
+from collections import deque
+from collections.abc import Collection
+
+import telemetry
+
+QUEUE_FRAMES_MAX = 1_000
+
+
+class Client:
+    """What waits for one WebSocket client.
+
+    Frames wait in order; beyond `QUEUE_FRAMES_MAX`, and always with `conflate`, only the newest of each
+    product waits. So memory per client is bounded by the products it watches.
+    """
+
+    def __init__(self, products: Collection[str] | None, conflate: bool) -> None:
+        self.products = None if products is None else frozenset(products)
+        self._conflate = conflate
+        self._queue: deque[tuple[str, int, str]] = deque()
+        self._newest: dict[str, tuple[int, str]] = {}
+        self._waiting = asyncio.Event()
+
+    def offer(self, product_id: str, version: int, frame: str) -> None:
+        if self._conflate or self._newest or len(self._queue) >= QUEUE_FRAMES_MAX:
+            if self._newest.pop(product_id, None):
+                telemetry.WS_CONFLATED.inc()
+            self._newest[product_id] = (version, frame)
+        else:
+            self._queue.append((product_id, version, frame))
+        self._waiting.set()
+
+    async def take(self) -> list[tuple[str, int, str]]:
+        """All that waits: product, version, frame. Waits until there is something."""
+        await self._waiting.wait()
+        self._waiting.clear()
+        frames = [*self._queue, *((name, *newest) for name, newest in self._newest.items())]
+        self._queue.clear()
+        self._newest.clear()
+        return frames
+
+
+class Hub:
+    """The clients, by what they watch. Belongs to the event loop's thread."""
+
+    def __init__(self) -> None:
+        self._everything: set[Client] = set()
+        self._by_product: dict[str, set[Client]] = {}
+
+    def add(self, client: Client) -> None:
+        if client.products is None:
+            self._everything.add(client)
+        else:
+            for product_id in client.products:
+                self._by_product.setdefault(product_id, set()).add(client)
+        telemetry.WS_CLIENTS.inc()
+
+    def remove(self, client: Client) -> None:
+        self._everything.discard(client)
+        for product_id in client.products or ():
+            watching = self._by_product[product_id]
+            watching.discard(client)
+            if not watching:
+                del self._by_product[product_id]
+        telemetry.WS_CLIENTS.dec()
+
+    def publish(self, updates: list[tuple[str, int, str]]) -> None:
+        """Offer updates (product, version, frame) to whoever watches the product."""
+        for product_id, version, frame in updates:
+            for client in self._everything:
+                client.offer(product_id, version, frame)
+            for client in self._by_product.get(product_id, ()):
+                client.offer(product_id, version, frame)

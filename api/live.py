@@ -1,0 +1,159 @@
+"""`/ws/prices`: every update of the products a client watches, as they happen."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Coroutine
+
+import msgspec
+from fastapi import APIRouter, WebSocket
+from starlette.websockets import WebSocketDisconnect
+
+import telemetry
+from api.errors import ApiError, error_response
+from api.hub import Client
+from api.prices import parse_ids
+from api.services import Services, services_of
+from pricing.decision import Adjustment
+from sinks.redis_names import StoredPrice
+from sinks.redis_reader import RedisDownError
+
+SEND_WITHIN_S = 10.0
+SNAPSHOT_PAGE = 500
+CONFLATE_MS_MAX = 60_000
+TRY_AGAIN_LATER = 1013
+
+router = APIRouter()
+log = telemetry.get_logger("live")
+
+
+class _SnapshotFrame(msgspec.Struct, tag_field="type", tag="price_update"):
+    """A `price_update` with `snapshot: true`."""
+
+    product_id: str
+    new_price: float
+    timestamp: int
+    version: int
+    previous_price: float | None
+    demand: float
+    price_source: str
+    event_time_ms: int
+    policy: str
+    adjustments: list[Adjustment]
+    snapshot: bool
+
+
+class Subscription(msgspec.Struct, frozen=True):
+    """What a client asked for. `products` is None for all; `conflate_s` None for every update."""
+
+    products: list[str] | None
+    snapshot: bool
+    conflate_s: float | None
+
+
+def parse_subscription(query: dict[str, str]) -> Subscription:
+    """The subscription of a query string. Raises ApiError (400)."""
+    products = parse_ids(query["products"]) if "products" in query else None
+    snapshot = query.get("snapshot", "0")
+    if snapshot not in {"0", "1"}:
+        raise ApiError(400, "snapshot takes 0 or 1")
+    conflate_s = None
+    if (text := query.get("conflate_ms")) is not None:
+        if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= CONFLATE_MS_MAX and len(text) < 7):
+            raise ApiError(400, f"conflate_ms takes a whole number from 1 to {CONFLATE_MS_MAX}")
+        conflate_s = int(text) / 1000
+    return Subscription(products, snapshot == "1", conflate_s)
+
+
+@router.websocket("/ws/prices")
+async def prices(websocket: WebSocket) -> None:
+    services = services_of(websocket)
+    try:
+        subscription = parse_subscription(dict(websocket.query_params))
+        if subscription.snapshot and not await services.prices.ping():
+            raise ApiError(503, "the price store does not answer, so there is no snapshot")
+    except ApiError as refusal:
+        await websocket.send_denial_response(error_response(refusal.status_code, refusal.detail))
+        return
+    client = Client(subscription.products, conflate=subscription.conflate_s is not None)
+    # Before the handshake is answered: from the client's first moment on, nothing is missed.
+    services.hub.add(client)
+    try:
+        await websocket.accept()
+        await _until_gone(websocket, _serve(websocket, services, client, subscription))
+    finally:
+        services.hub.remove(client)
+
+
+async def _until_gone(websocket: WebSocket, serving: Coroutine[None, None, None]) -> None:
+    """Serve until the client goes; what it sends is read and dropped."""
+    task = asyncio.ensure_future(serving)
+    reading = asyncio.ensure_future(_read_all(websocket))
+    try:
+        await asyncio.wait({task, reading}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in (task, reading):
+            each.cancel()
+            with contextlib.suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
+                await each
+
+
+async def _read_all(websocket: WebSocket) -> None:
+    while (await websocket.receive())["type"] != "websocket.disconnect":
+        pass
+
+
+async def _serve(websocket: WebSocket, services: Services, client: Client, subscription: Subscription) -> None:
+    try:
+        sent: dict[str, int] = {}
+        if subscription.snapshot:
+            async for stored in _snapshot(services, subscription.products):
+                sent[stored.product_id] = stored.version
+                await _send(websocket, _snapshot_frame(stored))
+        while True:
+            for product_id, version, frame in await client.take():
+                # The relay may be behind the snapshot; once it has caught up, it alone keeps the order.
+                if sent and sent.get(product_id, 0) >= version:
+                    continue
+                sent.pop(product_id, None)
+                await _send(websocket, frame)
+            if subscription.conflate_s is not None:
+                await asyncio.sleep(subscription.conflate_s)
+    except TimeoutError:
+        telemetry.WS_DROPPED.inc()
+        log.info("a client does not read; dropped")
+        with contextlib.suppress(RuntimeError, TimeoutError, WebSocketDisconnect):
+            await asyncio.wait_for(websocket.close(TRY_AGAIN_LATER, "too slow"), 1.0)
+    except RedisDownError:
+        with contextlib.suppress(RuntimeError, WebSocketDisconnect):
+            await websocket.close(TRY_AGAIN_LATER, "the price store does not answer")
+
+
+async def _send(websocket: WebSocket, frame: str) -> None:
+    """Raises TimeoutError where the client does not take it."""
+    async with asyncio.timeout(SEND_WITHIN_S):
+        await websocket.send_text(frame)
+    telemetry.WS_FRAMES.inc()
+
+
+async def _snapshot(services: Services, products: list[str] | None) -> AsyncIterator[StoredPrice]:
+    ids = products if products is not None else await services.prices.product_ids()
+    for start in range(0, len(ids), SNAPSHOT_PAGE):
+        for stored in await services.prices.prices(ids[start : start + SNAPSHOT_PAGE]):
+            yield stored
+
+
+def _snapshot_frame(stored: StoredPrice) -> str:
+    frame = _SnapshotFrame(
+        product_id=stored.product_id,
+        new_price=stored.price,
+        timestamp=stored.event_time_ms // 1000,
+        version=stored.version,
+        previous_price=stored.previous_price,
+        demand=stored.demand,
+        price_source=stored.price_source,
+        event_time_ms=stored.event_time_ms,
+        policy=stored.policy,
+        adjustments=stored.adjustments,
+        snapshot=True,
+    )
+    return msgspec.json.encode(frame).decode()

@@ -1,0 +1,61 @@
+"""Overrides to Kafka, confirmed or refused within five seconds."""
+
+import asyncio
+import threading
+from collections.abc import Mapping
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+CONFIRM_WITHIN_S = 5.0
+POLL_S = 0.1
+
+PRODUCER_OPTIONS: dict[str, str | int | bool] = {
+    "enable.idempotence": True,
+    "acks": "all",
+    "linger.ms": 0,
+    # Given up before the caller is told so: an override must not take effect after a 503, hours later.
+    "message.timeout.ms": 4500,
+}
+
+
+class NotConfirmedError(Exception):
+    """Kafka has not confirmed the message in time."""
+
+
+class OverrideTopic:
+    def __init__(self, client: Mapping[str, str | int], topic: str) -> None:
+        self._producer = Producer({**client, **PRODUCER_OPTIONS})
+        self._topic = topic
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._poll, name="override-producer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(2 * POLL_S)
+
+    async def put(self, product_id: str, value: bytes | None) -> None:
+        """Send an override, or (None) its removal. Raises NotConfirmedError."""
+        loop = asyncio.get_running_loop()
+        confirmed: asyncio.Future[KafkaError | None] = loop.create_future()
+
+        def settle(error: KafkaError | None) -> None:
+            if not confirmed.done():
+                confirmed.set_result(error)
+
+        def on_delivery(error: KafkaError | None, _message: Message) -> None:
+            loop.call_soon_threadsafe(settle, error)
+
+        try:
+            self._producer.produce(self._topic, value, product_id.encode(), on_delivery=on_delivery)
+            error = await asyncio.wait_for(confirmed, CONFIRM_WITHIN_S)
+        except (KafkaException, BufferError, TimeoutError):
+            raise NotConfirmedError from None
+        if error is not None:
+            raise NotConfirmedError
+
+    def _poll(self) -> None:
+        while not self._stop.is_set():
+            self._producer.poll(POLL_S)

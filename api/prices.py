@@ -1,0 +1,182 @@
+"""Reading prices: one, many, and why."""
+
+import base64
+import binascii
+import bisect
+import re
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from api import models
+from api.errors import ApiError
+from api.models import PAGE_MAX, responses
+from api.services import Services, services_of
+from pricing.events import is_identifier
+from pricing.explanation import bound_by, explain
+from sinks.redis_names import StoredPrice
+from sinks.redis_reader import RedisDownError
+
+DEFAULT_PAGE = 100
+CATEGORY_MAX_CHARS = 500
+
+router = APIRouter(tags=["prices"])
+_encode = msgspec.json.Encoder().encode
+
+
+def json_response(content: Any, headers: dict[str, str] | None = None) -> Response:
+    return Response(_encode(content), headers=headers, media_type="application/json")
+
+
+def check_id(product_id: str) -> str:
+    if not is_identifier(product_id):
+        raise ApiError(400, "product_id takes 1 to 64 letters, digits, dots, colons, hyphens and underscores")
+    return product_id
+
+
+# Ids as paths: one with a slash in it is a bad id (400), not another route (404).
+@router.get(
+    "/price/{product_id:path}/explain",
+    response_model=models.ExplanationShown,
+    responses=responses(400, 404, 503),
+)
+async def explanation(product_id: models.ProductId, request: Request) -> Response:
+    """Why the price is what it is: every amount in it, and a sentence."""
+    stored = await services_of(request).prices.price(product_id)
+    if stored is None:
+        raise ApiError(404, "no such product")
+    adjustments = stored.adjustments
+    return json_response(
+        {
+            "product_id": product_id,
+            "price": stored.price,
+            "version": stored.version,
+            "policy": stored.policy,
+            "event_time_ms": stored.event_time_ms,
+            "inputs": {
+                "base_price": adjustments[0].amount if adjustments else None,
+                "demand": stored.demand,
+                "previous_price": stored.previous_price,
+                "price_source": stored.price_source,
+            },
+            "adjustments": adjustments,
+            "bound_by": bound_by(adjustments),
+            "text": explain(stored.price, stored.previous_price, stored.demand, stored.price_source, adjustments),
+        }
+    )
+
+
+@router.get("/price/{product_id:path}", response_model=models.Price, responses=responses(400, 404, 503))
+async def price(product_id: models.ProductId, request: Request) -> Response:
+    """The latest price of a product.
+
+    While the store is down, the last price seen, with `stale: true` and `age_ms`, if there is one."""
+    services = services_of(request)
+    try:
+        stored = await services.prices.price(product_id)
+    except RedisDownError:
+        return _from_memory(services, product_id)
+    if stored is None:
+        raise ApiError(404, "no such product")
+    _note(services, stored)
+    return json_response(
+        {
+            "product_id": product_id,
+            "price": stored.price,
+            "demand": stored.demand,
+            "price_source": stored.price_source,
+        }
+    )
+
+
+def _from_memory(services: Services, product_id: str) -> Response:
+    known = services.last_known.get(product_id)
+    if known is None:
+        raise ApiError(503, "the price store does not answer, and no earlier price is known here")
+    content = {
+        "product_id": product_id,
+        "price": known.price,
+        "demand": known.demand,
+        "price_source": known.price_source,
+        "stale": True,
+        "age_ms": known.age_ms,
+    }
+    return json_response(content, {"Age": str(known.age_ms // 1000)})
+
+
+@router.get("/prices", response_model=models.PricePage, responses=responses(400, 503))
+async def prices(
+    request: Request,
+    ids: Annotated[str | None, Query(description="Product ids, separated by commas.", examples=["A,B"])] = None,
+    category: Annotated[str | None, Query(description="Only products of this category.")] = None,
+    limit: models.LimitQuery = None,
+    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
+) -> Response:
+    """Prices by product id, a page at a time. Ids that nobody knows are left out."""
+    services = services_of(request)
+    size = min(limit or (PAGE_MAX if ids is not None else DEFAULT_PAGE), PAGE_MAX)
+    after = _read_cursor(cursor)
+    if category is not None and not 0 < len(category) <= CATEGORY_MAX_CHARS:
+        raise ApiError(400, f"category takes 1 to {CATEGORY_MAX_CHARS} characters")
+    if ids is not None:
+        candidates = sorted(set(parse_ids(ids)))
+        if category is not None:
+            candidates = sorted(set(candidates) & set(await services.prices.product_ids(category)))
+    else:
+        candidates = await services.prices.product_ids(category)
+    start = 0 if after is None else _first_after(candidates, after)
+    page = candidates[start : start + size]
+    found = await services.prices.prices(page)
+    for stored in found:
+        _note(services, stored)
+    more = start + size < len(candidates)
+    return json_response(
+        {
+            "prices": [
+                {
+                    "product_id": stored.product_id,
+                    "price": stored.price,
+                    "demand": stored.demand,
+                    "price_source": stored.price_source,
+                    "version": stored.version,
+                    "updated_at_ms": stored.updated_at_ms,
+                }
+                for stored in found
+            ],
+            "next_cursor": _write_cursor(page[-1]) if more else None,
+        }
+    )
+
+
+def parse_ids(text: str) -> list[str]:
+    """Ids of a comma-separated list. Raises ApiError (400) for a bad id, none, or too many."""
+    ids = text.split(",")
+    if len(ids) > PAGE_MAX:
+        raise ApiError(400, f"at most {PAGE_MAX} product ids")
+    return [check_id(name) for name in ids]
+
+
+def _first_after(ids: list[str], after: str) -> int:
+    return bisect.bisect_right(ids, after)
+
+
+def _write_cursor(product_id: str) -> str:
+    return base64.urlsafe_b64encode(product_id.encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str | None) -> str | None:
+    if cursor is None:
+        return None
+    try:
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", cursor):
+            raise ValueError
+        padded = cursor + "=" * (-len(cursor) % 4)
+        return check_id(base64.urlsafe_b64decode(padded).decode("ascii"))
+    except (ValueError, binascii.Error, ApiError):
+        raise ApiError(400, "cursor takes the next_cursor of an earlier page") from None
+
+
+def _note(services: Services, stored: StoredPrice) -> None:
+    services.last_known.note(stored.product_id, stored.price, stored.demand, stored.price_source, stored.version)

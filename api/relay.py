@@ -1,0 +1,167 @@
+"""The relay: every price update from Kafka to the hub, from the moment it is ready, none twice."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+import msgspec
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+import telemetry
+from api.hub import Hub
+from api.last_known import LastKnown
+from connectors.topics import StoppedError, ensure_topics
+
+POLL_MESSAGES_MAX = 2_000
+POLL_S = 0.1
+PROBE_EVERY_S = 2.0
+TIMEOUT_S = 2.0
+
+CONSUMER_OPTIONS: dict[str, str | int | bool] = {
+    # Assigned by hand, so that every API process reads everything; the group is only a name.
+    "group.id": "pricewax-relay",
+    "enable.auto.commit": False,
+    "auto.offset.reset": "latest",
+    "fetch.wait.max.ms": 10,
+    "fetch.error.backoff.ms": 50,
+    "queued.max.messages.kbytes": 16384,
+}
+
+log = telemetry.get_logger("relay")
+
+
+class _Update(msgspec.Struct, gc=False):
+    product_id: str
+    new_price: float
+    version: int
+    demand: float
+    price_source: str
+
+
+_decode = msgspec.json.Decoder(_Update).decode
+
+
+class Relay:
+    """Reads in a thread of its own and hands batches to the event loop.
+
+    `ready` is true once the position after the newest message is fixed in every partition: whatever is
+    produced from then on is read, be it after an outage of Kafka. `live` is false while Kafka is away.
+    """
+
+    def __init__(
+        self, client: Mapping[str, str | int], topic: str, topics: list[str], compacted: list[str]
+    ) -> None:
+        self._client = client
+        self._topic = topic
+        self._topics = topics
+        self._compacted = compacted
+        self._versions: dict[str, int] = {}
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.ready = False
+        self.live = False
+
+    def start(self, hub: Hub, last_known: LastKnown) -> None:
+        loop = asyncio.get_running_loop()
+
+        def hand_over(updates: list[tuple[str, int, str]], decoded: list[_Update]) -> None:
+            for update in decoded:
+                last_known.note(
+                    update.product_id, update.new_price, update.demand, update.price_source, update.version
+                )
+            hub.publish(updates)
+
+        def deliver(updates: list[tuple[str, int, str]], decoded: list[_Update]) -> None:
+            loop.call_soon_threadsafe(hand_over, updates, decoded)
+
+        self._thread = threading.Thread(target=self._run, args=(deliver,), name="relay", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(TIMEOUT_S + POLL_S)
+
+    def _run(self, deliver: Callable[[list[tuple[str, int, str]], list[_Update]], None]) -> None:
+        try:
+            consumer = self._connect()
+        except StoppedError:
+            return
+        except KafkaException as error:
+            telemetry.fatal("the relay cannot read Kafka", error=str(error))
+        self.ready = self.live = True
+        log.info("relay is ready", topic=self._topic)
+        probe = TopicPartition(self._topic, 0)
+        next_probe = time.monotonic() + PROBE_EVERY_S
+        while not self._stop.is_set():
+            messages = consumer.consume(1, POLL_S)
+            if messages:
+                # What else is here already, without waiting for more.
+                messages += consumer.consume(POLL_MESSAGES_MAX, 0)
+                updates, decoded = self._select(messages)
+                if updates:
+                    deliver(updates, decoded)
+                    self._set_live(True)
+                    next_probe = time.monotonic() + PROBE_EVERY_S
+            if time.monotonic() >= next_probe:
+                next_probe = time.monotonic() + PROBE_EVERY_S
+                self._set_live(_answers(consumer, probe))
+        consumer.close()
+
+    def _connect(self) -> Consumer:
+        counts = ensure_topics(self._client, self._topics, self._compacted, self._stop)
+        partitions = [TopicPartition(self._topic, index) for index in range(counts[self._topic])]
+        consumer = Consumer({**self._client, **CONSUMER_OPTIONS})
+        for partition in partitions:
+            while True:
+                try:
+                    _, partition.offset = consumer.get_watermark_offsets(partition, timeout=TIMEOUT_S)
+                    break
+                except KafkaException as error:
+                    if self._stop.is_set():
+                        consumer.close()
+                        raise StoppedError from None
+                    log.warning("waiting for Kafka", error=error.args[0].str())
+        consumer.assign(partitions)
+        return consumer
+
+    def _select(self, messages: list[Message]) -> tuple[list[tuple[str, int, str]], list[_Update]]:
+        """Frames of the updates that are newer than the last of their product."""
+        updates, decoded = [], []
+        versions = self._versions
+        bad = old = 0
+        for message in messages:
+            if (error := message.error()) is not None:
+                if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+                    log.error("updates have left the topic before they were relayed", error=error.str())
+                continue
+            try:
+                frame = (message.value() or b"").decode()
+                update = _decode(frame)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                bad += 1
+                continue
+            if versions.get(update.product_id, 0) >= update.version:
+                old += 1
+                continue
+            versions[update.product_id] = update.version
+            updates.append((update.product_id, update.version, frame))
+            decoded.append(update)
+        for outcome, count in (("relayed", len(updates)), ("not_newer", old), ("unreadable", bad)):
+            if count:
+                telemetry.RELAY_UPDATES.labels(outcome).inc(count)
+        return updates, decoded
+
+    def _set_live(self, live: bool) -> None:
+        if live != self.live:
+            self.live = live
+            (log.info if live else log.warning)("Kafka is back" if live else "Kafka is away; the relay waits")
+
+
+def _answers(consumer: Consumer, partition: TopicPartition) -> bool:
+    try:
+        consumer.get_watermark_offsets(partition, timeout=TIMEOUT_S)
+    except KafkaException:
+        return False
+    return True

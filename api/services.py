@@ -1,0 +1,56 @@
+"""What the routes use: made once at the start, closed at the end, found on `app.state`."""
+
+import msgspec
+from fastapi import Request
+from starlette.websockets import WebSocket
+
+from api.hub import Hub
+from api.last_known import LastKnown
+from api.override_topic import OverrideTopic
+from api.recent_overrides import RecentOverrides
+from api.relay import Relay
+from connectors.topics import client_options
+from settings import Settings
+from sinks.history_store import HistoryReader, open_reader
+from sinks.redis_reader import PriceReader
+
+
+class Services(msgspec.Struct, frozen=True):
+    prices: PriceReader
+    history: HistoryReader | None
+    overrides: OverrideTopic
+    recent_overrides: RecentOverrides
+    relay: Relay
+    hub: Hub
+    last_known: LastKnown
+
+    def start(self) -> None:
+        """Nothing here waits for a server: the API comes up while all of them are away."""
+        self.overrides.start()
+        self.relay.start(self.hub, self.last_known)
+
+    async def close(self) -> None:
+        self.relay.stop()
+        self.overrides.stop()
+        await self.prices.close()
+        if self.history is not None:
+            await self.history.close()
+
+
+def make_services(settings: Settings) -> Services:
+    client = client_options(settings.kafka_brokers, settings.kafka_client_options)
+    url = settings.history_dsn
+    return Services(
+        prices=PriceReader(settings.redis_addr, settings.redis_password_text),
+        history=open_reader(url) if url else None,
+        overrides=OverrideTopic(client, settings.price_overrides_topic),
+        recent_overrides=RecentOverrides(),
+        relay=Relay(client, settings.price_updates_topic, settings.all_topics, settings.compacted_topics),
+        hub=Hub(),
+        last_known=LastKnown(),
+    )
+
+
+def services_of(connection: Request | WebSocket) -> Services:
+    services: Services = connection.app.state.services
+    return services

@@ -1,0 +1,267 @@
+"""Bytes to an event or a dead letter. Pure; never raises for any input."""
+
+import json
+import math
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TypeVar
+
+import msgspec
+
+from pricing.events import (
+    CatalogueChange,
+    CatalogueEntry,
+    DeadLetter,
+    ErrorCode,
+    OverrideRemoval,
+    PriceOverride,
+    ProductEvent,
+    SourcePosition,
+    is_identifier,
+    is_reason,
+)
+from pricing.money import PRICE_MAX, is_price, to_cents
+from pricing.timestamps import parse_timestamp
+
+VALUE_MAX_BYTES = 1024 * 1024
+"""A larger value is bad input: Kafka's own default limit for a message."""
+
+TEXT_MAX_CHARS = 500
+STAGE = "decode"
+
+
+class SignalKind(StrEnum):
+    """What a topic carries, and so how its messages are decoded."""
+
+    PRODUCT_EVENTS = "product_events"
+    CATALOGUE = "catalogue"
+    OVERRIDES = "overrides"
+
+
+class RawMessage(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A message as Kafka gave it. `kafka_time_ms` is its stamp in Kafka, 0 where there is none."""
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    kafka_time_ms: int
+
+
+Wire = TypeVar("Wire", bound=msgspec.Struct)
+Signal = ProductEvent | CatalogueChange | PriceOverride | OverrideRemoval
+
+
+class BadInputError(Exception):
+    def __init__(self, code: ErrorCode, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+
+class _EventWire(msgspec.Struct, gc=False):
+    event_type: str
+    product_id: str | int
+    timestamp: int | float | str
+    price: float
+    quantity: int | float | None = None
+
+
+class _CatalogueWire(msgspec.Struct, gc=False):
+    product_id: str | int
+    name: str
+    category: str
+    base_price: float
+    unit_cost: float | None = None
+    stock_level: float | None = None
+    reorder_threshold: float | None = None
+
+
+class _OverrideWire(msgspec.Struct, gc=False):
+    product_id: str | int
+    override_price: float
+    reason: str
+    set_by: str
+    set_at: int | float | str
+    expires_at: int | float | str | None = None
+
+
+class _Routed(msgspec.Struct, gc=False):
+    product_id: str | int
+
+
+_decode_event = msgspec.json.Decoder(_EventWire).decode
+_decode_catalogue = msgspec.json.Decoder(_CatalogueWire).decode
+_decode_override = msgspec.json.Decoder(_OverrideWire).decode
+_decode_routed = msgspec.json.Decoder(_Routed).decode
+
+EVENT_TYPES = frozenset({"view", "cart", "purchase"})
+
+
+def decode_event(raw: RawMessage) -> ProductEvent:
+    """A product event. Raises BadInputError."""
+    value = raw.value
+    if value is None:
+        raise BadInputError(ErrorCode.TOMBSTONE, "a product event has no value")
+    wire = _decode(value, _EventWire, _decode_event)
+    if wire.event_type not in EVENT_TYPES:
+        raise BadInputError(ErrorCode.BAD_EVENT_TYPE, "event_type takes view, cart or purchase")
+    if not 0 < wire.price <= PRICE_MAX:
+        raise BadInputError(ErrorCode.BAD_PRICE, f"price takes a number above 0 and at most {PRICE_MAX:.2f}")
+    if wire.quantity is not None and not 0 < wire.quantity < math.inf:
+        raise BadInputError(ErrorCode.BAD_QUANTITY, "quantity takes a number above 0")
+    return ProductEvent(
+        _identifier(wire.product_id),
+        wire.event_type,
+        wire.price,
+        _timestamp(wire.timestamp, "timestamp"),
+        raw.offset,
+    )
+
+
+def decode_catalogue(raw: RawMessage) -> CatalogueChange:
+    """A catalogue entry, or its removal by a null value. Raises BadInputError."""
+    if raw.value is None or _is_null(raw.value):
+        return CatalogueChange(_key_identifier(raw.key), None, raw.kafka_time_ms, raw.offset)
+    wire = _decode(raw.value, _CatalogueWire, _decode_catalogue)
+    product_id = _identifier(wire.product_id)
+    for name in ("name", "category"):
+        text = getattr(wire, name)
+        if not (0 < len(text) <= TEXT_MAX_CHARS and text.isprintable()):
+            raise BadInputError(ErrorCode.BAD_TEXT, f"{name} takes 1 to {TEXT_MAX_CHARS} printable characters")
+    if not is_price(wire.base_price):
+        takes = f"base_price takes a number above 0 and at most {PRICE_MAX:.2f}"
+        raise BadInputError(ErrorCode.BAD_PRICE, takes)
+    if wire.unit_cost is not None and not 0 <= wire.unit_cost <= PRICE_MAX:
+        takes = f"unit_cost takes a number from 0 to {PRICE_MAX:.2f}"
+        raise BadInputError(ErrorCode.BAD_NUMBER, takes)
+    for name in ("stock_level", "reorder_threshold"):
+        amount = getattr(wire, name)
+        if amount is not None and not math.isfinite(amount):
+            raise BadInputError(ErrorCode.BAD_NUMBER, f"{name} takes a finite number")
+    entry = CatalogueEntry(
+        product_id,
+        wire.name,
+        wire.category,
+        wire.base_price,
+        wire.unit_cost,
+        wire.stock_level,
+        wire.reorder_threshold,
+    )
+    return CatalogueChange(product_id, entry, raw.kafka_time_ms, raw.offset)
+
+
+def decode_override(raw: RawMessage, position: SourcePosition) -> PriceOverride | OverrideRemoval:
+    """An override, or its removal by a null value. Raises BadInputError."""
+    if raw.value is None or _is_null(raw.value):
+        return OverrideRemoval(_key_identifier(raw.key), raw.kafka_time_ms, raw.offset)
+    wire = _decode(raw.value, _OverrideWire, _decode_override)
+    price = to_cents(wire.override_price) if is_price(wire.override_price) else 0.0
+    if price <= 0:
+        takes = f"override_price takes a number from 0.01 to {PRICE_MAX:.2f}"
+        raise BadInputError(ErrorCode.BAD_PRICE, takes)
+    for name in ("reason", "set_by"):
+        if not is_reason(getattr(wire, name)):
+            raise BadInputError(ErrorCode.BAD_TEXT, f"{name} takes 1 to 200 printable characters")
+    expires = None if wire.expires_at is None else _timestamp(wire.expires_at, "expires_at")
+    return PriceOverride(
+        _identifier(wire.product_id),
+        price,
+        wire.reason,
+        wire.set_by,
+        _timestamp(wire.set_at, "set_at"),
+        expires,
+        position,
+    )
+
+
+def decode(kind: SignalKind, raw: RawMessage, topic: str, partition: int) -> Signal | DeadLetter:
+    """A signal of the kind that the topic carries, or a dead letter that says why there is none."""
+    try:
+        if kind is SignalKind.PRODUCT_EVENTS:
+            return decode_event(raw)
+        if kind is SignalKind.CATALOGUE:
+            return decode_catalogue(raw)
+        return decode_override(raw, SourcePosition(topic, partition, raw.offset))
+    except BadInputError as error:
+        position = SourcePosition(topic, partition, raw.offset)
+        return DeadLetter(error.code, STAGE, error.detail, position, raw.value or b"")
+
+
+def routing_key(raw_key: bytes | None, raw_value: bytes | None) -> bytes:
+    """What decides the shard: the message's key; where it has none, the product in its value.
+
+    A wrong guess costs one more hop, never a wrong price."""
+    if raw_key:
+        return raw_key
+    try:
+        return str(_decode_routed(raw_value or b"").product_id).encode()
+    except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError):
+        return b""
+
+
+def _decode(value: bytes, wire_type: type[Wire], decoder: Callable[[bytes], Wire]) -> Wire:
+    """The hot path: a valid message. Everything else goes through `_decode_carefully`."""
+    if len(value) <= VALUE_MAX_BYTES:
+        try:
+            # msgspec does not look into fields that it skips, so they could hide bytes that are not UTF-8.
+            if not value.isascii():
+                value.decode()
+            return decoder(value)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            pass
+    return _decode_carefully(value, wire_type)
+
+
+def _decode_carefully(value: bytes, wire_type: type[Wire]) -> Wire:
+    """Find out what exactly is wrong, looking at the contract's fields only: others never make input bad."""
+    if len(value) > VALUE_MAX_BYTES:
+        raise BadInputError(ErrorCode.TOO_LARGE, f"the value has more than {VALUE_MAX_BYTES} bytes")
+    try:
+        document = json.loads(value.decode(), parse_constant=_reject_constant)
+    except UnicodeDecodeError as error:
+        raise BadInputError(ErrorCode.NOT_UTF8, f"the value is not UTF-8 at byte {error.start}") from None
+    except ValueError as error:
+        raise BadInputError(ErrorCode.NOT_JSON, f"the value is not JSON: {error}"[:200]) from None
+    except RecursionError:
+        raise BadInputError(ErrorCode.NOT_JSON, "the value is nested too deeply") from None
+    if not isinstance(document, dict):
+        raise BadInputError(ErrorCode.NOT_OBJECT, "the value is not a JSON object")
+    known = {name: document[name] for name in wire_type.__struct_fields__ if name in document}
+    try:
+        return msgspec.convert(known, wire_type)
+    except msgspec.ValidationError as error:
+        detail = str(error).replace("`$.", "`")
+        missing = "missing required field" in detail
+        raise BadInputError(ErrorCode.MISSING_FIELD if missing else ErrorCode.WRONG_TYPE, detail) from None
+    except (OverflowError, RecursionError):
+        raise BadInputError(ErrorCode.WRONG_TYPE, "a number is out of range") from None
+
+
+def _reject_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _is_null(value: bytes) -> bool:
+    return value.strip() == b"null"
+
+
+def _identifier(product_id: str | int) -> str:
+    text = str(product_id)
+    if not is_identifier(text):
+        takes = "product_id takes 1 to 64 letters, digits, dots, colons, hyphens and underscores"
+        raise BadInputError(ErrorCode.BAD_PRODUCT_ID, takes)
+    return text
+
+
+def _key_identifier(key: bytes | None) -> str:
+    try:
+        return _identifier((key or b"").decode())
+    except UnicodeDecodeError:
+        raise BadInputError(ErrorCode.BAD_PRODUCT_ID, "a removal takes a product's id as its key") from None
+
+
+def _timestamp(value: float | str, name: str) -> int:
+    try:
+        return parse_timestamp(value)
+    except ValueError as error:
+        raise BadInputError(ErrorCode.BAD_TIMESTAMP, f"{name} {error}") from None

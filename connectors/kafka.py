@@ -1,0 +1,258 @@
+"""Kafka in: one source for all topics, a consumer per worker, raw messages grouped by shard.
+
+Offsets are resume state, so they move with the recovery snapshot and with nothing else. They are also
+committed to a consumer group, which ordinary lag tooling can read; nothing here reads them back.
+"""
+
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+
+import telemetry
+from connectors.decode import RawMessage, routing_key
+from connectors.topics import StoppedError, ensure_topics
+from pricing.events import shard_of
+
+GROUP = "pricewax"
+POLL_MESSAGES_MAX = 4096
+IDLE_POLL_S = 0.001
+COMMIT_EVERY_S = 1.0
+METADATA_TIMEOUT_S = 5.0
+
+CONSUMER_OPTIONS: dict[str, str | int | bool] = {
+    "group.id": GROUP,
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    # An offset that has left the topic must stop us: the stock source would skip what is between.
+    "auto.offset.reset": "error",
+    "fetch.wait.max.ms": 10,
+    "fetch.error.backoff.ms": 50,
+    "queued.max.messages.kbytes": 16384,
+    "queued.min.messages": 20000,
+}
+
+_FATAL = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._FATAL)
+
+log = telemetry.get_logger("kafka")
+
+
+class RawBatch(msgspec.Struct, array_like=True, gc=False):
+    """Messages of one topic partition whose keys fall into one shard, in order of offset."""
+
+    shard: int
+    topic: str
+    partition: int
+    messages: list[RawMessage]
+
+
+class KafkaSource(FixedPartitionedSource[tuple[str, RawBatch], int | None]):
+    """Items are `(shard, RawBatch)`. Resume state is the next offset to read.
+
+    Reads a partition without resume state from its beginning. Ends when `stop` is set, so that the flow
+    closes its last epoch and a restart goes on from there. Makes missing topics, `outputs` included.
+    """
+
+    def __init__(
+        self,
+        client: Mapping[str, str | int],
+        topics: list[str],
+        shards: int,
+        stop: threading.Event,
+        compacted: Iterable[str] = (),
+        outputs: Iterable[str] = (),
+    ) -> None:
+        self._client = client
+        self._topics = topics
+        self._compacted = compacted
+        self._outputs = outputs
+        self._shards = shards
+        self._stop = stop
+        self._consumers: dict[int, _SharedConsumer] = {}
+
+    def list_parts(self) -> list[str]:
+        try:
+            wanted = [*self._topics, *self._outputs]
+            counts = ensure_topics(self._client, wanted, self._compacted, self._stop)
+        except StoppedError:
+            return []
+        return [f"{topic}:{index}" for topic in self._topics for index in range(counts[topic])]
+
+    def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> "KafkaPartition":
+        # Workers are threads, and a consumer belongs to one of them.
+        worker = threading.get_ident()
+        consumer = self._consumers.get(worker)
+        if consumer is None:
+            consumer = self._consumers[worker] = _SharedConsumer(self._client, self._stop)
+        topic, _, index = for_part.rpartition(":")
+        return KafkaPartition(consumer, topic, int(index), resume_state, self._shards)
+
+
+class KafkaPartition(StatefulSourcePartition[tuple[str, RawBatch], int | None]):
+    def __init__(
+        self, consumer: "_SharedConsumer", topic: str, index: int, resume_state: int | None, shards: int
+    ) -> None:
+        self._consumer = consumer
+        self._topic = topic
+        self._index = index
+        self._next_offset = resume_state
+        self._shards = shards
+        self._shard_names = [str(shard) for shard in range(shards)]
+        consumer.add(topic, index, resume_state)
+
+    def next_batch(self) -> list[tuple[str, RawBatch]]:
+        messages = self._consumer.take(self._topic, self._index)
+        if not messages:
+            return []
+        groups: dict[int, list[RawMessage]] = {}
+        shards = self._shards
+        for message in messages:
+            key, value = message.key(), message.value()
+            shard = shard_of(key if key else routing_key(None, value), shards)
+            offset: int = message.offset()  # type: ignore[assignment]  # set on every message read
+            raw = RawMessage(offset, key, value, message.timestamp()[1])
+            group = groups.get(shard)
+            if group is None:
+                groups[shard] = [raw]
+            else:
+                group.append(raw)
+        self._next_offset = offset + 1
+        return [
+            (self._shard_names[shard], RawBatch(shard, self._topic, self._index, group))
+            for shard, group in groups.items()
+        ]
+
+    def snapshot(self) -> int | None:
+        if self._next_offset is not None:
+            self._consumer.note_progress(self._topic, self._index, self._next_offset)
+        return self._next_offset
+
+    def close(self) -> None:
+        self._consumer.remove(self._topic, self._index)
+
+
+class _SharedConsumer:
+    """One librdkafka consumer for all partitions of a worker: one connection and one fetch loop to a broker,
+    however many topics there are."""
+
+    def __init__(self, client: Mapping[str, str | int], stop: threading.Event) -> None:
+        self._stop = stop
+        self._consumer = Consumer({**client, **CONSUMER_OPTIONS, "error_cb": self._on_error})
+        self._buffers: dict[tuple[str, int], list[Message]] = {}
+        self._progress: dict[tuple[str, int], int] = {}
+        self._idle_until = 0.0
+        self._next_commit = 0.0
+        self._down = False
+
+    def add(self, topic: str, index: int, next_offset: int | None) -> None:
+        if next_offset is not None:
+            self._check_offset(topic, index, next_offset)
+        self._buffers[topic, index] = []
+        start = OFFSET_BEGINNING if next_offset is None else next_offset
+        self._consumer.incremental_assign([TopicPartition(topic, index, start)])
+
+    def remove(self, topic: str, index: int) -> None:
+        self._buffers.pop((topic, index), None)
+        if not self._buffers:
+            self._commit(asynchronous=False)
+            self._consumer.close()
+
+    def take(self, topic: str, index: int) -> list[Message]:
+        """Messages of a partition that are here by now. Raises StopIteration once asked to stop."""
+        if self._stop.is_set():
+            raise StopIteration
+        buffer = self._buffers[topic, index]
+        if not buffer:
+            self._poll()
+            buffer = self._buffers[topic, index]
+        if buffer:
+            self._buffers[topic, index] = []
+        return buffer
+
+    def note_progress(self, topic: str, index: int, next_offset: int) -> None:
+        """Export lag, and commit to the group now and then. The numbers are for people, not for us."""
+        self._progress[topic, index] = next_offset
+        partition = TopicPartition(topic, index, next_offset)
+        _, high = self._consumer.get_watermark_offsets(partition, cached=True)
+        if high >= 0:
+            telemetry.CONSUMER_LAG.labels(topic, str(index)).set(max(0, high - next_offset))
+        if time.monotonic() >= self._next_commit:
+            self._next_commit = time.monotonic() + COMMIT_EVERY_S
+            self._commit(asynchronous=True)
+
+    def _poll(self) -> None:
+        now = time.monotonic()
+        if now < self._idle_until:
+            return
+        messages = self._consumer.consume(POLL_MESSAGES_MAX, 0)
+        if not messages:
+            self._idle_until = now + IDLE_POLL_S
+            return
+        buffers = self._buffers
+        for message in messages:
+            if message.error() is not None:
+                self._check_error(message)
+            else:
+                # message.topic() and message.partition() are always set on a message without error.
+                buffers[message.topic(), message.partition()].append(message)  # type: ignore[index]
+        if self._down:
+            self._down = False
+            log.info("Kafka is back")
+
+    def _check_error(self, message: Message) -> None:
+        error = message.error()
+        assert error is not None
+        if error.code() in _FATAL:
+            telemetry.fatal(
+                "the next offset to read is not in the topic any more; see docs/operations.md, lost offsets",
+                topic=message.topic(),
+                partition=message.partition(),
+                error=error.str(),
+            )
+        self._on_error(error)
+
+    def _check_offset(self, topic: str, index: int, next_offset: int) -> None:
+        while not self._stop.is_set():
+            try:
+                low, high = self._consumer.get_watermark_offsets(
+                    TopicPartition(topic, index), timeout=METADATA_TIMEOUT_S
+                )
+            except KafkaException as error:
+                self._on_error(error.args[0])
+                continue
+            if low <= next_offset <= high:
+                return
+            telemetry.fatal(
+                "the next offset to read is not in the topic any more; see docs/operations.md, lost offsets",
+                topic=topic,
+                partition=index,
+                offset=next_offset,
+                first=low,
+                end=high,
+            )
+
+    def _commit(self, *, asynchronous: bool) -> None:
+        offsets = [TopicPartition(*part, offset) for part, offset in self._progress.items()]
+        if not offsets:
+            return
+        try:
+            kwargs: dict[str, Any] = {"offsets": offsets, "asynchronous": asynchronous}
+            self._consumer.commit(**kwargs)
+        except KafkaException as error:
+            log.debug("group offsets not committed", error=str(error))
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.code() == KafkaError._ALL_BROKERS_DOWN and not self._down:
+            self._down = True
+            log.warning("Kafka is down; the flow waits", error=error.str())

@@ -1,0 +1,90 @@
+"""Watches whether Redis still holds what the flow wrote; where it does not, asks every shard to refill it.
+
+The answer to a Redis that restarts empty, and to rows that a crash left unwritten: after every start, all
+shards write their latest rows once.
+"""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import redis
+from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
+
+import telemetry
+from pricing.shard import RefillRequest
+
+LOOK_EVERY_S = 2.0
+PART = "redis"
+
+log = telemetry.get_logger("redis_watch")
+
+
+class RedisWatch(FixedPartitionedSource[tuple[str, RefillRequest], None]):
+    """Items are `(shard, RefillRequest)`, one for every shard, at the start and whenever the marker is gone.
+
+    marker: the key that tells a full Redis from an empty one."""
+
+    def __init__(
+        self, connect: Callable[[], "redis.Redis"], marker: str, shards: int, stop: threading.Event
+    ) -> None:
+        self._connect = connect
+        self._marker = marker
+        self._shards = shards
+        self._stop = stop
+
+    def list_parts(self) -> list[str]:
+        return [PART]
+
+    def build_part(self, step_id: str, for_part: str, resume_state: None) -> "RedisWatchPartition":
+        return RedisWatchPartition(self._connect(), self._marker, self._shards, self._stop)
+
+
+class RedisWatchPartition(StatefulSourcePartition[tuple[str, RefillRequest], None]):
+    """Looks from a thread of its own: a Redis that does not answer must not hold up the flow."""
+
+    def __init__(self, client: "redis.Redis", marker: str, shards: int, stop: threading.Event) -> None:
+        self._client = client
+        self._marker = marker
+        self._shards = shards
+        self._stop = stop
+        self._empty = threading.Event()
+        self._closed = threading.Event()
+        self._started = False
+        self._awake_at = datetime.now(UTC)
+        threading.Thread(target=self._look, name="redis-watch", daemon=True).start()
+
+    def next_batch(self) -> list[tuple[str, RefillRequest]]:
+        if self._stop.is_set():
+            raise StopIteration
+        self._awake_at = datetime.now(UTC) + timedelta(milliseconds=200)
+        reason = ""
+        if not self._started:
+            self._started = True
+            reason = "start"
+        elif self._empty.is_set():
+            self._empty.clear()
+            reason = "Redis is empty"
+            log.warning("Redis does not hold our prices; writing all of them")
+        if not reason:
+            return []
+        telemetry.REFILLS.inc()
+        return [(str(shard), RefillRequest(reason)) for shard in range(self._shards)]
+
+    def next_awake(self) -> datetime | None:
+        return self._awake_at
+
+    def snapshot(self) -> None:
+        return None
+
+    def close(self) -> None:
+        self._closed.set()
+
+    def _look(self) -> None:
+        while not self._closed.wait(LOOK_EVERY_S):
+            try:
+                if self._client.set(self._marker, "1", nx=True) and self._started:
+                    self._empty.set()
+            except redis.RedisError:
+                # The sink reports an outage; here it only means to look again.
+                continue

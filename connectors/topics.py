@@ -1,0 +1,104 @@
+"""Kafka topics: made where they are missing, by whichever process starts first."""
+
+import threading
+import time
+from collections.abc import Iterable, Mapping
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+import telemetry
+
+PARTITIONS = 4
+METADATA_TIMEOUT_S = 5.0
+SAY_AGAIN_S = 10.0
+
+# How librdkafka's built-in cluster (our embedded broker) names itself. It does not answer CreateTopics; it
+# makes a topic when a producer asks for it.
+_EMBEDDED = "mockCluster"
+_PASSING = (
+    KafkaError._TRANSPORT,
+    KafkaError._TIMED_OUT,
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._RESOLVE,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_CONTROLLER,
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+)
+
+log = telemetry.get_logger("kafka")
+
+
+class StoppedError(Exception):
+    """The process was asked to stop while it waited."""
+
+
+def client_options(brokers: str, options: Mapping[str, str]) -> dict[str, str | int]:
+    """What every Kafka client of ours is given. librdkafka's own log is left to real trouble, as we report
+    outages ourselves, once."""
+    return {"bootstrap.servers": brokers, "log_level": 2, "reconnect.backoff.max.ms": 1000, **options}
+
+
+def ensure_topics(
+    client: Mapping[str, str | int],
+    topics: Iterable[str],
+    compacted: Iterable[str],
+    stop: threading.Event,
+) -> dict[str, int]:
+    """Make the topics that are missing; topic to its number of partitions. Waits for Kafka as long as it
+    takes. Raises StoppedError where `stop` is set meanwhile, KafkaException for what waiting does not mend.
+    """
+    topics, compacted = list(topics), set(compacted)
+    next_word = 0.0
+    while not stop.is_set():
+        try:
+            return _ensure(client, topics, compacted)
+        except KafkaException as error:
+            code = error.args[0].code()
+            if code not in _PASSING:
+                raise
+            if time.monotonic() >= next_word:
+                log.warning("waiting for Kafka", brokers=client["bootstrap.servers"], error=error.args[0].str())
+                next_word = time.monotonic() + SAY_AGAIN_S
+        stop.wait(0.5)
+    raise StoppedError
+
+
+def _ensure(client: Mapping[str, str | int], topics: list[str], compacted: set[str]) -> dict[str, int]:
+    admin = AdminClient(dict(client))
+    cluster = admin.list_topics(timeout=METADATA_TIMEOUT_S)
+    missing = [topic for topic in topics if topic not in cluster.topics]
+    if missing and (cluster.cluster_id or "").startswith(_EMBEDDED):
+        producer = Producer(dict(client))
+        for topic in missing:
+            producer.list_topics(topic, timeout=METADATA_TIMEOUT_S)
+    elif missing:
+        _create(admin, missing, compacted)
+    there = admin.list_topics(timeout=METADATA_TIMEOUT_S).topics
+    for topic in topics:
+        if topic not in there or not there[topic].partitions:
+            raise KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART, f"{topic} is not ready yet"))
+    return {topic: len(there[topic].partitions) for topic in topics}
+
+
+def _create(admin: AdminClient, topics: list[str], compacted: set[str]) -> None:
+    new = [
+        NewTopic(
+            topic,
+            num_partitions=PARTITIONS,
+            replication_factor=-1,
+            config={"cleanup.policy": "compact"} if topic in compacted else {},
+        )
+        for topic in topics
+    ]
+    for topic, future in admin.create_topics(new, operation_timeout=METADATA_TIMEOUT_S).items():
+        try:
+            future.result()
+            log.info("topic made", topic=topic, partitions=PARTITIONS)
+        except KafkaException as error:
+            # Another process was faster.
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise

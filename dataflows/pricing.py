@@ -1,0 +1,122 @@
+"""The pricing flow: product events, catalogue and overrides in; prices out to Redis, SQL and Kafka.
+
+Run it with `python -m bytewax.run dataflows.pricing`; `build` makes the same flow on any sources and sinks.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import bytewax.operators as op
+import msgspec
+from bytewax.dataflow import Dataflow
+from bytewax.inputs import Source
+from bytewax.outputs import Sink
+
+import telemetry
+from connectors.decode import SignalKind
+from connectors.kafka import KafkaSource, RawBatch
+from connectors.redis_watch import RedisWatch
+from connectors.topics import client_options
+from dataflows.shutdown import stop_on_signals
+from dataflows.steps import (
+    Clock,
+    DecodeLogic,
+    PriceLogic,
+    dead_letters_of,
+    encode,
+    history_of,
+    latest_of,
+    updates_of,
+    wall_clock_ms,
+)
+from pricing.policy import PricingPolicy
+from pricing.shard import RefillRequest, SignalBatch
+from settings import SettingsError, exit_bad_setting, load_settings
+from sinks import redis
+from sinks.backlog import Backlog
+from sinks.history import HistorySink
+from sinks.history_store import open_writer
+from sinks.kafka import KafkaProducer, KafkaSink
+from sinks.redis_names import FILLED
+
+log = telemetry.get_logger("pricing")
+
+
+Work = op.KeyedStream[SignalBatch | RefillRequest]
+
+
+class Sinks(msgspec.Struct, frozen=True):
+    """Where results go. Each takes `(shard, Outgoing)`. Without a database there is no history."""
+
+    updates: Sink[Any]
+    latest: Sink[Any]
+    dead_letters: Sink[Any]
+    history: Sink[Any] | None = None
+
+
+def build(
+    messages: Source[tuple[str, RawBatch]],
+    refills: Source[tuple[str, RefillRequest]],
+    sinks: Sinks,
+    policy: PricingPolicy,
+    kinds: Mapping[str, SignalKind],
+    shards: int,
+    clock: Clock = wall_clock_ms,
+) -> Dataflow:
+    """The flow. `kinds` says what each topic carries; `clock` gives UTC milliseconds."""
+    flow = Dataflow("pricing")
+    raw = op.input("messages", flow, messages)  # (shard of the key, RawBatch)
+    decoded = op.stateful_batch("decode", raw, lambda _: DecodeLogic(kinds, shards))  # (shard, Decoded)
+    bad = op.filter_map("bad_input", decoded, dead_letters_of(clock))  # (shard, Outgoing[Record])
+    signals = op.flat_map("key_by_shard", decoded, lambda item: item[1].batches)  # (shard, SignalBatch)
+    refill = op.input("refills", flow, refills)  # (shard, RefillRequest)
+    work: Work = op.merge("work", signals, refill)  # (shard, SignalBatch | RefillRequest)
+    priced = op.stateful_batch("price", work, lambda state: PriceLogic(policy, state, clock))  # (shard, Priced)
+    encoded = op.map("encode", priced, encode)  # (shard, Encoded)
+    op.output("price_updates", op.filter_map("updates", encoded, updates_of), sinks.updates)
+    op.output("redis", op.filter_map("latest", encoded, latest_of), sinks.latest)
+    if sinks.history is not None:
+        op.output("history", op.filter_map("rows", encoded, history_of), sinks.history)
+    op.output("dead_letters", bad, sinks.dead_letters)
+    return flow
+
+
+def flow() -> Dataflow:
+    """The flow as the environment configures it. Exits with code 2 where a setting is not usable."""
+    try:
+        settings = load_settings()
+        policy = settings.load_policy()
+    except SettingsError as error:
+        exit_bad_setting(error)
+    telemetry.configure_logging(settings.log_level, settings.log_format)
+    stop = stop_on_signals()
+    port = telemetry.serve_metrics(settings.metrics_port)
+    log.info("flow starts", policy_version=policy.version, serving_metrics_on=port, **settings.masked())
+    client = client_options(settings.kafka_brokers, settings.kafka_client_options)
+    producer = KafkaProducer(client)
+    kinds = {
+        settings.product_events_topic: SignalKind.PRODUCT_EVENTS,
+        settings.product_catalogue_topic: SignalKind.CATALOGUE,
+        settings.price_overrides_topic: SignalKind.OVERRIDES,
+    }
+    redis_client = partial(redis.connect, settings.redis_addr, settings.redis_password_text)
+    history = None
+    if url := settings.history_dsn:
+        open_backlog = partial(Backlog, producer, client, settings.history_backlog_topic)
+        history = HistorySink(partial(open_writer, url), open_backlog)
+    else:
+        log.warning("neither HISTORY_URL nor ORACLE_DSN is set: no history is kept")
+    return build(
+        KafkaSource(client, list(kinds), settings.shards, stop, settings.compacted_topics, settings.all_topics),
+        RedisWatch(redis_client, FILLED, settings.shards, stop),
+        Sinks(
+            updates=KafkaSink(producer, settings.price_updates_topic, "price_updates"),
+            latest=redis.RedisSink(redis_client),
+            dead_letters=KafkaSink(producer, settings.dead_letters_topic, "dead_letters"),
+            history=history,
+        ),
+        policy,
+        kinds,
+        settings.shards,
+    )

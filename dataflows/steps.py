@@ -1,0 +1,188 @@
+"""The flow's stateful steps: thin shells that hand batches to the pure functions of `pricing/`."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from zlib import crc32
+
+import msgspec
+from bytewax.operators import StatefulBatchLogic
+
+import telemetry
+from connectors.decode import Signal, SignalKind, decode
+from connectors.kafka import RawBatch
+from pricing.decision import PUBLISHED, Cause, PriceDecision, encode_update
+from pricing.events import DeadLetter
+from pricing.policy import PricingPolicy
+from pricing.shard import RefillRequest, Shard, SignalBatch
+from sinks import history_rows, redis
+from sinks.dead_letters import encode_dead_letter
+from sinks.kafka import Record
+from sinks.outgoing import Outgoing, Row
+
+log = telemetry.get_logger("pricing")
+
+
+class Decoded(msgspec.Struct, gc=False):
+    """What a shard's raw messages turned into. `batches` are keyed by the shard that owns the product."""
+
+    batches: list[tuple[str, SignalBatch]]
+    dead_letters: list[DeadLetter]
+
+
+class Priced(msgspec.Struct, gc=False):
+    """Decisions in order. `kafka_time_ms` is that of the first message they come from, 0 for a timer's."""
+
+    decisions: list[PriceDecision]
+    kafka_time_ms: int
+
+
+Clock = Callable[[], int]
+
+
+def wall_clock_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class DecodeLogic(StatefulBatchLogic[RawBatch, Decoded, None]):
+    """Decodes in the worker that owns the key's shard, so that decoding scales with processes."""
+
+    def __init__(self, kinds: Mapping[str, SignalKind], shards: int) -> None:
+        self._kinds = kinds
+        self._shards = shards
+        self._ok = {topic: telemetry.EVENTS.labels(topic, "ok") for topic in kinds}
+        self._bad = {topic: telemetry.EVENTS.labels(topic, "dead_letter") for topic in kinds}
+
+    def on_batch(self, values: list[RawBatch]) -> tuple[list[Decoded], bool]:
+        return [self._decode(batch) for batch in values], StatefulBatchLogic.RETAIN
+
+    def _decode(self, batch: RawBatch) -> Decoded:
+        topic, partition, shards = batch.topic, batch.partition, self._shards
+        home = batch.shard
+        kind = self._kinds[topic]
+        at_home: list[Signal] = []
+        elsewhere: dict[int, list[Signal]] = {}
+        dead_letters: list[DeadLetter] = []
+        for raw in batch.messages:
+            signal = decode(kind, raw, topic, partition)
+            if isinstance(signal, DeadLetter):
+                dead_letters.append(signal)
+                continue
+            shard = crc32(signal.product_id.encode()) % shards
+            if shard == home:
+                at_home.append(signal)
+            else:
+                elsewhere.setdefault(shard, []).append(signal)
+        kafka_time_ms = batch.messages[0].kafka_time_ms
+        batches = []
+        if at_home:
+            batches.append((str(home), SignalBatch(topic, partition, at_home, kafka_time_ms)))
+        for shard, signals in elsewhere.items():
+            telemetry.REROUTED.inc(len(signals))
+            batches.append((str(shard), SignalBatch(topic, partition, signals, kafka_time_ms)))
+        self._ok[topic].inc(len(batch.messages) - len(dead_letters))
+        self._bad[topic].inc(len(dead_letters))
+        for letter in dead_letters:
+            telemetry.DEAD_LETTERS.labels(letter.error_code).inc()
+        return Decoded(batches, dead_letters)
+
+    def snapshot(self) -> None:
+        return None
+
+
+class PriceLogic(StatefulBatchLogic[SignalBatch | RefillRequest, Priced, bytes]):
+    """Holds one shard, and wakes when an override in it ends."""
+
+    def __init__(self, policy: PricingPolicy, resume_state: bytes | None, clock: Clock = wall_clock_ms) -> None:
+        self._shard = Shard(policy, resume_state)
+        self._clock = clock
+        self._size = 0
+
+    def on_batch(self, values: list[SignalBatch | RefillRequest]) -> tuple[list[Priced], bool]:
+        now_ms = self._clock()
+        results = [Priced(self._shard.expire(now_ms), 0)]
+        for value in values:
+            if isinstance(value, RefillRequest):
+                results.append(Priced(list(self._shard.refill()), 0))
+            else:
+                results.append(Priced(self._shard.apply(value, now_ms), value.kafka_time_ms))
+        return self._report(results), StatefulBatchLogic.RETAIN
+
+    def on_notify(self) -> tuple[list[Priced], bool]:
+        results = [Priced(self._shard.expire(self._clock()), 0)]
+        return self._report(results), StatefulBatchLogic.RETAIN
+
+    def notify_at(self) -> datetime | None:
+        expiry_ms = self._shard.next_expiry_ms()
+        return None if expiry_ms is None else datetime.fromtimestamp(expiry_ms / 1000, UTC)
+
+    def snapshot(self) -> bytes:
+        return self._shard.snapshot()
+
+    def _report(self, results: list[Priced]) -> list[Priced]:
+        telemetry.PRODUCTS.inc(len(self._shard) - self._size)
+        self._size = len(self._shard)
+        for reason, count in self._shard.alerts.items():
+            telemetry.GUARDRAIL_ALERTS.labels(reason).inc(count)
+            log.warning("prices held: a bound is unusable", reason=reason, decisions=count)
+        self._shard.alerts.clear()
+        return [priced for priced in results if priced.decisions]
+
+
+class Encoded(msgspec.Struct, gc=False):
+    """Decisions as bytes for each sink."""
+
+    kafka_time_ms: int
+    updates: list[Record]
+    latest: list[redis.RedisRow]
+    history: list[bytes]
+
+
+def encode(item: tuple[str, Priced]) -> tuple[str, Encoded]:
+    """Encode every update once, and from it what each sink takes. Of the latest rows only the newest of a
+    product is kept."""
+    shard, priced = item
+    updates: list[Record] = []
+    latest: dict[str, bytes] = {}
+    history: list[bytes] = []
+    counts: Counter[tuple[str, Cause]] = Counter()
+    for decision in priced.decisions:
+        update = decision.update
+        encoded = None if update is None else encode_update(update)
+        cause = decision.cause
+        if cause in PUBLISHED:
+            if encoded is not None:
+                updates.append((decision.product_id.encode(), encoded))
+            history.extend(history_rows.encode_rows(decision, encoded))
+        latest.update(redis.encode_rows(decision, encoded))
+        counts[update.price_source if update else "none", cause] += 1
+    for (source, why), count in counts.items():
+        telemetry.DECISIONS.labels(source, why).inc(count)
+    return shard, Encoded(priced.kafka_time_ms, updates, list(latest.items()), history)
+
+
+def updates_of(item: tuple[str, Encoded]) -> tuple[str, Outgoing[Record]] | None:
+    return _outgoing(item[0], item[1].kafka_time_ms, item[1].updates)
+
+
+def latest_of(item: tuple[str, Encoded]) -> tuple[str, Outgoing[redis.RedisRow]] | None:
+    return _outgoing(item[0], item[1].kafka_time_ms, item[1].latest)
+
+
+def history_of(item: tuple[str, Encoded]) -> tuple[str, Outgoing[bytes]] | None:
+    return _outgoing(item[0], item[1].kafka_time_ms, item[1].history)
+
+
+def dead_letters_of(
+    clock: Clock,
+) -> Callable[[tuple[str, Decoded]], tuple[str, Outgoing[Record]] | None]:
+    def encode_all(item: tuple[str, Decoded]) -> tuple[str, Outgoing[Record]] | None:
+        shard, decoded = item
+        return _outgoing(shard, 0, [encode_dead_letter(letter, clock()) for letter in decoded.dead_letters])
+
+    return encode_all
+
+
+def _outgoing(shard: str, kafka_time_ms: int, rows: list[Row]) -> tuple[str, Outgoing[Row]] | None:
+    return (shard, Outgoing(kafka_time_ms, rows)) if rows else None

@@ -1,0 +1,100 @@
+"""What pricing says: a price, where it came from, and the amounts that add up to it."""
+
+from enum import StrEnum
+
+import msgspec
+
+from pricing.events import CatalogueEntry, PriceOverride, SourcePosition
+
+
+class PriceSource(StrEnum):
+    BASE = "base"
+    DYNAMIC = "dynamic"
+    OVERRIDE = "override"
+
+
+class Cause(StrEnum):
+    """Why a decision was made. The first four are published and kept as history; the rest only refresh the
+    latest state: an event under an active override, a catalogue change, and the refilling of a store."""
+
+    EVENT = "event"
+    OVERRIDE_SET = "override_set"
+    OVERRIDE_REMOVED = "override_removed"
+    OVERRIDE_EXPIRED = "override_expired"
+    UNDER_OVERRIDE = "under_override"
+    CATALOGUE = "catalogue"
+    REFILL = "refill"
+
+
+PUBLISHED = frozenset({Cause.EVENT, Cause.OVERRIDE_SET, Cause.OVERRIDE_REMOVED, Cause.OVERRIDE_EXPIRED})
+
+
+class Adjustment(msgspec.Struct, frozen=True, gc=False):
+    """One amount of a price, in the currency: what a rule or a guardrail added, and why."""
+
+    rule: str
+    amount: float
+    reason: str
+
+
+class PriceUpdate(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="price_update"):
+    """The message on `price-updates`, field by field. `timestamp` is `event_time_ms` in whole seconds.
+
+    `adjustments` is the last field on purpose: `adjustments_json` cuts it out of the encoded message.
+    """
+
+    product_id: str
+    new_price: float
+    timestamp: int
+    version: int
+    previous_price: float | None
+    demand: float
+    price_source: str
+    event_time_ms: int
+    policy: str
+    adjustments: list[Adjustment]
+
+
+class OverrideEnd(msgspec.Struct, frozen=True, gc=False):
+    """`override` stopped being the active one at `removed_at_ms`: removed, expired or replaced."""
+
+    override: PriceOverride
+    removed_at_ms: int
+
+
+class PriceDecision(msgspec.Struct, frozen=True, gc=False):
+    """An update with what the sinks need beside it.
+
+    `update` is None where the product has no price any more (an override ended on a product that neither an
+    event nor the catalogue knows): the latest price is then withdrawn. `override` is the one active after
+    the decision, `ended` the one that the decision ended. `catalogue` is set where it changed (`forgotten`
+    where it was removed). `updated_at_ms` is the processing time.
+    """
+
+    product_id: str
+    version: int
+    update: PriceUpdate | None
+    cause: Cause
+    position: SourcePosition
+    updated_at_ms: int
+    override: PriceOverride | None = None
+    ended: OverrideEnd | None = None
+    catalogue: CatalogueEntry | None = None
+    forgotten: bool = False
+
+
+_encode_json = msgspec.json.Encoder().encode
+_ADJUSTMENTS_FIELD = b',"adjustments":'
+
+
+def encode_update(update: PriceUpdate) -> bytes:
+    """The update as it goes on the wire: compact JSON, fields in the order of the contract."""
+    return _encode_json(update)
+
+
+def adjustments_json(encoded_update: bytes) -> bytes:
+    """The JSON array of adjustments inside an encoded update, without decoding it.
+
+    No field before it can hold the marker: identifiers have no quotes, and the rest are numbers.
+    """
+    return encoded_update[encoded_update.index(_ADJUSTMENTS_FIELD) + len(_ADJUSTMENTS_FIELD) : -1]

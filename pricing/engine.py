@@ -1,0 +1,126 @@
+"""From inputs to a price and its adjustments. A pure function of its arguments: no clock, no state."""
+
+import msgspec
+
+from pricing.decision import Adjustment
+from pricing.guardrails import (
+    GUARDRAILS,
+    HELD,
+    OVERRIDE_GUARDRAILS,
+    BoundsUnusableError,
+    Guardrail,
+    GuardrailContext,
+    resolve_bounds,
+)
+from pricing.money import to_cents
+from pricing.policy import PricingPolicy
+from pricing.rules import RULES, PricingInputs
+
+BASE_REASON = "price of the last event"
+CATALOGUE_REASON = "base price of the catalogue"
+NO_BASE_REASON = "no event and no catalogue entry yet"
+OVERRIDE_RULE = "override"
+
+
+class Quote(msgspec.Struct, frozen=True, gc=False):
+    """A price in whole cents and the adjustments that add up to it. `alert` says why bounds were unusable.
+
+    `price` is None where bounds are unusable and there is no last good price to keep.
+    """
+
+    price: float | None
+    adjustments: list[Adjustment]
+    alert: str | None = None
+
+
+def quote_dynamic(
+    inputs: PricingInputs,
+    policy: PricingPolicy,
+    last_good_price: float | None,
+    previous_price: float | None,
+    changed_at_ms: int | None,
+    event_time_ms: int,
+) -> Quote:
+    """The price of a product from its last event's price and its demand.
+
+    `last_good_price` is what is kept where bounds are unusable. `previous_price` and `changed_at_ms` are
+    what step and cooldown measure from; None where they do not apply.
+    """
+    exact = inputs.base_price
+    shown = to_cents(exact)
+    adjustments = [Adjustment("base", shown, BASE_REASON)]
+    for name, rule, reason in RULES:
+        exact = rule(exact, inputs, policy)
+        rounded = to_cents(exact)
+        if rounded != shown:
+            adjustments.append(Adjustment(name, to_cents(rounded - shown), reason))
+            shown = rounded
+    if policy.guardrails.is_empty:
+        return Quote(shown, adjustments)
+    return _guard(
+        exact,
+        adjustments,
+        GUARDRAILS,
+        policy,
+        inputs,
+        last_good_price,
+        previous_price,
+        changed_at_ms,
+        event_time_ms,
+    )
+
+
+def quote_base(inputs: PricingInputs, policy: PricingPolicy, last_good_price: float | None) -> Quote:
+    """The price of a product that the catalogue knows and no event has reached: its base price, bounded."""
+    adjustments = [Adjustment("base", to_cents(inputs.base_price), CATALOGUE_REASON)]
+    return _guard(inputs.base_price, adjustments, GUARDRAILS, policy, inputs, last_good_price, None, None, 0)
+
+
+def quote_override(
+    override_price: float,
+    reason: str,
+    inputs: PricingInputs | None,
+    from_catalogue: bool,
+    policy: PricingPolicy,
+    last_good_price: float | None,
+) -> Quote:
+    """The price that a person set, within floor and ceiling. `inputs` is None where there is no base."""
+    base = to_cents(inputs.base_price) if inputs else 0.0
+    base_reason = NO_BASE_REASON if not inputs else CATALOGUE_REASON if from_catalogue else BASE_REASON
+    shown = to_cents(override_price)
+    adjustments = [
+        Adjustment("base", base, base_reason),
+        Adjustment(OVERRIDE_RULE, to_cents(shown - base), reason),
+    ]
+    inputs = inputs or PricingInputs(0.0, 0.0, None)
+    return _guard(override_price, adjustments, OVERRIDE_GUARDRAILS, policy, inputs, last_good_price, None, None, 0)
+
+
+def _guard(
+    exact: float,
+    adjustments: list[Adjustment],
+    guardrails: tuple[tuple[str, Guardrail, str], ...],
+    policy: PricingPolicy,
+    inputs: PricingInputs,
+    last_good_price: float | None,
+    previous_price: float | None,
+    changed_at_ms: int | None,
+    event_time_ms: int,
+) -> Quote:
+    """Run guardrails over an exact price, then round. Fails closed on unusable bounds."""
+    shown = to_cents(exact)
+    try:
+        bounds = resolve_bounds(policy.guardrails, inputs.catalogue)
+    except BoundsUnusableError as problem:
+        if last_good_price is not None and last_good_price != shown:
+            adjustments.append(Adjustment(HELD, to_cents(last_good_price - shown), f"held: {problem}"))
+        return Quote(last_good_price, adjustments, alert=str(problem))
+    context = GuardrailContext(policy.guardrails, bounds, previous_price, changed_at_ms, event_time_ms)
+    for name, guardrail, reason in guardrails:
+        bounded = guardrail(exact, context)
+        if bounded != exact:
+            rounded = to_cents(bounded)
+            if rounded != shown:
+                adjustments.append(Adjustment(name, to_cents(rounded - shown), reason))
+            exact, shown = bounded, rounded
+    return Quote(shown, adjustments)

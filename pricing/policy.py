@@ -1,0 +1,139 @@
+"""The pricing policy: every number that a rule or a guardrail uses, read from TOML, validated, frozen."""
+
+import hashlib
+import math
+import tomllib
+from typing import Any, Literal
+
+import msgspec
+
+from pricing.money import PRICE_MAX
+
+VERSION_CHARS = 12
+
+
+class PolicyError(ValueError):
+    """The policy is not usable; the message is one line that names the setting and what it takes."""
+
+
+class DemandPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`weights` of the event types, `factor` of the square root of demand, `half_life_s` or no decay."""
+
+    weights: dict[Literal["view", "cart", "purchase"], float] = msgspec.field(
+        default_factory=lambda: {"view": 1.0, "cart": 3.0, "purchase": 5.0}
+    )
+    factor: float = 5.0
+    half_life_s: float | None = None
+
+    @property
+    def half_life_ms(self) -> int | None:
+        return None if self.half_life_s is None else round(self.half_life_s * 1000)
+
+
+class GuardrailPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Bounds on any price; what is not set is not applied.
+
+    floor, ceiling: absolute, in the currency. floor_margin: least margin over the catalogue's unit_cost
+    (0.2 means cost * 1.2). ceiling_ratio: at most so many times the catalogue's base_price.
+    max_step_percent: largest change from the last price. cooldown_s: shortest event time between two
+    changes. endings: the cents a price may end in, such as [99, 49].
+    """
+
+    floor: float | None = None
+    ceiling: float | None = None
+    floor_margin: float | None = None
+    ceiling_ratio: float | None = None
+    max_step_percent: float | None = None
+    cooldown_s: float | None = None
+    endings: tuple[int, ...] = ()
+
+    @property
+    def has_bounds(self) -> bool:
+        return any(bound is not None for bound in (self.floor, self.ceiling, self.floor_margin, self.ceiling_ratio))
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.has_bounds or self.max_step_percent or self.cooldown_s or self.endings)
+
+
+class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    currency: str = "GBP"
+    demand: DemandPolicy = msgspec.field(default_factory=DemandPolicy)
+    guardrails: GuardrailPolicy = msgspec.field(default_factory=GuardrailPolicy)
+
+
+class PricingPolicy(msgspec.Struct, frozen=True):
+    """A validated policy. `version` is the hash of its content: equal numbers, equal version."""
+
+    currency: str
+    demand: DemandPolicy
+    guardrails: GuardrailPolicy
+    version: str
+
+
+def parse_policy(text: str) -> PricingPolicy:
+    """A policy from the text of a TOML file. Raises PolicyError."""
+    try:
+        document = msgspec.convert(tomllib.loads(text), _Document)
+    except tomllib.TOMLDecodeError as error:
+        raise PolicyError(f"not a TOML file: {error}") from None
+    except msgspec.ValidationError as error:
+        raise PolicyError(str(error).replace("`$.", "`")) from None
+    _validate(document)
+    return PricingPolicy(
+        currency=document.currency,
+        demand=document.demand,
+        guardrails=document.guardrails,
+        version=_version(document),
+    )
+
+
+def default_policy() -> PricingPolicy:
+    """`price + sqrt(demand) * 5`, weights 1, 3 and 5, no guardrail but rounding."""
+    return parse_policy("")
+
+
+def _version(document: _Document) -> str:
+    content = msgspec.json.encode(document, order="sorted")
+    return hashlib.sha256(content).hexdigest()[:VERSION_CHARS]
+
+
+def _validate(document: _Document) -> None:
+    currency = document.currency
+    if not (len(currency) == 3 and currency.isascii() and currency.isalpha() and currency.isupper()):
+        raise PolicyError("currency takes three capital letters, such as GBP")
+    demand, guardrails = document.demand, document.guardrails
+    if set(demand.weights) != {"view", "cart", "purchase"}:
+        raise PolicyError("demand.weights takes a number for each of view, cart and purchase")
+    for event_type, weight in demand.weights.items():
+        _require(0 <= weight <= 1e6, f"demand.weights.{event_type}", "a number from 0 to 1,000,000")
+    _require(0 <= demand.factor <= 1000, "demand.factor", "a number from 0 to 1,000")
+    _positive("demand.half_life_s", demand.half_life_s, 1e9)
+    _positive("guardrails.floor", guardrails.floor, PRICE_MAX)
+    _positive("guardrails.ceiling", guardrails.ceiling, PRICE_MAX)
+    _positive("guardrails.ceiling_ratio", guardrails.ceiling_ratio, 1e6)
+    _positive("guardrails.max_step_percent", guardrails.max_step_percent, 1e6)
+    _positive("guardrails.cooldown_s", guardrails.cooldown_s, 1e9)
+    margin = guardrails.floor_margin
+    _require(margin is None or 0 <= margin <= 1e6, "guardrails.floor_margin", "a number from 0")
+    floor, ceiling = guardrails.floor, guardrails.ceiling
+    if floor is not None and ceiling is not None and floor > ceiling:
+        raise PolicyError("guardrails.floor takes a number not above guardrails.ceiling")
+    for ending in guardrails.endings:
+        _require(0 <= ending <= 99, "guardrails.endings", "whole cents from 0 to 99")
+
+
+def _positive(name: str, value: float | None, at_most: float) -> None:
+    usable = value is None or (math.isfinite(value) and 0 < value <= at_most)
+    _require(usable, name, f"a number above 0 and at most {at_most:,.10g}")
+
+
+def _require(holds: bool, name: str, takes: str) -> None:
+    if not holds:
+        raise PolicyError(f"{name} takes {takes}")
+
+
+def describe(policy: PricingPolicy) -> dict[str, Any]:
+    """The policy as plain data, for logs and the API."""
+    plain: dict[str, Any] = msgspec.to_builtins(policy)
+    return plain

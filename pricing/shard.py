@@ -1,0 +1,300 @@
+"""A shard: the products it owns, and what each signal does to them. The heart of the flow, without the flow.
+
+Everything a decision depends on is in the signal or in the state; `now_ms` only stamps `updated_at_ms` and
+ends overrides whose time has passed.
+"""
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from pricing.decision import Adjustment, Cause, OverrideEnd, PriceDecision, PriceSource
+from pricing.demand import accumulate
+from pricing.engine import BASE_REASON, Quote, quote_base, quote_dynamic, quote_override
+from pricing.events import CatalogueChange, OverrideRemoval, PriceOverride, ProductEvent, SourcePosition
+from pricing.money import to_cents
+from pricing.policy import PricingPolicy
+from pricing.rules import PricingInputs
+from pricing.state import ProductState, pack_product, pack_shard, unpack_product, unpack_shard
+
+NO_POSITION = SourcePosition("", -1, -1)
+"""The position of what no message caused: the refilling of a store."""
+
+
+class SignalBatch(msgspec.Struct, gc=False):
+    """Decoded signals of one shard from one topic partition, in order of offset."""
+
+    topic: str
+    partition: int
+    signals: Sequence[ProductEvent | CatalogueChange | PriceOverride | OverrideRemoval]
+    kafka_time_ms: int = 0
+
+
+class RefillRequest(msgspec.Struct, frozen=True, array_like=True):
+    """Asks a shard for the latest decision of every product it owns."""
+
+    reason: str
+
+
+class Shard:
+    """State of the products of one shard. `alerts` counts guardrail alerts by their text."""
+
+    def __init__(self, policy: PricingPolicy, snapshot: bytes | None = None) -> None:
+        self._policy = policy
+        self._weights: dict[str, float] = dict(policy.demand.weights.items())
+        self._half_life_ms = policy.demand.half_life_ms
+        self._products: dict[str, ProductState] = {}
+        self._packed: dict[str, msgspec.Raw] = {}
+        self._dirty: set[str] = set()
+        self._expiries: list[tuple[int, str]] = []
+        self.alerts: Counter[str] = Counter()
+        for packed in unpack_shard(snapshot) if snapshot else ():
+            state = unpack_product(packed)
+            self._products[state.product_id] = state
+            self._packed[state.product_id] = packed
+            if state.override:
+                self._watch_expiry(state.override)
+
+    def __len__(self) -> int:
+        return len(self._products)
+
+    def get(self, product_id: str) -> ProductState | None:
+        return self._products.get(product_id)
+
+    def snapshot(self) -> bytes:
+        """All products, packed; only those that changed since the last call are encoded again."""
+        for product_id in self._dirty:
+            state = self._products.get(product_id)
+            if state is None:
+                self._packed.pop(product_id, None)
+            else:
+                self._packed[product_id] = pack_product(state)
+        self._dirty.clear()
+        return pack_shard(list(self._packed.values()))
+
+    def apply(self, batch: SignalBatch, now_ms: int) -> list[PriceDecision]:
+        """Decisions of a batch, in its order."""
+        decisions: list[PriceDecision] = []
+        decision: PriceDecision | None
+        for signal in batch.signals:
+            self._dirty.add(signal.product_id)
+            if isinstance(signal, PriceOverride):
+                decisions.append(self._set_override(signal, now_ms))
+                continue
+            position = SourcePosition(batch.topic, batch.partition, signal.offset)
+            if isinstance(signal, ProductEvent):
+                decision = self._apply_event(signal, position, now_ms)
+            elif isinstance(signal, OverrideRemoval):
+                decision = self._remove_override(signal, position, now_ms)
+            else:
+                decision = self._change_catalogue(signal, position, now_ms)
+            if decision is not None:
+                decisions.append(decision)
+        return decisions
+
+    def next_expiry_ms(self) -> int | None:
+        """When the next override ends, UTC milliseconds; may be early, never late."""
+        return self._expiries[0][0] if self._expiries else None
+
+    def expire(self, now_ms: int) -> list[PriceDecision]:
+        """Decisions for every override whose end is not after `now_ms`."""
+        decisions = []
+        while self._expiries and self._expiries[0][0] <= now_ms:
+            expires_at_ms, product_id = heapq.heappop(self._expiries)
+            state = self._products.get(product_id)
+            # The heap also holds ends of overrides that were replaced or removed since.
+            if state is None or state.override is None or state.override.expires_at_ms != expires_at_ms:
+                continue
+            self._dirty.add(product_id)
+            position = state.override.position
+            decisions.append(self._end_override(state, Cause.OVERRIDE_EXPIRED, position, expires_at_ms, now_ms))
+        return decisions
+
+    def refill(self) -> Iterable[PriceDecision]:
+        """The latest decision of every product, for a store that lost its data."""
+        for state in self._products.values():
+            yield PriceDecision(
+                state.product_id,
+                state.version,
+                state.to_update(),
+                Cause.REFILL,
+                NO_POSITION,
+                state.updated_at_ms,
+                override=state.override,
+                catalogue=state.catalogue,
+            )
+
+    def _apply_event(self, event: ProductEvent, position: SourcePosition, now_ms: int) -> PriceDecision:
+        state = self._products.get(event.product_id)
+        if state is None:
+            state = self._products[event.product_id] = ProductState(event.product_id)
+        state.demand, state.demand_time_ms = accumulate(
+            state.demand,
+            state.demand_time_ms,
+            event.event_type,
+            event.event_time_ms,
+            self._weights,
+            self._half_life_ms,
+        )
+        state.event_price = event.price
+        if state.override is not None:
+            return self._count_under_override(state, event, position, now_ms)
+        inputs = PricingInputs(event.price, state.demand, state.catalogue)
+        quote = quote_dynamic(
+            inputs, self._policy, state.price, state.price, state.changed_at_ms, event.event_time_ms
+        )
+        return self._decide(state, quote, PriceSource.DYNAMIC, Cause.EVENT, position, event.event_time_ms, now_ms)
+
+    def _count_under_override(
+        self, state: ProductState, event: ProductEvent, position: SourcePosition, now_ms: int
+    ) -> PriceDecision:
+        """The price stays; its base is the new event's, so the override's amount gives way."""
+        if state.price is not None:
+            base, override, *bounds = state.adjustments
+            amount = to_cents(event.price)
+            state.adjustments = [
+                Adjustment("base", amount, BASE_REASON),
+                Adjustment(override.rule, to_cents(override.amount + base.amount - amount), override.reason),
+                *bounds,
+            ]
+        state.version += 1
+        state.event_time_ms = event.event_time_ms
+        state.updated_at_ms = now_ms
+        return self._decision(state, Cause.UNDER_OVERRIDE, position)
+
+    def _set_override(self, override: PriceOverride, now_ms: int) -> PriceDecision:
+        state = self._products.get(override.product_id)
+        if state is None:
+            state = self._products[override.product_id] = ProductState(override.product_id)
+        replaced = state.override
+        ended = OverrideEnd(replaced, override.set_at_ms) if replaced else None
+        state.override = override
+        self._watch_expiry(override)
+        quote = quote_override(
+            override.override_price,
+            override.reason,
+            self._inputs(state),
+            state.event_price is None,
+            self._policy,
+            state.price,
+        )
+        return self._decide(
+            state,
+            quote,
+            PriceSource.OVERRIDE,
+            Cause.OVERRIDE_SET,
+            override.position,
+            override.set_at_ms,
+            now_ms,
+            ended,
+        )
+
+    def _remove_override(
+        self, removal: OverrideRemoval, position: SourcePosition, now_ms: int
+    ) -> PriceDecision | None:
+        state = self._products.get(removal.product_id)
+        if state is None or state.override is None:
+            return None
+        return self._end_override(state, Cause.OVERRIDE_REMOVED, position, removal.event_time_ms, now_ms)
+
+    def _end_override(
+        self, state: ProductState, cause: Cause, position: SourcePosition, at_ms: int, now_ms: int
+    ) -> PriceDecision:
+        assert state.override is not None
+        ended = OverrideEnd(state.override, at_ms)
+        state.override = None
+        source = PriceSource.DYNAMIC if state.event_price is not None else PriceSource.BASE
+        inputs = self._inputs(state)
+        if inputs is None:
+            quote = Quote(None, [])
+        elif source is PriceSource.DYNAMIC:
+            # No step and no cooldown: removing an override restores the right price at once.
+            quote = quote_dynamic(inputs, self._policy, state.price, None, None, at_ms)
+        else:
+            quote = quote_base(inputs, self._policy, state.price)
+        return self._decide(state, quote, source, cause, position, at_ms, now_ms, ended)
+
+    def _change_catalogue(
+        self, change: CatalogueChange, position: SourcePosition, now_ms: int
+    ) -> PriceDecision | None:
+        state = self._products.get(change.product_id)
+        if state is None:
+            if change.entry is None:
+                return None
+            state = self._products[change.product_id] = ProductState(change.product_id)
+        state.catalogue = change.entry
+        if state.event_price is None and state.override is None:
+            quote = Quote(None, [])
+            if inputs := self._inputs(state):
+                quote = quote_base(inputs, self._policy, state.price)
+            self._note(quote)
+            state.previous_price, state.price = state.price, quote.price
+            state.price_source = PriceSource.BASE
+            state.adjustments = quote.adjustments
+            state.policy = self._policy.version
+            state.event_time_ms = change.event_time_ms
+            state.updated_at_ms = now_ms
+        if change.entry is None and state.version == 0:
+            del self._products[change.product_id]
+        return self._decision(state, Cause.CATALOGUE, position, with_catalogue=True)
+
+    def _inputs(self, state: ProductState) -> PricingInputs | None:
+        if state.event_price is not None:
+            return PricingInputs(state.event_price, state.demand, state.catalogue)
+        if state.catalogue is not None:
+            return PricingInputs(state.catalogue.base_price, state.demand, state.catalogue)
+        return None
+
+    def _decide(
+        self,
+        state: ProductState,
+        quote: Quote,
+        source: PriceSource,
+        cause: Cause,
+        position: SourcePosition,
+        event_time_ms: int,
+        now_ms: int,
+        ended: OverrideEnd | None = None,
+    ) -> PriceDecision:
+        self._note(quote)
+        if quote.price != state.price:
+            state.changed_at_ms = event_time_ms
+        state.version += 1
+        state.previous_price, state.price = state.price, quote.price
+        state.price_source = source
+        state.adjustments = quote.adjustments
+        state.policy = self._policy.version
+        state.event_time_ms = event_time_ms
+        state.updated_at_ms = now_ms
+        return self._decision(state, cause, position, ended)
+
+    def _decision(
+        self,
+        state: ProductState,
+        cause: Cause,
+        position: SourcePosition,
+        ended: OverrideEnd | None = None,
+        with_catalogue: bool = False,
+    ) -> PriceDecision:
+        return PriceDecision(
+            state.product_id,
+            state.version,
+            state.to_update(),
+            cause,
+            position,
+            state.updated_at_ms,
+            state.override,
+            ended,
+            state.catalogue if with_catalogue else None,
+            with_catalogue and state.catalogue is None,
+        )
+
+    def _note(self, quote: Quote) -> None:
+        if quote.alert is not None:
+            self.alerts[quote.alert] += 1
+
+    def _watch_expiry(self, override: PriceOverride) -> None:
+        if override.expires_at_ms is not None:
+            heapq.heappush(self._expiries, (override.expires_at_ms, override.product_id))

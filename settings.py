@@ -1,0 +1,185 @@
+"""Every setting, from the environment, validated and frozen. Entry points read it; nothing else does."""
+
+import re
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from pricing.policy import PolicyError, PricingPolicy, default_policy, parse_policy
+
+EXIT_BAD_SETTING = 2
+
+
+class SettingsError(ValueError):
+    """A setting is not usable. The message is one line: the variable, and what it takes. Never its value."""
+
+
+_ADDRESS = re.compile(r"[A-Za-z0-9_.-]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}", re.ASCII)
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}", re.ASCII)
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}", re.ASCII)
+_HISTORY_URL = re.compile(r"(postgresql|oracle)://[^\s]+")
+_KEY = re.compile(r"[\x21-\x7e]{1,256}")
+_ORACLE_DSN = re.compile(r"[^\s/]+/[^\s]+@[^\s@]+")
+
+
+def _check_addresses(text: str) -> str:
+    if not all(_is_address(address) for address in text.split(",")):
+        raise ValueError
+    return text
+
+
+def _check_address(text: str) -> str:
+    if not _is_address(text):
+        raise ValueError
+    return text
+
+
+def _is_address(text: str) -> bool:
+    return _ADDRESS.fullmatch(text) is not None and 0 < int(text.rsplit(":", 1)[1]) < 65536
+
+
+def _matching(pattern: re.Pattern[str]) -> AfterValidator:
+    def check(text: str) -> str:
+        if not pattern.fullmatch(text):
+            raise ValueError
+        return text
+
+    return AfterValidator(check)
+
+
+def _secret_matching(pattern: re.Pattern[str]) -> AfterValidator:
+    def check(secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and not pattern.fullmatch(secret.get_secret_value()):
+            raise ValueError
+        return secret
+
+    return AfterValidator(check)
+
+
+def _parse_options(text: Any) -> dict[str, str]:
+    """`a=1;b=2` to a dict."""
+    if isinstance(text, dict):
+        return text
+    options = {}
+    for option in filter(None, str(text).split(";")):
+        name, equals, value = option.partition("=")
+        if not (name.strip() and equals):
+            raise ValueError
+        options[name.strip()] = value.strip()
+    return options
+
+
+Topic = Annotated[str, _matching(_TOPIC)]
+TOPIC_TAKES = "a Kafka topic name: letters, digits, dot, underscore, hyphen"
+
+
+class Settings(BaseSettings):
+    """The environment. Each field's description is what its variable takes, and what an error says."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    kafka_brokers: Annotated[str, AfterValidator(_check_addresses)] = Field(
+        "localhost:9092", description="host:port, or several separated by commas"
+    )
+    kafka_options: Annotated[dict[str, SecretStr], NoDecode, BeforeValidator(_parse_options)] = Field(
+        default_factory=dict,
+        description="further librdkafka options as name=value;name=value, for TLS and SASL",
+    )
+    redis_addr: Annotated[str, AfterValidator(_check_address)] = Field("localhost:6379", description="host:port")
+    redis_password: SecretStr | None = Field(None, description="the password of Redis")
+    product_events_topic: Topic = Field("product-events", description=TOPIC_TAKES)
+    product_catalogue_topic: Topic = Field("product-catalogue", description=TOPIC_TAKES)
+    price_overrides_topic: Topic = Field("price-overrides", description=TOPIC_TAKES)
+    price_updates_topic: Topic = Field("price-updates", description=TOPIC_TAKES)
+    dead_letters_topic: Topic = Field("dead-letters", description=TOPIC_TAKES)
+    history_backlog_topic: Topic = Field("history-backlog", description=TOPIC_TAKES)
+    api_host: str = Field("127.0.0.1", description="the address the API listens on")
+    api_port: int = Field(8080, ge=1, le=65535, description="a port from 1 to 65535")
+    admin_api_key: Annotated[SecretStr | None, _secret_matching(_KEY)] = Field(
+        None, description="1 to 256 printable ASCII characters without spaces"
+    )
+    api_key_header: Annotated[str, _matching(_HEADER)] = Field(
+        "X-API-Key", description="the name of an HTTP header"
+    )
+    history_url: Annotated[SecretStr | None, _secret_matching(_HISTORY_URL)] = Field(
+        None,
+        description="postgresql://user:password@host:port/database or oracle://user:password@host:port/service",
+    )
+    oracle_dsn: Annotated[SecretStr | None, _secret_matching(_ORACLE_DSN)] = Field(
+        None, description="user/password@host:port/service"
+    )
+    policy: Path | None = Field(None, description="the path of a TOML file with a pricing policy")
+    shards: int = Field(64, ge=1, le=4096, description="a whole number from 1 to 4096, fixed at deployment")
+    metrics_port: int = Field(
+        9464, ge=0, le=65535, description="the flow's port for Prometheus, 0 to 65535 (0: any free port)"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="debug, info, warning or error"
+    )
+    log_format: Literal["console", "json"] = Field("console", description="console or json")
+
+    @property
+    def history_dsn(self) -> str | None:
+        """The URL of the history database; `ORACLE_DSN` counts where `HISTORY_URL` is not set."""
+        if self.history_url is not None:
+            return self.history_url.get_secret_value()
+        if self.oracle_dsn is not None:
+            return "oracle://" + self.oracle_dsn.get_secret_value().replace("/", ":", 1)
+        return None
+
+    @property
+    def kafka_client_options(self) -> dict[str, str]:
+        return {name: value.get_secret_value() for name, value in self.kafka_options.items()}
+
+    @property
+    def redis_password_text(self) -> str | None:
+        return None if self.redis_password is None else self.redis_password.get_secret_value()
+
+    @property
+    def all_topics(self) -> list[str]:
+        return [
+            self.product_events_topic,
+            self.product_catalogue_topic,
+            self.price_overrides_topic,
+            self.price_updates_topic,
+            self.dead_letters_topic,
+            self.history_backlog_topic,
+        ]
+
+    @property
+    def compacted_topics(self) -> list[str]:
+        return [self.product_catalogue_topic, self.price_overrides_topic]
+
+    def load_policy(self) -> PricingPolicy:
+        """The policy of `POLICY`, or the default. Raises SettingsError."""
+        if self.policy is None:
+            return default_policy()
+        try:
+            return parse_policy(self.policy.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"POLICY takes the path of a readable TOML file: {error}") from None
+        except PolicyError as error:
+            raise SettingsError(f"POLICY: {self.policy}: {error}") from None
+
+    def masked(self) -> dict[str, Any]:
+        """The effective configuration for the log: secrets and passwords as stars."""
+        return self.model_dump(mode="json")
+
+
+def load_settings() -> Settings:
+    """Settings from the environment. Raises SettingsError for the first variable that is not usable."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        name = str(error.errors()[0]["loc"][0])
+        field = Settings.model_fields[name]
+        raise SettingsError(f"{name.upper()} takes {field.description}") from None
+
+
+def exit_bad_setting(error: SettingsError) -> NoReturn:
+    """One line on standard error, exit code 2."""
+    print(f"pricewax: {error}", file=sys.stderr, flush=True)
+    raise SystemExit(EXIT_BAD_SETTING)

@@ -1,0 +1,225 @@
+"""History: every row reaches the database, once, however long it is away.
+
+Rows wait in memory, ride in the recovery snapshot, and are written by a thread of their own. Where the
+database is down or too slow, they go to the backlog topic, and from there to the database when it is back.
+Rows may be written twice or in another order: the database keeps the first of each.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+
+import msgspec
+from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+
+import telemetry
+from sinks.backlog import Backlog, BacklogError
+from sinks.history_store import HistoryWriter, StoreError
+from sinks.outgoing import Outgoing, part_names, part_of
+
+NAME = "history"
+WRITE_ROWS_MAX = 5_000
+PENDING_ROWS_MAX = 20_000
+STALLED_S = 1.0
+LINGER_S = 0.01
+BACK_OFF_S = (0.1, 0.25, 0.5, 1.0, 2.0)
+CLOSE_WITHIN_S = 1.5
+
+log = telemetry.get_logger(NAME)
+
+
+class HistoryState(msgspec.Struct, array_like=True):
+    """Resume state: rows that are neither in the database nor in the backlog, and how far the backlog is
+    drained (None: from its beginning)."""
+
+    rows: list[bytes]
+    backlog_offset: int | None
+
+
+_encode_state = msgspec.msgpack.Encoder().encode
+_decode_state = msgspec.msgpack.Decoder(HistoryState).decode
+
+OpenBacklog = Callable[[str, int | None], Backlog]
+
+
+class HistorySink(FixedPartitionedSink[Outgoing[bytes], bytes]):
+    """Items are `(shard, Outgoing[bytes])`, rows as in sinks/history_rows.py.
+
+    open_writer: a new writer, not connected. open_backlog: part name and resume offset to a backlog."""
+
+    def __init__(self, open_writer: Callable[[], HistoryWriter], open_backlog: OpenBacklog) -> None:
+        self._open_writer = open_writer
+        self._open_backlog = open_backlog
+
+    def list_parts(self) -> list[str]:
+        return part_names()
+
+    def part_fn(self, item_key: str) -> int:
+        return part_of(item_key)
+
+    def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> "HistorySinkPartition":
+        state = _decode_state(resume_state) if resume_state else HistoryState([], None)
+        backlog = self._open_backlog(for_part, state.backlog_offset)
+        return HistorySinkPartition(self._open_writer(), backlog, for_part, state.rows)
+
+
+class HistorySinkPartition(StatefulSinkPartition[Outgoing[bytes], bytes]):
+    """The flow's thread calls the public methods; `_run` is the writer's."""
+
+    def __init__(self, writer: HistoryWriter, backlog: Backlog, part: str, rows: list[bytes]) -> None:
+        self._writer = writer
+        self._backlog = backlog
+        self._changed = threading.Condition()
+        self._pending = rows
+        self._in_flight: list[bytes] = []
+        self._waiting_since: float | None = time.monotonic() if rows else None
+        self._oldest_ms = 0
+        # How often rows went to the backlog since it was last empty. A start counts: there may be rows from
+        # before it.
+        self._undrained = 1
+        self._down = False
+        self._closing = False
+        self._pending_gauge = telemetry.SINK_PENDING.labels(NAME, part)
+        self._breaker = telemetry.BREAKER_OPEN.labels(NAME, part)
+        self._backlog_gauge = telemetry.BACKLOG.labels(part)
+        self._breaker.set(0)
+        self._thread = threading.Thread(target=self._run, name=f"history-sink-{part}", daemon=True)
+        self._thread.start()
+
+    def write_batch(self, values: list[Outgoing[bytes]]) -> None:
+        rows = [row for outgoing in values for row in outgoing.rows]
+        if not rows:
+            return
+        with self._changed:
+            if not self._pending:
+                self._waiting_since = time.monotonic()
+                self._oldest_ms = min((o.kafka_time_ms for o in values if o.kafka_time_ms), default=0)
+            self._pending.extend(rows)
+            self._changed.notify_all()
+            if len(self._pending) > PENDING_ROWS_MAX and not self._stalled():
+                # Alive but busy: wait, but no longer than it takes to call it stalled.
+                self._changed.wait_for(self._has_room_or_is_stalled, STALLED_S)
+            if len(self._pending) > PENDING_ROWS_MAX or self._stalled():
+                self._spill()
+            self._pending_gauge.set(len(self._pending) + len(self._in_flight))
+
+    def snapshot(self) -> bytes:
+        with self._changed:
+            if self._stalled():
+                self._spill()
+            rows, offset = [*self._in_flight, *self._pending], self._backlog.offset
+        self._backlog.flush()
+        return _encode_state(HistoryState(rows, offset))
+
+    def close(self) -> None:
+        """Write what waits, for a moment at most: what is left rides in the last snapshot."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join(CLOSE_WITHIN_S)
+
+    def _stalled(self) -> bool:
+        waits = self._waiting_since is not None and time.monotonic() - self._waiting_since > STALLED_S
+        return bool(self._pending) and (self._down or waits)
+
+    def _has_room_or_is_stalled(self) -> bool:
+        return len(self._pending) <= PENDING_ROWS_MAX or self._stalled()
+
+    def _spill(self) -> None:
+        """Hand what waits to the backlog. Rows that the writer holds stay with it, and in the snapshot, until
+        it knows their fate."""
+        if not self._undrained:
+            log.warning("history goes to the backlog topic", rows=len(self._pending))
+        self._backlog.put(self._pending)
+        self._undrained += 1
+        self._pending = []
+        self._waiting_since = None
+        self._changed.notify_all()
+
+    def _run(self) -> None:
+        failures = 0
+        while True:
+            try:
+                wrote = self._write_pending()
+                busy = self._drain() or wrote
+            except (StoreError, BacklogError) as error:
+                if failures == 0:
+                    log.warning("history cannot be written; rows are kept", error=str(error))
+                telemetry.SINK_ERRORS.labels(NAME).inc()
+                self._set_down(True)
+                pause = BACK_OFF_S[min(failures, len(BACK_OFF_S) - 1)] * random.uniform(0.5, 1.0)  # noqa: S311
+                failures += 1
+                with self._changed:
+                    if self._changed.wait_for(lambda: self._closing, pause):
+                        break
+                continue
+            if failures:
+                log.info("history is written again")
+                failures = 0
+                self._set_down(False)
+            with self._changed:
+                if not busy:
+                    self._changed.wait_for(lambda: self._pending or self._undrained or self._closing)
+                if self._closing and not self._pending:
+                    break
+                self._changed.wait_for(self._has_full_batch, LINGER_S)
+        self._writer.close()
+        self._backlog.close()
+
+    def _has_full_batch(self) -> bool:
+        return len(self._pending) >= WRITE_ROWS_MAX or self._closing
+
+    def _write_pending(self) -> bool:
+        """Write the next rows from memory; whether there were any."""
+        with self._changed:
+            if not self._in_flight:
+                self._in_flight = self._pending[:WRITE_ROWS_MAX]
+                self._pending = self._pending[WRITE_ROWS_MAX:]
+            if not self._in_flight:
+                return False
+            oldest_ms = self._oldest_ms
+            self._waiting_since = time.monotonic() if self._pending else None
+            self._changed.notify_all()
+        self._writer.write(self._in_flight)
+        with self._changed:
+            self._report(len(self._in_flight), oldest_ms)
+            self._in_flight = []
+            self._pending_gauge.set(len(self._pending))
+            self._changed.notify_all()
+        return True
+
+    def _drain(self) -> bool:
+        """Write the next rows from the backlog; whether there may be more."""
+        with self._changed:
+            undrained = self._undrained
+        if not undrained:
+            return False
+        rows, next_offset = self._backlog.read()
+        if rows:
+            try:
+                self._writer.write(rows)
+            except StoreError:
+                self._backlog.rewind()
+                raise
+            self._report(len(rows), 0)
+        waiting = self._backlog.waiting(next_offset)
+        self._backlog_gauge.set(waiting)
+        with self._changed:
+            self._backlog.offset = next_offset
+            if waiting == 0 and undrained == self._undrained:
+                # Nothing was put since we looked, so nothing is left.
+                self._undrained = 0
+                self._backlog.close()
+            return bool(self._undrained)
+
+    def _report(self, rows: int, oldest_ms: int) -> None:
+        telemetry.SINK_WRITES.labels(NAME).inc(rows)
+        if oldest_ms:
+            telemetry.SINK_LATENCY.labels(NAME).observe(max(0.0, time.time() - oldest_ms / 1000))
+
+    def _set_down(self, down: bool) -> None:
+        with self._changed:
+            self._down = down
+            self._breaker.set(down)
+            self._changed.notify_all()

@@ -1,0 +1,112 @@
+"""Rows of history as bytes: tab-separated text as Postgres' COPY reads it, after a letter for the table.
+
+Bytes, because rows may cross processes, wait in a snapshot or in the backlog topic; this text, because the
+hot path then ends in COPY without another conversion. No value holds a tab or a line break (identifiers,
+numbers, JSON, printable text), so a backslash is all that needs escaping.
+"""
+
+import msgspec
+
+from pricing.decision import PUBLISHED, OverrideEnd, PriceDecision, adjustments_json
+from pricing.events import PriceOverride
+
+PRICE = b"P\t"
+OVERRIDE = b"O\t"
+NULL = b"\\N"
+
+
+class PriceRow(msgspec.Struct, frozen=True):
+    """A row of `price_history`, numbers as decimal text so that no driver rounds them."""
+
+    product_id: str
+    price: str
+    demand: str
+    price_source: str
+    event_time_ms: int
+    version: int
+    policy: str
+    adjustments: str
+    cause: str
+    source_topic: str
+    source_partition: int
+    source_offset: int
+
+
+class OverrideRow(msgspec.Struct, frozen=True):
+    """A row of `price_overrides`, with its end where it has one; both writes of an override are whole, so
+    that they may arrive in any order."""
+
+    product_id: str
+    override_price: str
+    reason: str
+    set_by: str
+    set_time_ms: int
+    expires_time_ms: int | None
+    removed_time_ms: int | None
+    source_topic: str
+    source_partition: int
+    source_offset: int
+
+
+def encode_rows(decision: PriceDecision, encoded_update: bytes | None) -> list[bytes]:
+    """The rows of a decision: none, where it is not history."""
+    rows = []
+    update, position = decision.update, decision.position
+    if decision.cause in PUBLISHED and update is not None and encoded_update is not None:
+        head = (
+            f"P\t{update.product_id}\t{update.new_price!r}\t{update.demand!r}\t{update.price_source}"
+            f"\t{update.event_time_ms}\t{update.version}\t{update.policy}\t"
+        )
+        tail = f"\t{decision.cause}\t{position.topic}\t{position.partition}\t{position.offset}"
+        rows.append(head.encode() + _escape(adjustments_json(encoded_update)) + tail.encode())
+    if decision.cause == "override_set" and decision.override is not None:
+        rows.append(_encode_override(decision.override, None))
+    if decision.ended is not None:
+        rows.append(_encode_end(decision.ended))
+    return rows
+
+
+def _encode_end(end: OverrideEnd) -> bytes:
+    return _encode_override(end.override, end.removed_at_ms)
+
+
+def _encode_override(override: PriceOverride, removed_at_ms: int | None) -> bytes:
+    position = override.position
+    fields = (
+        override.product_id.encode(),
+        repr(override.override_price).encode(),
+        _escape(override.reason.encode()),
+        _escape(override.set_by.encode()),
+        b"%d" % override.set_at_ms,
+        NULL if override.expires_at_ms is None else b"%d" % override.expires_at_ms,
+        NULL if removed_at_ms is None else b"%d" % removed_at_ms,
+        position.topic.encode(),
+        b"%d" % position.partition,
+        b"%d" % position.offset,
+    )
+    return OVERRIDE + b"\t".join(fields)
+
+
+def _escape(text: bytes) -> bytes:
+    return text.replace(b"\\", b"\\\\") if b"\\" in text else text
+
+
+def split_by_table(rows: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+    """Rows of `price_history` and of `price_overrides`, in order, without the letter."""
+    prices = [row[2:] for row in rows if row.startswith(PRICE)]
+    overrides = [row[2:] for row in rows if row.startswith(OVERRIDE)]
+    return prices, overrides
+
+
+def parse_price(row: bytes) -> PriceRow:
+    """A row without its letter, for stores that take values instead of text."""
+    return msgspec.convert(_named(row, PriceRow), PriceRow, strict=False)
+
+
+def parse_override(row: bytes) -> OverrideRow:
+    return msgspec.convert(_named(row, OverrideRow), OverrideRow, strict=False)
+
+
+def _named(row: bytes, row_type: type[msgspec.Struct]) -> dict[str, str | None]:
+    values = (None if field == NULL else field.decode().replace("\\\\", "\\") for field in row.split(b"\t"))
+    return dict(zip(row_type.__struct_fields__, values, strict=True))

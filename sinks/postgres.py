@@ -1,0 +1,178 @@
+"""History in Postgres: COPY into a temporary table, then one INSERT that leaves existing rows alone."""
+
+from datetime import UTC, datetime
+
+import psycopg
+from psycopg import sql
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+import telemetry
+from pricing.timestamps import to_rfc3339
+from sinks.history_rows import split_by_table
+from sinks.history_store import HistoryPoint, StoreError, describe_error, migrations
+
+LOCK_ID = 0x50524943  # "PRIC"
+OPTIONS: dict[str, str | int] = {
+    "connect_timeout": 3,
+    "application_name": "pricewax",
+    "options": "-c statement_timeout=10000 -c lock_timeout=5000 -c timezone=UTC",
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 5000,
+}
+READ_WITHIN_S = 5.0
+POOL_SIZE_MAX = 8
+
+log = telemetry.get_logger("postgres")
+
+_STAGING = (
+    """CREATE TEMPORARY TABLE staged_prices (
+        product_id text, price numeric, demand double precision, price_source text, event_time_ms bigint,
+        version bigint, policy text, adjustments text, cause text, source_topic text,
+        source_partition integer, source_offset bigint) ON COMMIT DELETE ROWS""",
+    """CREATE TEMPORARY TABLE staged_overrides (
+        position bigserial, product_id text, override_price numeric, reason text, set_by text,
+        set_ms bigint, expires_ms bigint, removed_ms bigint, source_topic text, source_partition integer,
+        source_offset bigint) ON COMMIT DELETE ROWS""",
+)
+_EPOCH = "timestamptz '1970-01-01 00:00:00+00' + interval '1 millisecond' *"
+_COPY_PRICES = "COPY staged_prices FROM STDIN"
+_INSERT_PRICES = f"""
+    INSERT INTO price_history (product_id, price, demand, price_source, event_time, version, policy,
+        adjustments, cause, source_topic, source_partition, source_offset)
+    SELECT product_id, price, demand, price_source, {_EPOCH} event_time_ms, version, policy,
+        adjustments::jsonb, cause, source_topic, source_partition, source_offset
+    FROM staged_prices
+    ON CONFLICT (source_topic, source_partition, source_offset, cause) DO NOTHING"""  # noqa: S608
+_COPY_OVERRIDES = """COPY staged_overrides (product_id, override_price, reason, set_by, set_ms, expires_ms,
+    removed_ms, source_topic, source_partition, source_offset) FROM STDIN"""
+# The start and the end of an override may be in one batch: the end is the row that counts.
+_UPSERT_OVERRIDES = f"""
+    INSERT INTO price_overrides AS stored (product_id, override_price, reason, set_by, set_time,
+        expires_time, removed_time, source_topic, source_partition, source_offset)
+    SELECT DISTINCT ON (source_topic, source_partition, source_offset)
+        product_id, override_price, reason, set_by, {_EPOCH} set_ms, {_EPOCH} expires_ms,
+        {_EPOCH} removed_ms, source_topic, source_partition, source_offset
+    FROM staged_overrides
+    ORDER BY source_topic, source_partition, source_offset, removed_ms NULLS LAST, position
+    ON CONFLICT (source_topic, source_partition, source_offset) DO UPDATE
+        SET removed_time = coalesce(stored.removed_time, excluded.removed_time)"""  # noqa: S608
+_SELECT = """
+    SELECT price, event_time, price_source, demand, version FROM price_history
+    WHERE product_id = %(product_id)s
+        AND event_time >= coalesce(%(since)s, '-infinity'::timestamptz)
+        AND event_time < coalesce(%(until)s, 'infinity'::timestamptz)
+    ORDER BY event_time DESC, version DESC LIMIT %(limit)s"""
+
+
+class PostgresWriter:
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: psycopg.Connection | None = None
+
+    def write(self, rows: list[bytes]) -> None:
+        prices, overrides = split_by_table(rows)
+        try:
+            connection = self._connection or self._connect()
+            with connection.transaction(), connection.cursor() as cursor:
+                if prices:
+                    with cursor.copy(_COPY_PRICES) as copy:
+                        copy.write(b"\n".join(prices) + b"\n")
+                    cursor.execute(_INSERT_PRICES)
+                if overrides:
+                    with cursor.copy(_COPY_OVERRIDES) as copy:
+                        copy.write(b"\n".join(overrides) + b"\n")
+                    cursor.execute(_UPSERT_OVERRIDES)
+        except psycopg.Error as error:
+            # A new connection each time: after a fail-over the old one may be to a read-only server.
+            self.close()
+            raise StoreError(describe_error(error)) from None
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _connect(self) -> psycopg.Connection:
+        connection = psycopg.connect(self._url, autocommit=True, **OPTIONS)  # type: ignore[arg-type]
+        try:
+            migrate(connection)
+            for statement in _STAGING:
+                connection.execute(statement)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        return connection
+
+
+def migrate(connection: psycopg.Connection) -> None:
+    """Apply what is missing, under a lock, so that any number of processes may start at once."""
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK_ID,))
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS pricewax_migrations"
+            " (version integer PRIMARY KEY, applied_at timestamp with time zone NOT NULL DEFAULT now())"
+        )
+        done = {row[0] for row in connection.execute("SELECT version FROM pricewax_migrations")}
+        for version, statements in migrations("postgres"):
+            if version in done:
+                continue
+            for statement in statements:
+                connection.execute(sql.SQL(statement))
+            connection.execute("INSERT INTO pricewax_migrations (version) VALUES (%s)", (version,))
+            log.info("migration applied", version=version)
+
+
+class PostgresReader:
+    def __init__(self, url: str) -> None:
+        self._pool = AsyncConnectionPool(
+            url,
+            kwargs={**OPTIONS, "autocommit": True},
+            min_size=0,
+            max_size=POOL_SIZE_MAX,
+            timeout=READ_WITHIN_S,
+            reconnect_timeout=READ_WITHIN_S,
+            open=False,
+        )
+        self._opened = False
+
+    async def read(self, product_id: str, limit: int, from_ms: int | None, to_ms: int | None) -> list[HistoryPoint]:
+        values = {
+            "product_id": product_id,
+            "since": _moment(from_ms),
+            "until": _moment(to_ms),
+            "limit": limit,
+        }
+        try:
+            if not self._opened:
+                await self._pool.open()
+                self._opened = True
+            async with self._pool.connection(timeout=READ_WITHIN_S) as connection:
+                rows = await (await connection.execute(_SELECT, values)).fetchall()
+        except psycopg.errors.UndefinedTable:
+            return []
+        except (psycopg.Error, PoolTimeout) as error:
+            raise StoreError(describe_error(error)) from None
+        return [
+            HistoryPoint(float(price), to_rfc3339(_ms(event_time)), source, demand, version)
+            for price, event_time, source, demand, version in rows
+        ]
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+
+_EPOCH_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _moment(ms: int | None) -> datetime | None:
+    if ms is None:
+        return None
+    return datetime.fromtimestamp(ms // 1000, UTC).replace(microsecond=ms % 1000 * 1000)
+
+
+def _ms(moment: datetime) -> int:
+    since = moment - _EPOCH_MOMENT
+    return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000

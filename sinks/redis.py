@@ -1,0 +1,273 @@
+"""Redis: the latest price of every product, one Lua call a batch, never an older version over a newer.
+
+Only the newest row of a product matters, so what waits is a dict, and an outage makes it no larger than the
+number of products. It is not kept in recovery snapshots: after every start, and whenever Redis has lost its
+data, the flow writes the latest row of every product again (connectors/redis_watch.py).
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+
+import msgspec
+import redis
+from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+import telemetry
+from pricing.decision import PriceDecision
+from pricing.events import CatalogueEntry
+from pricing.timestamps import to_rfc3339
+from sinks import redis_names
+from sinks.outgoing import Outgoing, part_names, part_of
+
+NAME = "redis"
+CALL_ROWS_MAX = 500
+PENDING_ROWS_MAX = 200_000
+TIMEOUT_S = 2.0
+BACK_OFF_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
+LINGER_S = 0.001
+CLOSE_WITHIN_S = 3.0
+
+# ARGV[1]: JSON array of rows, each of a price, [product_id, updated_at_ms, update or null, override or null],
+# or of the catalogue, [product_id, product|null]. A price, its override and the indexes change together, and
+# only if the row is not older than what is there. '%.2f' and '%.17g', as Lua alone prints 14 digits.
+LUA = """
+local function write_product(id, product)
+  local category = redis.call('HGET', 'product:' .. id, 'category')
+  if category then redis.call('SREM', 'category:' .. category, id) end
+  redis.call('DEL', 'product:' .. id)
+  if product == cjson.null then return end
+  redis.call('HSET', 'product:' .. id, 'name', product.name, 'category', product.category,
+    'base_price', string.format('%.17g', product.base_price))
+  redis.call('SADD', 'category:' .. product.category, id)
+end
+
+local function withdraw(id)
+  redis.call('DEL', 'price:' .. id, 'override:' .. id)
+  redis.call('SREM', 'products', id)
+  redis.call('SREM', 'overrides', id)
+end
+
+local function write_price(id, updated_at, update, override)
+  local key = 'price:' .. id
+  local stored = redis.call('HMGET', key, 'version', 'price_source')
+  if stored[1] and tonumber(stored[1]) > update.version then return end
+  local demand = string.format(update.demand % 1 == 0 and '%.0f' or '%.17g', update.demand)
+  local previous = ''
+  if update.previous_price ~= cjson.null then previous = string.format('%.2f', update.previous_price) end
+  redis.call('HSET', key, 'price', string.format('%.2f', update.new_price), 'demand', demand,
+    'version', string.format('%.0f', update.version), 'price_source', update.price_source,
+    'previous_price', previous, 'updated_at_ms', string.format('%.0f', updated_at),
+    'adjustments', cjson.encode(update.adjustments),
+    'event_time_ms', string.format('%.0f', update.event_time_ms), 'policy', update.policy)
+  redis.call('SADD', 'products', id)
+  if override ~= cjson.null then
+    redis.call('HSET', 'override:' .. id, 'override_price', string.format('%.2f', override.override_price),
+      'reason', override.reason, 'set_by', override.set_by,
+      'set_at', override.set_at, 'expires_at', override.expires_at)
+    redis.call('SADD', 'overrides', id)
+  elseif stored[2] == 'override' then
+    redis.call('DEL', 'override:' .. id)
+    redis.call('SREM', 'overrides', id)
+  end
+end
+
+local rows = cjson.decode(ARGV[1])
+for _, row in ipairs(rows) do
+  if #row == 2 then write_product(row[1], row[2])
+  elseif row[3] == cjson.null then withdraw(row[1])
+  else write_price(row[1], row[2], row[3], row[4]) end
+end
+return #rows
+"""
+
+log = telemetry.get_logger(NAME)
+
+
+class _Override(msgspec.Struct, gc=False):
+    override_price: float
+    reason: str
+    set_by: str
+    set_at: str
+    expires_at: str
+
+
+class _Product(msgspec.Struct, gc=False):
+    name: str
+    category: str
+    base_price: float
+
+
+RedisRow = tuple[str, bytes]
+"""What the row is of (a newer one replaces an older one that waits), and the row as JSON for the script."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+def encode_rows(decision: PriceDecision, encoded_update: bytes | None) -> list[RedisRow]:
+    """The rows of a decision; `encoded_update` is its update as JSON, encoded once for all sinks."""
+    override = b"null"
+    if active := decision.override:
+        expires = to_rfc3339(active.expires_at_ms) if active.expires_at_ms is not None else ""
+        override = _encode(
+            _Override(active.override_price, active.reason, active.set_by, to_rfc3339(active.set_at_ms), expires)
+        )
+    product_id = decision.product_id
+    name = product_id.encode()
+    price_row = b'["%b",%d,%b,%b]' % (name, decision.updated_at_ms, encoded_update or b"null", override)
+    if decision.catalogue is None and not decision.forgotten:
+        return [(product_id, price_row)]
+    product = _encode(_product_of(decision.catalogue)) if decision.catalogue else b"null"
+    # A space is in no identifier, so the two names never meet.
+    return [(product_id, price_row), (f"{product_id} product", b'["%b",%b]' % (name, product))]
+
+
+def _product_of(entry: CatalogueEntry) -> _Product:
+    return _Product(entry.name, entry.category, entry.base_price)
+
+
+Connect = Callable[[], "redis.Redis"]
+
+
+def connect(address: str, password: str | None) -> "redis.Redis":
+    """A client with time limits, so that a frozen Redis is an error and not a wait."""
+    host, _, port = address.rpartition(":")
+    return redis.Redis(
+        host=host.strip("[]"),
+        port=int(port),
+        password=password,
+        socket_timeout=TIMEOUT_S,
+        socket_connect_timeout=TIMEOUT_S,
+        health_check_interval=0,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+class RedisSink(FixedPartitionedSink[Outgoing[RedisRow], None]):
+    """Items are `(shard, Outgoing[RedisRow])`."""
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+
+    def list_parts(self) -> list[str]:
+        return part_names()
+
+    def part_fn(self, item_key: str) -> int:
+        return part_of(item_key)
+
+    def build_part(self, step_id: str, for_part: str, resume_state: None) -> "RedisSinkPartition":
+        return RedisSinkPartition(self._connect, for_part)
+
+
+class RedisSinkPartition(StatefulSinkPartition[Outgoing[RedisRow], None]):
+    """Takes rows at once and writes them from a thread of its own: a slow Redis slows nothing else."""
+
+    def __init__(self, connect: Connect, part: str) -> None:
+        self._client = connect()
+        self._script = self._client.register_script(LUA)
+        self._pending: dict[str, tuple[int, bytes]] = {}
+        self._lost = False
+        self._down = False
+        self._changed = threading.Condition()
+        self._closing = False
+        self._pending_gauge = telemetry.SINK_PENDING.labels(NAME, part)
+        self._breaker = telemetry.BREAKER_OPEN.labels(NAME, part)
+        self._breaker.set(0)
+        self._thread = threading.Thread(target=self._run, name=f"redis-sink-{part}", daemon=True)
+        self._thread.start()
+
+    def write_batch(self, values: list[Outgoing[RedisRow]]) -> None:
+        with self._changed:
+            for outgoing in values:
+                for name, row in outgoing.rows:
+                    self._pending[name] = (outgoing.kafka_time_ms, row)
+            self._changed.notify_all()
+            if len(self._pending) > PENDING_ROWS_MAX:
+                self._changed.wait_for(self._has_room_or_is_down)
+            if len(self._pending) > PENDING_ROWS_MAX:
+                # Down: let go of everything. The flow writes it all again once Redis is back.
+                self._pending.clear()
+                self._lost = True
+            self._pending_gauge.set(len(self._pending))
+
+    def _has_room_or_is_down(self) -> bool:
+        return self._down or len(self._pending) <= PENDING_ROWS_MAX
+
+    def snapshot(self) -> None:
+        return None
+
+    def close(self) -> None:
+        """Write what waits, for a few seconds at most: a start writes everything again anyway."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join(CLOSE_WITHIN_S)
+
+    def _run(self) -> None:
+        failures = 0
+        while True:
+            rows = self._take()
+            if not rows:
+                return
+            try:
+                self._write(rows)
+            except redis.RedisError as error:
+                self._give_back(rows)
+                if failures == 0:
+                    log.warning("Redis cannot be written; the newest rows wait", error=_text(error))
+                telemetry.SINK_ERRORS.labels(NAME).inc()
+                self._set_down(True)
+                pause = BACK_OFF_S[min(failures, len(BACK_OFF_S) - 1)]
+                failures += 1
+                if self._closing:
+                    return
+                time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
+                continue
+            if failures:
+                log.info("Redis is written again")
+                failures = 0
+                self._set_down(False)
+
+    def _take(self) -> dict[str, tuple[int, bytes]]:
+        """The next rows to write, in order of arrival; none when closing and all is written."""
+        with self._changed:
+            while not self._pending and not self._closing:
+                self._changed.wait()
+            if not self._closing and len(self._pending) < CALL_ROWS_MAX:
+                self._changed.wait(LINGER_S)
+            if len(self._pending) <= CALL_ROWS_MAX:
+                rows, self._pending = self._pending, {}
+            else:
+                chosen = list(self._pending)[:CALL_ROWS_MAX]
+                rows = {product_id: self._pending.pop(product_id) for product_id in chosen}
+            self._pending_gauge.set(len(self._pending))
+            self._changed.notify_all()
+            return rows
+
+    def _set_down(self, down: bool) -> None:
+        with self._changed:
+            self._down = down
+            self._breaker.set(down)
+            self._changed.notify_all()
+
+    def _give_back(self, rows: dict[str, tuple[int, bytes]]) -> None:
+        with self._changed:
+            # Rows that came meanwhile are newer.
+            self._pending = {**rows, **self._pending}
+            self._pending_gauge.set(len(self._pending))
+
+    def _write(self, rows: dict[str, tuple[int, bytes]]) -> None:
+        if self._lost:
+            self._client.delete(redis_names.FILLED)
+            self._lost = False
+        self._script(args=[b"[" + b",".join(row for _, row in rows.values()) + b"]"])
+        telemetry.SINK_WRITES.labels(NAME).inc(len(rows))
+        if oldest_ms := min((ms for ms, _ in rows.values() if ms), default=0):
+            telemetry.SINK_LATENCY.labels(NAME).observe(max(0.0, time.time() - oldest_ms / 1000))
+
+
+def _text(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:300]

@@ -1,0 +1,104 @@
+"""A real Kafka: one KRaft node from the jars of Maven Central. Needs Java and Maven, no Docker."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from stack.process import Program, StartError, free_port
+
+VERSION = "4.1.1"
+JAVA_AT_LEAST = 17
+READY_WITHIN_S = 60.0
+CACHE = Path(__file__).parent.parent / ".cache" / f"kafka-{VERSION}"
+POM = Path(__file__).parent / "kafka-pom.xml"
+# Any 16 bytes in base64; KRaft wants one.
+CLUSTER_ID = "cHJpY2V3YXgtbG9jYWwtMQ"
+
+
+def is_available() -> bool:
+    return shutil.which("java") is not None and (_jars_ready() or shutil.which("mvn") is not None)
+
+
+def _jars_ready() -> bool:
+    return (CACHE / "complete").exists()
+
+
+def install() -> None:
+    """Fetch the jars once. Raises StartError."""
+    if _jars_ready():
+        return
+    CACHE.mkdir(parents=True, exist_ok=True)
+    command = ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies"]
+    done = subprocess.run(
+        [*command, f"-DoutputDirectory={CACHE / 'libs'}"], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise StartError(f"Maven could not fetch Kafka: {(done.stdout + done.stderr).strip()[-500:]}")
+    (CACHE / "complete").touch()
+
+
+class KafkaServer:
+    """Broker and controller in one process, on loopback ports, its log under `folder`, kept between stop and
+    start."""
+
+    kind = f"Apache Kafka {VERSION}"
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "kafka"
+        self._port = free_port()
+        self._controller_port = free_port()
+        self.brokers = f"127.0.0.1:{self._port}"
+        self.program: Program | None = None
+
+    def start(self) -> None:
+        install()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        properties = self._folder / "server.properties"
+        java = ["java", "-Xmx512m", "-Xms256m", "-XX:+UseSerialGC", "-cp", f"{CACHE / 'libs'}/*"]
+        if not properties.exists():
+            lines = [f"{name}={value}" for name, value in self._properties().items()]
+            properties.write_text("\n".join(lines))
+            formatting = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(properties)]
+            done = subprocess.run([*java, *formatting], capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise StartError(f"Kafka's storage could not be formatted: {done.stderr.strip()[-500:]}")
+        self.program = Program("kafka", [*java, "kafka.Kafka", properties])
+        self.program.wait_until(self._answers, READY_WITHIN_S)
+
+    def stop(self) -> None:
+        if self.program is not None:
+            self.program.stop()
+
+    def _answers(self) -> bool:
+        admin = AdminClient({"bootstrap.servers": self.brokers, "log_level": 0})
+        try:
+            return bool(admin.list_topics(timeout=1).brokers)
+        except KafkaException:
+            return False
+
+    def _properties(self) -> dict[str, str | int]:
+        listeners = f"PLAINTEXT://127.0.0.1:{self._port}"
+        return {
+            "process.roles": "broker,controller",
+            "node.id": 1,
+            "controller.quorum.voters": f"1@127.0.0.1:{self._controller_port}",
+            "controller.listener.names": "CONTROLLER",
+            "listeners": f"{listeners},CONTROLLER://127.0.0.1:{self._controller_port}",
+            "advertised.listeners": listeners,
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "log.dirs": str(self._folder / "log"),
+            "num.partitions": 4,
+            "default.replication.factor": 1,
+            "offsets.topic.replication.factor": 1,
+            "offsets.topic.num.partitions": 1,
+            "transaction.state.log.replication.factor": 1,
+            "transaction.state.log.min.isr": 1,
+            "group.initial.rebalance.delay.ms": 0,
+            "auto.create.topics.enable": "false",
+            "message.max.bytes": 4 * 1024 * 1024,
+            "replica.fetch.max.bytes": 4 * 1024 * 1024,
+            "log.retention.check.interval.ms": 1000,
+        }

@@ -1,0 +1,148 @@
+"""Starting and stopping a program so that nothing of it is left, however the parent ends."""
+
+import ctypes
+import importlib.util
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+STOP_WITHIN_S = 10.0
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+OnLine = Callable[[str], None]
+
+
+class StartError(Exception):
+    """A program did not come up; the message says which and shows the end of its output."""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def is_listening(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Program:
+    """A child process in a session of its own, which ends with its parent even if that is killed (Linux).
+
+    Its output goes line by line to `on_line`, from a thread; the last lines are kept for error messages.
+    Start programs from the main thread: Linux ties the child's end to the thread that made it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        user: str | None = None,
+        on_line: OnLine | None = None,
+        stop_signal: signal.Signals = signal.SIGTERM,
+    ) -> None:
+        self.name = name
+        self.tail: list[str] = []
+        self._on_line = on_line
+        self._stop_signal = stop_signal
+        self.process = subprocess.Popen(
+            [str(part) for part in command],
+            env={**os.environ, **(env or {})},
+            cwd=cwd,
+            user=user,
+            group=user and _group_of(user),
+            extra_groups=[] if user else None,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_end_with_parent if _LIBC else None,  # noqa: PLW1509  # one prctl, nothing that locks
+        )
+        self._reader = threading.Thread(target=self._read, name=f"output-{name}", daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+    def wait_until(self, ready: Callable[[], bool], within_s: float, what: str = "be ready") -> None:
+        """Wait until `ready()`. Raises StartError where the program ends first or the time is over."""
+        deadline = time.monotonic() + within_s
+        while not ready():
+            if not self.running:
+                raise StartError(f"{self.name} ended with code {self.process.returncode}{self._output()}")
+            if time.monotonic() > deadline:
+                raise StartError(f"{self.name} did not {what} within {within_s:.0f} s{self._output()}")
+            time.sleep(0.02)
+
+    def stop(self) -> int:
+        """Ask the program to end, then insist; its return code."""
+        if self.running:
+            self.send(self._stop_signal)
+            try:
+                self.process.wait(STOP_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        self._finish()
+        return self.process.returncode
+
+    def kill(self) -> None:
+        """SIGKILL, to it and to what it started."""
+        if self.running:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self._finish()
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for raw in self.process.stdout:
+            line = raw.decode(errors="replace").rstrip()
+            self.tail = [*self.tail[-39:], line]
+            if self._on_line is not None:
+                self._on_line(line)
+
+    def _finish(self) -> None:
+        self._reader.join(2.0)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+    def _output(self) -> str:
+        return "".join(f"\n  {line}" for line in self.tail[-10:])
+
+
+def _group_of(user: str) -> int:
+    import pwd
+
+    return pwd.getpwnam(user).pw_gid
+
+
+def _end_with_parent() -> None:
+    assert _LIBC is not None
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def package_folder(name: str) -> Path:
+    """Where a package is installed, without importing it."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        raise StartError(f"the package {name} is not installed; run make setup")
+    return Path(spec.origin).parent

