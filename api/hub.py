@@ -6,7 +6,10 @@ from collections.abc import Collection
 
 import telemetry
 
-QUEUE_FRAMES_MAX = 1_000
+QUEUE_FRAMES_MAX = 50_000
+
+Update = tuple[str, int, str]
+"""Product, version, frame. One object for all clients: what waits for a client is a reference."""
 
 
 class Client:
@@ -19,27 +22,27 @@ class Client:
     def __init__(self, products: Collection[str] | None, conflate: bool) -> None:
         self.products = None if products is None else frozenset(products)
         self._conflate = conflate
-        self._queue: deque[tuple[str, int, str]] = deque()
-        self._newest: dict[str, tuple[int, str]] = {}
+        self._queue: deque[Update] = deque()
+        self._newest: dict[str, Update] = {}
         self._waiting = asyncio.Event()
 
-    def offer(self, product_id: str, version: int, frame: str) -> None:
+    def offer(self, update: Update) -> None:
         if self._conflate or self._newest or len(self._queue) >= QUEUE_FRAMES_MAX:
-            if self._newest.pop(product_id, None):
+            if self._newest.pop(update[0], None):
                 telemetry.WS_CONFLATED.inc()
-            self._newest[product_id] = (version, frame)
+            self._newest[update[0]] = update
         else:
-            self._queue.append((product_id, version, frame))
+            self._queue.append(update)
         self._waiting.set()
 
-    async def take(self) -> list[tuple[str, int, str]]:
-        """All that waits: product, version, frame. Waits until there is something."""
+    async def take(self) -> list[Update]:
+        """All that waits. Waits until there is something."""
         await self._waiting.wait()
         self._waiting.clear()
-        frames = [*self._queue, *((name, *newest) for name, newest in self._newest.items())]
+        updates = [*self._queue, *self._newest.values()]
         self._queue.clear()
         self._newest.clear()
-        return frames
+        return updates
 
 
 class Hub:
@@ -66,10 +69,10 @@ class Hub:
                 del self._by_product[product_id]
         telemetry.WS_CLIENTS.dec()
 
-    def publish(self, updates: list[tuple[str, int, str]]) -> None:
-        """Offer updates (product, version, frame) to whoever watches the product."""
-        for product_id, version, frame in updates:
+    def publish(self, updates: list[Update]) -> None:
+        """Offer updates to whoever watches their product."""
+        for update in updates:
             for client in self._everything:
-                client.offer(product_id, version, frame)
-            for client in self._by_product.get(product_id, ()):
-                client.offer(product_id, version, frame)
+                client.offer(update)
+            for client in self._by_product.get(update[0], ()):
+                client.offer(update)

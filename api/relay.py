@@ -9,7 +9,7 @@ import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 import telemetry
-from api.hub import Hub
+from api.hub import Hub, Update
 from api.last_known import LastKnown
 from connectors.topics import StoppedError, ensure_topics
 
@@ -65,14 +65,14 @@ class Relay:
     def start(self, hub: Hub, last_known: LastKnown) -> None:
         loop = asyncio.get_running_loop()
 
-        def hand_over(updates: list[tuple[str, int, str]], decoded: list[_Update]) -> None:
+        def hand_over(updates: list[Update], decoded: list[_Update]) -> None:
             for update in decoded:
                 last_known.note(
                     update.product_id, update.new_price, update.demand, update.price_source, update.version
                 )
             hub.publish(updates)
 
-        def deliver(updates: list[tuple[str, int, str]], decoded: list[_Update]) -> None:
+        def deliver(updates: list[Update], decoded: list[_Update]) -> None:
             loop.call_soon_threadsafe(hand_over, updates, decoded)
 
         self._thread = threading.Thread(target=self._run, args=(deliver,), name="relay", daemon=True)
@@ -83,7 +83,7 @@ class Relay:
         if self._thread is not None:
             self._thread.join(TIMEOUT_S + POLL_S)
 
-    def _run(self, deliver: Callable[[list[tuple[str, int, str]], list[_Update]], None]) -> None:
+    def _run(self, deliver: Callable[[list[Update], list[_Update]], None]) -> None:
         try:
             consumer = self._connect()
         except StoppedError:
@@ -126,7 +126,7 @@ class Relay:
         consumer.assign(partitions)
         return consumer
 
-    def _select(self, messages: list[Message]) -> tuple[list[tuple[str, int, str]], list[_Update]]:
+    def _select(self, messages: list[Message]) -> tuple[list[Update], list[_Update]]:
         """Frames of the updates that are newer than the last of their product."""
         updates, decoded = [], []
         versions = self._versions

@@ -16,6 +16,7 @@ from pricing.events import (
     OverrideRemoval,
     PriceOverride,
     ProductEvent,
+    Signal,
     SourcePosition,
     is_identifier,
     is_reason,
@@ -48,7 +49,6 @@ class RawMessage(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 Wire = TypeVar("Wire", bound=msgspec.Struct)
-Signal = ProductEvent | CatalogueChange | PriceOverride | OverrideRemoval
 
 
 class BadInputError(Exception):

@@ -6,7 +6,7 @@ committed to a consumer group, which ordinary lag tooling can read; nothing here
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -22,7 +22,7 @@ from confluent_kafka import (
 
 import telemetry
 from connectors.decode import RawMessage, routing_key
-from connectors.topics import StoppedError, ensure_topics
+from connectors.topics import StoppedError, count_partitions
 from pricing.events import shard_of
 
 GROUP = "pricewax"
@@ -61,7 +61,7 @@ class KafkaSource(FixedPartitionedSource[tuple[str, RawBatch], int | None]):
     """Items are `(shard, RawBatch)`. Resume state is the next offset to read.
 
     Reads a partition without resume state from its beginning. Ends when `stop` is set, so that the flow
-    closes its last epoch and a restart goes on from there. Makes missing topics, `outputs` included.
+    closes its last epoch and a restart goes on from there.
     """
 
     def __init__(
@@ -70,21 +70,16 @@ class KafkaSource(FixedPartitionedSource[tuple[str, RawBatch], int | None]):
         topics: list[str],
         shards: int,
         stop: threading.Event,
-        compacted: Iterable[str] = (),
-        outputs: Iterable[str] = (),
     ) -> None:
         self._client = client
         self._topics = topics
-        self._compacted = compacted
-        self._outputs = outputs
         self._shards = shards
         self._stop = stop
         self._consumers: dict[int, _SharedConsumer] = {}
 
     def list_parts(self) -> list[str]:
         try:
-            wanted = [*self._topics, *self._outputs]
-            counts = ensure_topics(self._client, wanted, self._compacted, self._stop)
+            counts = count_partitions(self._client, self._topics, self._stop)
         except StoppedError:
             return []
         return [f"{topic}:{index}" for topic in self._topics for index in range(counts[topic])]

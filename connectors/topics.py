@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
@@ -32,6 +32,9 @@ _PASSING = (
 log = telemetry.get_logger("kafka")
 
 
+Client = Mapping[str, str | int]
+
+
 class StoppedError(Exception):
     """The process was asked to stop while it waited."""
 
@@ -43,19 +46,41 @@ def client_options(brokers: str, options: Mapping[str, str]) -> dict[str, str | 
 
 
 def ensure_topics(
-    client: Mapping[str, str | int],
-    topics: Iterable[str],
-    compacted: Iterable[str],
-    stop: threading.Event,
+    client: Client, topics: Iterable[str], compacted: Iterable[str], stop: threading.Event
 ) -> dict[str, int]:
     """Make the topics that are missing; topic to its number of partitions. Waits for Kafka as long as it
     takes. Raises StoppedError where `stop` is set meanwhile, KafkaException for what waiting does not mend.
+
+    Not to be called from inside Bytewax: the admin client's callback thread crashes the process there
+    (confluent-kafka 2.16.1, Bytewax 0.21.1).
     """
     topics, compacted = list(topics), set(compacted)
+
+    def make() -> dict[str, int]:
+        admin = AdminClient(dict(client))
+        cluster = admin.list_topics(timeout=METADATA_TIMEOUT_S)
+        missing = [topic for topic in topics if topic not in cluster.topics]
+        if missing and (cluster.cluster_id or "").startswith(_EMBEDDED):
+            producer = Producer(dict(client))
+            for topic in missing:
+                producer.list_topics(topic, timeout=METADATA_TIMEOUT_S)
+        elif missing:
+            _create(admin, missing, compacted)
+        return _count(admin, topics)
+
+    return _patiently(client, make, stop)
+
+
+def count_partitions(client: Client, topics: list[str], stop: threading.Event) -> dict[str, int]:
+    """Topic to its number of partitions. Waits and raises like `ensure_topics`."""
+    return _patiently(client, lambda: _count(AdminClient(dict(client)), topics), stop)
+
+
+def _patiently(client: Client, ask: Callable[[], dict[str, int]], stop: threading.Event) -> dict[str, int]:
     next_word = 0.0
     while not stop.is_set():
         try:
-            return _ensure(client, topics, compacted)
+            return ask()
         except KafkaException as error:
             code = error.args[0].code()
             if code not in _PASSING:
@@ -67,16 +92,7 @@ def ensure_topics(
     raise StoppedError
 
 
-def _ensure(client: Mapping[str, str | int], topics: list[str], compacted: set[str]) -> dict[str, int]:
-    admin = AdminClient(dict(client))
-    cluster = admin.list_topics(timeout=METADATA_TIMEOUT_S)
-    missing = [topic for topic in topics if topic not in cluster.topics]
-    if missing and (cluster.cluster_id or "").startswith(_EMBEDDED):
-        producer = Producer(dict(client))
-        for topic in missing:
-            producer.list_topics(topic, timeout=METADATA_TIMEOUT_S)
-    elif missing:
-        _create(admin, missing, compacted)
+def _count(admin: AdminClient, topics: list[str]) -> dict[str, int]:
     there = admin.list_topics(timeout=METADATA_TIMEOUT_S).topics
     for topic in topics:
         if topic not in there or not there[topic].partitions:

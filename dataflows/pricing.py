@@ -17,7 +17,7 @@ import telemetry
 from connectors.decode import SignalKind
 from connectors.kafka import KafkaSource, RawBatch
 from connectors.redis_watch import RedisWatch
-from connectors.topics import client_options
+from connectors.topics import StoppedError, client_options, ensure_topics
 from dataflows.shutdown import stop_on_signals
 from dataflows.steps import (
     Clock,
@@ -94,6 +94,10 @@ def flow() -> Dataflow:
     port = telemetry.serve_metrics(settings.metrics_port)
     log.info("flow starts", policy_version=policy.version, serving_metrics_on=port, **settings.masked())
     client = client_options(settings.kafka_brokers, settings.kafka_client_options)
+    try:
+        ensure_topics(client, settings.all_topics, settings.compacted_topics, stop)
+    except StoppedError:
+        raise SystemExit(0) from None
     producer = KafkaProducer(client)
     kinds = {
         settings.product_events_topic: SignalKind.PRODUCT_EVENTS,
@@ -108,7 +112,7 @@ def flow() -> Dataflow:
     else:
         log.warning("neither HISTORY_URL nor ORACLE_DSN is set: no history is kept")
     return build(
-        KafkaSource(client, list(kinds), settings.shards, stop, settings.compacted_topics, settings.all_topics),
+        KafkaSource(client, list(kinds), settings.shards, stop),
         RedisWatch(redis_client, FILLED, settings.shards, stop),
         Sinks(
             updates=KafkaSink(producer, settings.price_updates_topic, "price_updates"),

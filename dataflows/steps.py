@@ -10,10 +10,10 @@ import msgspec
 from bytewax.operators import StatefulBatchLogic
 
 import telemetry
-from connectors.decode import Signal, SignalKind, decode
+from connectors.decode import SignalKind, decode
 from connectors.kafka import RawBatch
 from pricing.decision import PUBLISHED, Cause, PriceDecision, encode_update
-from pricing.events import DeadLetter
+from pricing.events import DeadLetter, Signal
 from pricing.policy import PricingPolicy
 from pricing.shard import RefillRequest, Shard, SignalBatch
 from sinks import history_rows, redis

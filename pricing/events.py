@@ -82,6 +82,9 @@ class OverrideRemoval(msgspec.Struct, frozen=True, gc=False):
     offset: int
 
 
+Signal = ProductEvent | CatalogueChange | PriceOverride | OverrideRemoval
+
+
 class ErrorCode(StrEnum):
     """Why a message could not be used. Bounded, as it is a metric label."""
 

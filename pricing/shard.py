@@ -13,7 +13,7 @@ import msgspec
 from pricing.decision import Adjustment, Cause, OverrideEnd, PriceDecision, PriceSource
 from pricing.demand import accumulate
 from pricing.engine import BASE_REASON, Quote, quote_base, quote_dynamic, quote_override
-from pricing.events import CatalogueChange, OverrideRemoval, PriceOverride, ProductEvent, SourcePosition
+from pricing.events import CatalogueChange, OverrideRemoval, PriceOverride, ProductEvent, Signal, SourcePosition
 from pricing.money import to_cents
 from pricing.policy import PricingPolicy
 from pricing.rules import PricingInputs
@@ -28,7 +28,7 @@ class SignalBatch(msgspec.Struct, gc=False):
 
     topic: str
     partition: int
-    signals: Sequence[ProductEvent | CatalogueChange | PriceOverride | OverrideRemoval]
+    signals: Sequence[Signal]
     kafka_time_ms: int = 0
 
 

@@ -22,6 +22,7 @@ def assert_matches_fold(pipeline: Pipeline) -> Expected:
     assert len(rows) == len(found), "rows that are not events, or doubled"
     assert found == expected.history
 
+    wait_for(lambda: len(pipeline.updates()) >= len(expected.history), what="updates")
     updates: dict[str, list[tuple[int, float, float | None, float, int]]] = {}
     for update in pipeline.updates():
         price, seconds = update["new_price"], update["timestamp"]

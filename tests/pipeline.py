@@ -208,7 +208,7 @@ class Pipeline:
                 consumer.assign([partition])
                 position = low
                 while position < high:
-                    for message in consumer.consume(1000, 1.0):
+                    for message in consumer.consume(1000, 0.05):
                         assert message.error() is None, message.error()
                         offset = message.offset()
                         assert offset is not None
@@ -232,13 +232,13 @@ class Pipeline:
     def history(self, columns: str = "*") -> list[tuple[Any, ...]]:
         with psycopg.connect(self.history_url) as connection:
             query = f"SELECT {columns} FROM price_history ORDER BY product_id, version"
-            return connection.execute(query).fetchall()  # type: ignore[arg-type]
+            return connection.execute(query).fetchall()
 
     def overrides(self, columns: str = "*") -> list[tuple[Any, ...]]:
         with psycopg.connect(self.history_url) as connection:
             return connection.execute(
                 f"SELECT {columns} FROM price_overrides ORDER BY product_id, set_time"
-            ).fetchall()  # type: ignore[arg-type]
+            ).fetchall()
 
     def count_history(self) -> int:
         try:

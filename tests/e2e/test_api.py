@@ -1,0 +1,130 @@
+"""What the API refuses, and how."""
+
+from typing import Any
+
+import pytest
+
+from tests.pipeline import KEY, Pipeline, wait_for
+
+ADMIN = {"X-API-Key": KEY}
+PROTECTED = [("POST", "/override"), ("DELETE", "/override/A"), ("GET", "/overrides"), ("GET", "/history/A")]
+
+
+@pytest.fixture
+def api(pipeline: Pipeline) -> Pipeline:
+    pipeline.start_api()
+    wait_for(pipeline.api_ready)
+    return pipeline
+
+
+def ask(api: Pipeline, method: str, path: str, **kwargs: Any) -> tuple[int, Any]:
+    answer = api.http.request(method, path, **kwargs)
+    body = answer.json()
+    if answer.status_code >= 400:
+        assert list(body) == ["error"]
+        assert isinstance(body["error"], str)
+    return answer.status_code, body
+
+
+def test_protected_routes_take_the_admin_key_and_nothing_else(api: Pipeline) -> None:
+    for method, path in PROTECTED:
+        for headers in (
+            {},
+            {"X-API-Key": ""},
+            {"X-API-Key": "wrong"},
+            {"X-API-Key": KEY + "x"},
+            {"X-API-Key": KEY[:-1]},
+            {"Authorization": f"Bearer {KEY}"},
+        ):
+            assert ask(api, method, path, headers=headers)[0] == 401
+        assert ask(api, method, path, params={"X-API-Key": KEY})[0] == 401
+        assert ask(api, method, path, headers=ADMIN)[0] != 401
+    assert ask(api, "POST", "/override", content=b"{not json")[0] == 401
+    assert KEY not in api.output()
+    assert KEY not in api.http.get("/openapi.json").text + api.http.get("/metrics").text
+
+
+BAD_BODIES: list[bytes] = [
+    b"",
+    b"{",
+    b"[]",
+    b'"x"',
+    b"\xff",
+    b"{}",
+    b'{"product_id": "A"}',
+    b'{"product_id": "A", "override_price": "5"}',
+    b'{"product_id": "A", "override_price": true}',
+    b'{"product_id": "A", "override_price": null}',
+    b'{"product_id": "A", "override_price": 0}',
+    b'{"product_id": "A", "override_price": -1}',
+    b'{"product_id": "A", "override_price": 0.001}',
+    b'{"product_id": "A", "override_price": NaN}',
+    b'{"product_id": "A", "override_price": 1e400}',
+    b'{"product_id": "A", "override_price": 1000000000}',
+    b'{"product_id": "a/b", "override_price": 5}',
+    b'{"product_id": true, "override_price": 5}',
+    b'{"product_id": "A", "override_price": 5, "surprise": 1}',
+    b'{"product_id": "A", "override_price": 5, "reason": ""}',
+    b'{"product_id": "A", "override_price": 5, "reason": "a\\nb"}',
+    b'{"product_id": "A", "override_price": 5, "reason": 7}',
+    b'{"product_id": "A", "override_price": 5, "reason": "' + b"x" * 201 + b'"}',
+    b'{"product_id": "A", "override_price": 5, "expires_at": "soon"}',
+    b'{"product_id": "A", "override_price": 5, "expires_at": "2020-01-01T00:00:00Z"}',
+    b'{"product_id": "A", "override_price": 5, "expires_at": true}',
+    b'{"product_id": "A", "override_price": 5, "reason": "' + b"x" * 100_000 + b'"}',
+]
+
+
+def test_malformed_overrides_are_400(api: Pipeline) -> None:
+    headers = {**ADMIN, "Content-Type": "application/json"}
+    for body in BAD_BODIES:
+        assert ask(api, "POST", "/override", content=body, headers=headers)[0] == 400, body[:80]
+    assert api.read("price-overrides") == []
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/price/nobody", 404),
+        ("/price/nobody/explain", 404),
+        ("/price/a%2Fb", 400),
+        ("/price/a/b", 400),
+        ("/price/" + "x" * 65, 400),
+        ("/price/%C3%A9", 400),
+        ("/prices?limit=0", 400),
+        ("/prices?limit=x", 400),
+        ("/prices?ids=", 400),
+        ("/prices?ids=a%2Fb", 400),
+        ("/prices?cursor=!", 400),
+        ("/prices?ids=" + ",".join(["a"] * 501), 400),
+        ("/history/nobody", 404),
+        ("/history/a%2Fb", 400),
+        ("/history/A?limit=0", 400),
+        ("/history/A?limit=-1", 400),
+        ("/history/A?limit=x", 400),
+        ("/history/A?from=yesterday", 400),
+        ("/history/A?to=2011-12-05", 400),
+        ("/no/such/route", 404),
+    ],
+)
+def test_bad_reads(api: Pipeline, path: str, status: int) -> None:
+    assert ask(api, "GET", path, headers=ADMIN)[0] == status
+
+
+def test_the_rest_of_the_surface(api: Pipeline) -> None:
+    assert ask(api, "GET", "/prices") == (200, {"prices": [], "next_cursor": None})
+    assert ask(api, "PUT", "/price/A")[0] == 405
+    assert ask(api, "DELETE", "/override/nobody", headers=ADMIN)[0] == 404
+    assert (
+        ask(api, "POST", "/override", json={"product_id": "nobody", "override_price": 5}, headers=ADMIN)[0] == 404
+    )
+    assert ask(api, "GET", "/health") == (200, {"status": "ok"})
+    assert api.http.get("/docs").status_code == 200
+    assert "pricewax_api_requests_total" in api.http.get("/metrics").text
+    page = api.http.get("/")
+    assert page.status_code == 200
+    assert "Pricewax" in page.text
+    described = api.http.get("/openapi.json").json()
+    for route in ("/price/{product_id}", "/prices", "/price/{product_id}/explain", "/override", "/overrides"):
+        assert route in described["paths"], route
+    api.stop_api()

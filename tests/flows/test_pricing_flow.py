@@ -1,0 +1,150 @@
+"""The real topology on test sources: one golden output, however it is run."""
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bytewax.dataflow import Dataflow
+from bytewax.recovery import RecoveryConfig, init_db_dir
+from bytewax.testing import TestingSink, TestingSource, cluster_main, run_main
+
+from connectors.decode import RawMessage, SignalKind, routing_key
+from connectors.kafka import RawBatch
+from dataflows.pricing import Sinks, build
+from pricing.events import shard_of
+from pricing.policy import default_policy
+from pricing.shard import RefillRequest
+
+GOLDEN = Path(__file__).parent / "golden" / "pricing.jsonl"
+SHARDS = 8
+CLOCK_MS = 1_700_000_100_000
+TOPICS = {
+    "events": SignalKind.PRODUCT_EVENTS,
+    "catalogue": SignalKind.CATALOGUE,
+    "overrides": SignalKind.OVERRIDES,
+}
+
+Item = tuple[str, RawBatch]
+
+
+def seeded_items(any_key: bool = True) -> list[Item]:
+    """Events with every kind of key, catalogue entries, overrides that are set, removed and over, and rubbish."""
+    chance = random.Random(5)
+    items: list[Item] = []
+    for offset in range(300):
+        product = f"P{chance.randrange(12)}"
+        key: bytes | None = product.encode()
+        topic = chance.choices(["events", "catalogue", "overrides"], [20, 1, 2])[0]
+        body: dict[str, Any] | None
+        if topic == "events":
+            event_type = chance.choice(["view", "cart", "purchase", "return"])
+            at_s = 1_700_000_000 + offset
+            timestamp = chance.choice([at_s, at_s * 1000, at_s + 0.25])
+            body = {"event_type": event_type, "product_id": product, "timestamp": timestamp, "price": 10.0 + offset}
+            key = chance.choice([key, None, b"somebody-else"]) if any_key else key
+        elif topic == "catalogue":
+            body = {"product_id": product, "name": f"Product {product}", "category": "c", "base_price": 5.0}
+        else:
+            over = CLOCK_MS / 1000 - 1 if chance.random() < 0.3 else None
+            body = {"product_id": product, "override_price": 50.0, "reason": "r", "set_by": "s"}
+            body |= {"set_at": CLOCK_MS, "expires_at": over}
+            body = chance.choice([body, None])
+        value = None if body is None else json.dumps(body).encode()
+        value = b"\xff" if chance.random() < 0.02 else value
+        shard = shard_of(routing_key(key, value), SHARDS)
+        message = RawMessage(offset, key, value, 1_700_000_000_000 + offset)
+        items.append((str(shard), RawBatch(shard, topic, 0, [message])))
+    return items
+
+
+class Outputs:
+    def __init__(self) -> None:
+        self.updates: list[Any] = []
+        self.latest: list[Any] = []
+        self.history: list[Any] = []
+        self.letters: list[Any] = []
+
+    def flow(self, items: list[Any], refills: list[tuple[str, RefillRequest]] | None = None) -> Dataflow:
+        sinks = Sinks(
+            updates=TestingSink(self.updates),
+            latest=TestingSink(self.latest),
+            dead_letters=TestingSink(self.letters),
+            history=TestingSink(self.history),
+        )
+        return build(
+            TestingSource(items, batch_size=5),
+            TestingSource(refills or []),
+            sinks,
+            default_policy(),
+            TOPICS,
+            SHARDS,
+            clock=lambda: CLOCK_MS,
+        )
+
+    def lines(self) -> list[str]:
+        """Everything that came out, once, in an order that does not depend on how it was run."""
+        found = {("update", value.decode()) for _, out in self.updates for _, value in out.rows}
+        found |= {("history", row.decode()) for _, out in self.history for row in out.rows}
+        found |= {("dead letter", value.decode()) for _, out in self.letters for _, value in out.rows}
+        return [json.dumps(entry) for entry in sorted(found)]
+
+    def newest(self) -> dict[str, str]:
+        return {name: row.decode() for _, out in self.latest for name, row in out.rows}
+
+
+def golden() -> list[str]:
+    return GOLDEN.read_text(encoding="utf-8").splitlines()
+
+
+def test_a_full_run_gives_the_golden_output() -> None:
+    outputs = Outputs()
+    run_main(outputs.flow(seeded_items()))
+    lines = outputs.lines()
+    assert lines == golden()
+    count = sum(len(out.rows) for _, out in outputs.updates)
+    assert count == sum(line.startswith('["update"') for line in lines), "an update came twice"
+
+
+def test_two_workers_give_what_one_gives() -> None:
+    # With foreign keys the messages of one product take several ways, whose order is that of arrival.
+    one, two = Outputs(), Outputs()
+    run_main(one.flow(seeded_items(any_key=False)))
+    cluster_main(two.flow(seeded_items(any_key=False)), [], 0, worker_count_per_proc=2)
+    assert two.lines() == one.lines()
+    assert two.newest() == one.newest()
+
+
+@pytest.mark.parametrize("crash_after", [1, 37, 150, 299])
+def test_a_crash_and_a_resume_give_the_golden_output(tmp_path: Path, crash_after: int) -> None:
+    init_db_dir(tmp_path, 2)
+    recovery = RecoveryConfig(str(tmp_path))
+    outputs = Outputs()
+    items: list[Any] = seeded_items()
+    items.insert(crash_after, TestingSource.ABORT())
+    flow = outputs.flow(items)
+    run_main(flow, epoch_interval=None, recovery_config=recovery)
+    partial = len(outputs.updates)
+    run_main(flow, epoch_interval=None, recovery_config=recovery)
+    assert outputs.lines() == golden()
+    assert len(outputs.updates) > partial
+
+
+def test_a_refill_repeats_the_latest_rows_and_nothing_else() -> None:
+    plain = Outputs()
+    run_main(plain.flow(seeded_items()))
+    outputs = Outputs()
+    refills = [(str(shard), RefillRequest("test")) for shard in range(SHARDS)]
+    flow = outputs.flow(seeded_items(), refills * 400)
+    run_main(flow)
+    assert outputs.lines() == plain.lines()
+    assert outputs.newest() == plain.newest()
+    assert sum(len(o.rows) for _, o in outputs.latest) > sum(len(o.rows) for _, o in plain.latest)
+
+
+if __name__ == "__main__":
+    made = Outputs()
+    run_main(made.flow(seeded_items()))
+    GOLDEN.parent.mkdir(exist_ok=True)
+    GOLDEN.write_text("\n".join(made.lines()) + "\n", encoding="utf-8")

@@ -1,0 +1,85 @@
+"""Starting, stopping and scaling the flow, as an operator does."""
+
+import os
+import subprocess
+import sys
+
+from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from tests.compare import assert_matches_fold
+from tests.pipeline import ROOT, Pipeline, wait_for
+
+
+def send(pipeline: Pipeline, count: int) -> None:
+    for index in range(count):
+        pipeline.event(f"P{index % 50}", 10.0)
+    pipeline.flush()
+
+
+def test_missing_topics_are_made_and_lag_is_visible_to_ordinary_tools(pipeline: Pipeline) -> None:
+    for topic in list(pipeline.topics):
+        pipeline.topics[topic] += "-new"
+        pipeline.environment[f"{topic.upper().replace('-', '_')}_TOPIC"] += "-new"
+    pipeline.start_flow()
+    admin = AdminClient({"bootstrap.servers": pipeline.brokers})
+    wait_for(
+        lambda: set(pipeline.topics.values()) <= set(admin.list_topics(timeout=5).topics),
+        what=f"topics\n{pipeline.output()}",
+    )
+    send(pipeline, 100)
+    assert_matches_fold(pipeline)
+    assert "Traceback" not in pipeline.output()
+
+    def committed() -> int:
+        consumer = Consumer({"bootstrap.servers": pipeline.brokers, "group.id": "pricewax"})
+        parts = [TopicPartition(pipeline.topics["product-events"], index) for index in range(4)]
+        offsets = [part.offset for part in consumer.committed(parts, timeout=10)]
+        consumer.close()
+        return sum(offset for offset in offsets if offset > 0)
+
+    wait_for(lambda: committed() == 100)
+    pipeline.stop_flow()
+
+
+def test_one_process_then_two_then_one_and_two_workers_on_one_recovery_store(pipeline: Pipeline) -> None:
+    for processes, workers in ((1, 1), (2, 1), (1, 2), (1, 1)):
+        pipeline.start_flow(processes, workers)
+        send(pipeline, 500)
+        assert_matches_fold(pipeline)
+        pipeline.stop_flow()
+
+
+def test_a_flow_that_is_stopped_loses_nothing_and_does_nothing_twice(pipeline: Pipeline) -> None:
+    pipeline.start_flow()
+    send(pipeline, 2000)
+    pipeline.wait_for_version("P1", 1)
+    pipeline.stop_flow()
+    send(pipeline, 100)
+    pipeline.start_flow()
+    assert_matches_fold(pipeline)
+    assert len(pipeline.read("price-updates")) == 2100
+    pipeline.stop_flow()
+
+
+def test_the_flow_waits_for_kafka_and_stops_when_asked_meanwhile(pipeline: Pipeline) -> None:
+    pipeline.start_flow(KAFKA_BROKERS="127.0.0.1:1")
+    wait_for(lambda: "waiting for Kafka" in pipeline.output())
+    pipeline.stop_flow()
+
+
+def test_the_simulator_and_the_replay_feed_the_flow(pipeline: Pipeline) -> None:
+    pipeline.start_flow()
+    environment = {**os.environ, **pipeline.environment}
+    for tool, events in (
+        (["connectors.simulator", "--events", "500", "--products", "20", "--flat-out"], 500),
+        (["connectors.replay", "data/online-retail-2011-12-08.csv", "--flat-out", "--views", "0.1"], 5000),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", *tool], env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert "events sent" in done.stderr
+        pipeline.wait_for_history(events)
+    assert pipeline.redis.hget("product:85099B", "category") == "bags"
+    pipeline.stop_flow()

@@ -1,0 +1,230 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.decode import (
+    VALUE_MAX_BYTES,
+    RawMessage,
+    SignalKind,
+    decode,
+    routing_key,
+)
+from pricing.events import (
+    CatalogueChange,
+    DeadLetter,
+    ErrorCode,
+    OverrideRemoval,
+    PriceOverride,
+    ProductEvent,
+    Signal,
+)
+
+EVENT = {"event_type": "view", "product_id": "A1", "timestamp": 1_700_000_000, "price": 10.5}
+OVERRIDE = {
+    "product_id": "A1",
+    "override_price": 9.99,
+    "reason": "clearance",
+    "set_by": "ann",
+    "set_at": "2023-11-14T22:13:20Z",
+}
+ENTRY = {"product_id": "A1", "name": "Café", "category": "kitchen", "base_price": 4.5}
+
+
+def read(kind: SignalKind, value: Any, key: bytes | None = b"A1") -> Signal | DeadLetter:
+    raw = value if value is None or isinstance(value, bytes) else json.dumps(value).encode()
+    return decode(kind, RawMessage(7, key, raw, 1_700_000_000_000), "topic", 3)
+
+
+def code_of(kind: SignalKind, value: Any, key: bytes | None = b"A1") -> ErrorCode:
+    letter = read(kind, value, key)
+    assert isinstance(letter, DeadLetter), letter
+    assert letter.detail
+    assert (letter.position.topic, letter.position.partition, letter.position.offset) == ("topic", 3, 7)
+    return letter.error_code
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"quantity": 2},
+        {"quantity": 0.5},
+        {"quantity": None},
+        {"user_id": None},
+        {"user_id": {"nested": [1, 2.5, "x"]}},
+        {"user_id": "Zoë"},
+        {"user_id": "\ud800"},
+        {"user_id": ["x" * 1000]},
+        {"unknown": True},
+        {"timestamp": 1_700_000_000_000},
+        {"timestamp": "2023-11-14T22:13:20+00:00"},
+        {"price": 999_999_999.99},
+        {"price": 1},
+        {"price": 5e-324},
+        {"product_id": "a.b:c-d_E"},
+        {"product_id": "x" * 64},
+    ],
+)
+def test_good_events_are_read(change: dict[str, Any]) -> None:
+    event = read(SignalKind.PRODUCT_EVENTS, {**EVENT, **change})
+    assert isinstance(event, ProductEvent), event
+    assert event.event_time_ms == 1_700_000_000_000
+    assert event.offset == 7
+
+
+@pytest.mark.parametrize(("number", "text"), [(42, "42"), (-7, "-7"), (10**63, str(10**63))])
+def test_an_integer_id_is_its_decimal_text(number: int, text: str) -> None:
+    event = read(SignalKind.PRODUCT_EVENTS, {**EVENT, "product_id": number})
+    assert isinstance(event, ProductEvent)
+    assert event.product_id == text
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"event_type": "return"}, ErrorCode.BAD_EVENT_TYPE),
+        ({"event_type": "VIEW"}, ErrorCode.BAD_EVENT_TYPE),
+        ({"event_type": None}, ErrorCode.WRONG_TYPE),
+        ({"product_id": "a/b"}, ErrorCode.BAD_PRODUCT_ID),
+        ({"product_id": "x" * 65}, ErrorCode.BAD_PRODUCT_ID),
+        ({"product_id": ""}, ErrorCode.BAD_PRODUCT_ID),
+        ({"product_id": "a\n"}, ErrorCode.BAD_PRODUCT_ID),
+        ({"product_id": "é"}, ErrorCode.BAD_PRODUCT_ID),
+        ({"product_id": 10**64}, ErrorCode.BAD_PRODUCT_ID),
+        ({"product_id": 1.0}, ErrorCode.WRONG_TYPE),
+        ({"product_id": True}, ErrorCode.WRONG_TYPE),
+        ({"product_id": None}, ErrorCode.WRONG_TYPE),
+        ({"product_id": ["A"]}, ErrorCode.WRONG_TYPE),
+        ({"price": 0}, ErrorCode.BAD_PRICE),
+        ({"price": -0.01}, ErrorCode.BAD_PRICE),
+        ({"price": 1_000_000_000}, ErrorCode.BAD_PRICE),
+        ({"price": "10"}, ErrorCode.WRONG_TYPE),
+        ({"price": True}, ErrorCode.WRONG_TYPE),
+        ({"price": None}, ErrorCode.WRONG_TYPE),
+        ({"quantity": 0}, ErrorCode.BAD_QUANTITY),
+        ({"quantity": -3}, ErrorCode.BAD_QUANTITY),
+        ({"quantity": "1"}, ErrorCode.WRONG_TYPE),
+        ({"quantity": True}, ErrorCode.WRONG_TYPE),
+        ({"timestamp": 95_617_584_000}, ErrorCode.BAD_TIMESTAMP),
+        ({"timestamp": "5000-01-01T00:00:00Z"}, ErrorCode.BAD_TIMESTAMP),
+        ({"timestamp": -1}, ErrorCode.BAD_TIMESTAMP),
+        ({"timestamp": True}, ErrorCode.WRONG_TYPE),
+        ({"timestamp": None}, ErrorCode.WRONG_TYPE),
+    ],
+)
+def test_bad_fields_of_events_are_dead_letters(change: dict[str, Any], code: ErrorCode) -> None:
+    assert code_of(SignalKind.PRODUCT_EVENTS, {**EVENT, **change}) == code
+
+
+@pytest.mark.parametrize("field", EVENT)
+def test_a_missing_field_is_a_dead_letter(field: str) -> None:
+    event = {name: value for name, value in EVENT.items() if name != field}
+    assert code_of(SignalKind.PRODUCT_EVENTS, event) == ErrorCode.MISSING_FIELD
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        (None, ErrorCode.TOMBSTONE),
+        (b"", ErrorCode.NOT_JSON),
+        (b"\x00", ErrorCode.NOT_JSON),
+        (b"{", ErrorCode.NOT_JSON),
+        (json.dumps(EVENT).encode() + b"x", ErrorCode.NOT_JSON),
+        (b"\xef\xbb\xbf" + json.dumps(EVENT).encode(), ErrorCode.NOT_JSON),
+        (b"\xff\xfe", ErrorCode.NOT_UTF8),
+        (json.dumps({**EVENT, "user_id": "?"}).encode().replace(b"?", b"\xff"), ErrorCode.NOT_UTF8),
+        (json.dumps(EVENT).encode("utf-16"), ErrorCode.NOT_UTF8),
+        (b"null", ErrorCode.NOT_OBJECT),
+        (b"[]", ErrorCode.NOT_OBJECT),
+        (b"1", ErrorCode.NOT_OBJECT),
+        (b'"x"', ErrorCode.NOT_OBJECT),
+        (json.dumps(EVENT).replace("10.5", "NaN").encode(), ErrorCode.NOT_JSON),
+        (json.dumps(EVENT).replace("10.5", "Infinity").encode(), ErrorCode.NOT_JSON),
+        (json.dumps(EVENT).replace("10.5", "1e400").encode(), ErrorCode.BAD_PRICE),
+        (json.dumps(EVENT).replace("10.5", "1" * 5000).encode(), ErrorCode.NOT_JSON),
+        (json.dumps(EVENT).replace("1700000000", "1e400").encode(), ErrorCode.BAD_TIMESTAMP),
+        (b"[" * 100_000, ErrorCode.NOT_JSON),
+        (json.dumps({**EVENT, "user_id": "x" * VALUE_MAX_BYTES}).encode(), ErrorCode.TOO_LARGE),
+    ],
+)
+def test_what_is_not_an_event_at_all_is_a_dead_letter(value: bytes | None, code: ErrorCode) -> None:
+    assert code_of(SignalKind.PRODUCT_EVENTS, value) == code
+
+
+def test_an_override_is_read_and_null_removes_it() -> None:
+    override = read(SignalKind.OVERRIDES, {**OVERRIDE, "expires_at": 1_800_000_000})
+    assert isinstance(override, PriceOverride)
+    assert (override.override_price, override.expires_at_ms) == (9.99, 1_800_000_000_000)
+    for nothing in (None, b"null"):
+        removal = read(SignalKind.OVERRIDES, nothing)
+        assert isinstance(removal, OverrideRemoval)
+        assert (removal.product_id, removal.event_time_ms) == ("A1", 1_700_000_000_000)
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"override_price": 0}, ErrorCode.BAD_PRICE),
+        ({"override_price": 0.001}, ErrorCode.BAD_PRICE),
+        ({"override_price": "5"}, ErrorCode.WRONG_TYPE),
+        ({"reason": ""}, ErrorCode.BAD_TEXT),
+        ({"reason": "a\tb"}, ErrorCode.BAD_TEXT),
+        ({"reason": "x" * 201}, ErrorCode.BAD_TEXT),
+        ({"set_by": " "}, ErrorCode.BAD_TEXT),
+        ({"set_at": "yesterday"}, ErrorCode.BAD_TIMESTAMP),
+        ({"expires_at": 5}, ErrorCode.BAD_TIMESTAMP),
+    ],
+)
+def test_bad_overrides_are_dead_letters(change: dict[str, Any], code: ErrorCode) -> None:
+    assert code_of(SignalKind.OVERRIDES, {**OVERRIDE, **change}) == code
+
+
+@pytest.mark.parametrize("key", [None, b"", b"a/b", b"\xff"])
+def test_a_removal_needs_a_product_as_its_key(key: bytes | None) -> None:
+    assert code_of(SignalKind.OVERRIDES, None, key) == ErrorCode.BAD_PRODUCT_ID
+
+
+def test_catalogue_entries_are_read_and_null_removes_them() -> None:
+    change = read(SignalKind.CATALOGUE, ENTRY)
+    assert isinstance(change, CatalogueChange)
+    assert change.entry is not None
+    assert (change.entry.name, change.entry.unit_cost) == ("Café", None)
+    removal = read(SignalKind.CATALOGUE, None)
+    assert isinstance(removal, CatalogueChange)
+    assert removal.entry is None
+    assert code_of(SignalKind.CATALOGUE, {**ENTRY, "base_price": 0}) == ErrorCode.BAD_PRICE
+    assert code_of(SignalKind.CATALOGUE, {**ENTRY, "unit_cost": -1}) == ErrorCode.BAD_NUMBER
+    assert code_of(SignalKind.CATALOGUE, {**ENTRY, "name": ""}) == ErrorCode.BAD_TEXT
+
+
+@given(
+    st.sampled_from(list(SignalKind)),
+    st.none() | st.binary(max_size=300),
+    st.none() | st.binary(max_size=70),
+)
+def test_any_bytes_give_a_signal_or_a_dead_letter(kind: SignalKind, value: bytes | None, key: bytes | None) -> None:
+    assert read(kind, value, key) is not None
+    assert isinstance(routing_key(key, value), bytes)
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.sampled_from(list(SignalKind)), st.sampled_from([*EVENT, *OVERRIDE, *ENTRY, "quantity"]), _json)
+def test_any_json_in_any_field_gives_a_signal_or_a_dead_letter(kind: SignalKind, field: str, value: Any) -> None:
+    whole = {**EVENT, **OVERRIDE, **ENTRY, field: value}
+    assert read(kind, json.dumps(whole).encode()) is not None
+
+
+def test_messages_without_a_key_go_by_the_product_in_their_value() -> None:
+    assert routing_key(None, json.dumps(EVENT).encode()) == b"A1"
+    assert routing_key(b"", json.dumps({**EVENT, "product_id": 12}).encode()) == b"12"
+    assert routing_key(b"other", json.dumps(EVENT).encode()) == b"other"
+    assert routing_key(None, None) == b""

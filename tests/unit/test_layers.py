@@ -1,0 +1,66 @@
+"""Imports point one way."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+LAYERS = {"pricing", "connectors", "sinks", "dataflows", "api", "stack", "settings", "telemetry"}
+MAY_IMPORT = {
+    "pricing": set(),
+    "settings": {"pricing"},
+    "telemetry": set(),
+    "sinks": {"pricing", "telemetry"},
+    "connectors": {"pricing", "telemetry"},
+    "dataflows": {"connectors", "sinks", "pricing", "settings", "telemetry"},
+    "stack": {"connectors", "sinks", "pricing", "settings", "telemetry"},
+    "api": {"connectors", "sinks", "pricing", "settings", "telemetry"},
+}
+# Programs of their own that read the environment, as entry points do.
+ENTRY_POINTS = {"connectors/replay.py", "connectors/simulator.py", "connectors/pacing.py"}
+PURE = {"msgspec"}
+
+
+def imports(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("layer", sorted(MAY_IMPORT))
+def test_a_layer_imports_only_what_is_below_it(layer: str) -> None:
+    files = sorted((ROOT / layer).rglob("*.py")) or [ROOT / f"{layer}.py"]
+    for path in files:
+        name = str(path.relative_to(ROOT))
+        allowed = MAY_IMPORT[layer] | {layer} | ({"settings"} if name in ENTRY_POINTS else set())
+        assert imports(path) & LAYERS <= allowed, name
+
+
+def test_pricing_is_pure() -> None:
+    forbidden = {"time", "os", "random", "logging", "socket", "threading", "pathlib", "asyncio"}
+    standard_and_own = {"pricing", *PURE}
+    for path in (ROOT / "pricing").glob("*.py"):
+        found = imports(path)
+        assert not found & forbidden, path.name
+        third_party = {name for name in found if name not in standard_and_own} - STANDARD
+        assert not third_party, path.name
+
+
+STANDARD = {
+    "collections",
+    "enum",
+    "hashlib",
+    "heapq",
+    "math",
+    "re",
+    "tomllib",
+    "typing",
+    "zlib",
+    "datetime",
+}

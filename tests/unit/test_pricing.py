@@ -1,0 +1,201 @@
+"""The price of a product: the formula, overrides, the catalogue, what adds up."""
+
+from math import sqrt
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pricing.decision import Cause, PriceDecision, PriceUpdate
+from pricing.events import (
+    CatalogueChange,
+    CatalogueEntry,
+    OverrideRemoval,
+    PriceOverride,
+    ProductEvent,
+    Signal,
+    SourcePosition,
+)
+from pricing.explanation import bound_by, explain
+from pricing.policy import default_policy, parse_policy
+from pricing.shard import Shard, SignalBatch
+
+T0 = 1_700_000_000_000
+NOW = 1_800_000_000_000
+PRICES = st.floats(0.001, 999_999_999.99)
+TYPES = st.sampled_from(["view", "cart", "purchase"])
+WEIGHTS = {"view": 1, "cart": 3, "purchase": 5}
+
+
+def event(
+    price: float, event_type: str = "view", at_ms: int = T0, offset: int = 0, product: str = "A"
+) -> ProductEvent:
+    return ProductEvent(product, event_type, price, at_ms, offset)
+
+
+def override(
+    price: float, offset: int = 100, expires_ms: int | None = None, at_ms: int = T0 + 1000
+) -> PriceOverride:
+    return PriceOverride("A", price, "sale", "ann", at_ms, expires_ms, SourcePosition("overrides", 0, offset))
+
+
+def entry(base_price: float = 4.0, **more: float) -> CatalogueChange:
+    return CatalogueChange("A", CatalogueEntry("A", "Mug", "kitchen", base_price, **more), T0, 0)
+
+
+def apply(shard: Shard, *signals: Signal, now_ms: int = NOW) -> list[PriceDecision]:
+    return shard.apply(SignalBatch("events", 0, signals), now_ms)
+
+
+def update_of(decision: PriceDecision) -> PriceUpdate:
+    assert decision.update is not None
+    assert round(sum(a.amount for a in decision.update.adjustments), 2) == decision.update.new_price
+    assert decision.update.adjustments[0].rule == "base"
+    return decision.update
+
+
+def test_the_default_formula() -> None:
+    shard = Shard(default_policy())
+    updates = [update_of(d) for d in apply(shard, event(10), event(10, "cart"), event(12, "purchase"))]
+    assert [u.new_price for u in updates] == [15.0, 20.0, 27.0]
+    assert [u.demand for u in updates] == [1, 4, 9]
+    assert [u.version for u in updates] == [1, 2, 3]
+    assert [u.previous_price for u in updates] == [None, 15.0, 20.0]
+    assert updates[0].timestamp == 1_700_000_000
+
+
+@given(st.lists(st.tuples(TYPES, PRICES), min_size=1, max_size=12))
+def test_every_price_is_the_formula_and_adds_up_to_the_cent(events: list[tuple[str, float]]) -> None:
+    shard = Shard(default_policy())
+    demand = 0.0
+    for index, (event_type, price) in enumerate(events):
+        demand += WEIGHTS[event_type]
+        update = update_of(apply(shard, event(price, event_type, offset=index))[0])
+        assert update.new_price == round(price + 5 * sqrt(demand), 2)
+        assert update.adjustments[0].amount == round(price, 2)
+        assert update.version == index + 1
+
+
+def test_an_override_holds_while_demand_goes_on_and_its_removal_restores_the_price() -> None:
+    shard = Shard(default_policy())
+    apply(shard, event(10))
+    (set_,) = apply(shard, override(99))
+    assert (set_.cause, update_of(set_).price_source, update_of(set_).new_price) == (
+        "override_set",
+        "override",
+        99.0,
+    )
+    (under,) = apply(shard, event(20, "cart"))
+    assert under.cause == Cause.UNDER_OVERRIDE
+    assert (update_of(under).new_price, update_of(under).demand, update_of(under).version) == (99.0, 4.0, 3)
+    (removed,) = apply(shard, OverrideRemoval("A", T0 + 5000, 7))
+    assert (removed.cause, update_of(removed).price_source) == ("override_removed", "dynamic")
+    assert (update_of(removed).new_price, update_of(removed).version) == (30.0, 4)
+    assert update_of(removed).previous_price == 99.0
+    assert removed.position.offset == 7
+    assert removed.ended is not None
+    assert removed.ended.removed_at_ms == T0 + 5000
+
+
+def test_removing_what_is_not_there_changes_nothing() -> None:
+    shard = Shard(default_policy())
+    apply(shard, event(10))
+    assert apply(shard, OverrideRemoval("A", T0, 1), OverrideRemoval("unknown", T0, 2)) == []
+    assert update_of(apply(shard, event(10))[0]).version == 2
+
+
+def test_an_override_ends_when_its_time_has_passed() -> None:
+    shard = Shard(default_policy())
+    apply(shard, event(10), override(99, expires_ms=NOW + 500))
+    assert shard.next_expiry_ms() == NOW + 500
+    assert shard.expire(NOW + 499) == []
+    (expired,) = shard.expire(NOW + 500)
+    assert (expired.cause, expired.position.topic, expired.position.offset) == (
+        "override_expired",
+        "overrides",
+        100,
+    )
+    assert update_of(expired).new_price == 15.0
+    assert update_of(expired).event_time_ms == NOW + 500
+    assert shard.expire(NOW + 10_000) == []
+
+
+def test_a_replaced_override_does_not_expire_later() -> None:
+    shard = Shard(default_policy())
+    apply(shard, event(10), override(99, expires_ms=NOW + 500))
+    (second,) = apply(shard, override(50, offset=101))
+    assert second.ended is not None
+    assert second.ended.override.position.offset == 100
+    assert shard.expire(NOW + 1000) == []
+    state = shard.get("A")
+    assert state is not None
+    assert state.price == 50.0
+
+
+def test_the_catalogue_gives_a_base_price_until_the_first_event() -> None:
+    shard = Shard(default_policy())
+    (known,) = apply(shard, entry(4.0))
+    assert (update_of(known).new_price, update_of(known).price_source, known.version) == (4.0, "base", 0)
+    (set_,) = apply(shard, override(9))
+    assert update_of(set_).previous_price == 4.0
+    (removed,) = apply(shard, OverrideRemoval("A", T0, 1))
+    assert (update_of(removed).price_source, update_of(removed).new_price) == ("base", 4.0)
+    assert update_of(apply(shard, event(10))[0]).new_price == 15.0
+    (changed,) = apply(shard, entry(8.0))
+    assert (update_of(changed).new_price, changed.cause) == (15.0, Cause.CATALOGUE)
+
+
+def test_a_product_that_nobody_knows_any_more_has_no_price() -> None:
+    shard = Shard(default_policy())
+    apply(shard, override(9))
+    (removed,) = apply(shard, OverrideRemoval("A", T0, 1))
+    assert removed.update is None
+    apply(shard, entry(4.0))
+    (forgotten,) = apply(shard, CatalogueChange("A", None, T0, 5))
+    assert forgotten.update is None
+    assert forgotten.forgotten
+
+
+def test_demand_fades_by_event_time_and_late_events_count_what_is_left_of_them() -> None:
+    policy = parse_policy("[demand]\nhalf_life_s = 60")
+    early, late = event(10, at_ms=T0), event(10, at_ms=T0 + 60_000)
+    for order in ((early, late), (late, early)):
+        shard = Shard(policy)
+        apply(shard, *order)
+        state = shard.get("A")
+        assert state is not None
+        assert state.demand == pytest.approx(1.5)
+
+
+@given(st.lists(st.tuples(TYPES, PRICES, st.booleans()), max_size=10))
+def test_a_shard_restored_from_its_snapshot_goes_on_as_if_nothing_had_happened(
+    steps: list[tuple[str, float, bool]],
+) -> None:
+    policy = parse_policy("[demand]\nhalf_life_s = 60\n[guardrails]\nmax_step_percent = 30\ncooldown_s = 5")
+    steady, restored = Shard(policy), Shard(policy)
+    for index, (event_type, price, set_override) in enumerate(steps):
+        signal: Signal = (
+            override(price, index, NOW + index) if set_override else event(price, event_type, T0 + index)
+        )
+        assert apply(steady, signal) == apply(restored, signal)
+        restored = Shard(policy, restored.snapshot())
+    assert list(steady.refill()) == list(restored.refill())
+    assert steady.expire(NOW + 100) == restored.expire(NOW + 100)
+
+
+def test_a_snapshot_of_another_format_is_refused() -> None:
+    shard = Shard(default_policy())
+    snapshot = bytearray(shard.snapshot())
+    snapshot[1] = 99
+    with pytest.raises(ValueError, match="format 99"):
+        Shard(default_policy(), bytes(snapshot))
+
+
+def test_an_explanation_names_every_amount_and_what_bound_the_price() -> None:
+    shard = Shard(parse_policy("[guardrails]\nceiling = 12"))
+    update = update_of(apply(shard, event(10))[0])
+    text = explain(update.new_price, None, update.demand, update.price_source, update.adjustments)
+    for part in ("12.00", "10.00", "plus 5.00", "minus 3.00", "ceiling", "first price"):
+        assert part in text
+    assert bound_by(update.adjustments) == "ceiling"
+    assert bound_by(update.adjustments[:2]) is None

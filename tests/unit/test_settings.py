@@ -1,0 +1,128 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pricing.policy import PolicyError, default_policy, parse_policy
+from settings import SettingsError, load_settings
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def test_defaults_are_those_of_the_contract() -> None:
+    settings = load_settings()
+    assert (settings.kafka_brokers, settings.redis_addr, settings.api_port) == (
+        "localhost:9092",
+        "localhost:6379",
+        8080,
+    )
+    assert (settings.product_events_topic, settings.price_updates_topic) == ("product-events", "price-updates")
+    assert (settings.api_key_header, settings.shards, settings.history_dsn) == ("X-API-Key", 64, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("KAFKA_BROKERS", "localhost"),
+        ("KAFKA_BROKERS", "localhost:99999"),
+        ("REDIS_ADDR", "redis://localhost:6379"),
+        ("API_PORT", "web"),
+        ("API_PORT", "0"),
+        ("API_PORT", "65536"),
+        ("SHARDS", "0"),
+        ("SHARDS", "many"),
+        ("HISTORY_URL", "mysql://x"),
+        ("ORACLE_DSN", "nonsense"),
+        ("PRODUCT_EVENTS_TOPIC", "a topic"),
+        ("API_KEY_HEADER", "X Key"),
+        ("ADMIN_API_KEY", "with space"),
+        ("LOG_LEVEL", "loud"),
+        ("KAFKA_OPTIONS", "no-equals"),
+    ],
+)
+def test_a_bad_value_names_its_variable_and_what_it_takes(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    message = str(caught.value)
+    assert message.startswith(f"{name} takes ")
+    assert "\n" not in message
+
+
+def test_oracle_dsn_counts_only_without_history_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORACLE_DSN", "scott/tiger@db:1521/FREEPDB1")
+    assert load_settings().history_dsn == "oracle://scott:tiger@db:1521/FREEPDB1"
+    monkeypatch.setenv("HISTORY_URL", "postgresql://u:p@h:1/d")
+    assert load_settings().history_dsn == "postgresql://u:p@h:1/d"
+
+
+def test_secrets_are_masked_in_the_log_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HISTORY_URL", "postgresql://user:hunter2@h:1/d")
+    monkeypatch.setenv("ADMIN_API_KEY", "topsecret")
+    monkeypatch.setenv("KAFKA_OPTIONS", "sasl.password=swordfish")
+    text = str(load_settings().masked())
+    for secret in ("hunter2", "topsecret", "swordfish"):
+        assert secret not in text
+    assert "localhost:9092" in text
+
+
+@pytest.mark.parametrize(
+    ("command", "environment", "says"),
+    [
+        (["bytewax.run", "dataflows.pricing"], {"SHARDS": "x"}, "SHARDS takes"),
+        (["bytewax.run", "dataflows.pricing"], {"POLICY": "/no/such.toml"}, "POLICY takes"),
+        (["api"], {}, "ADMIN_API_KEY must be set"),
+        (["api"], {"ADMIN_API_KEY": "k", "API_PORT": "web"}, "API_PORT takes"),
+        (["connectors.replay", "x.csv"], {"KAFKA_BROKERS": "?"}, "KAFKA_BROKERS takes"),
+    ],
+)
+def test_an_entry_point_stops_with_one_line_and_code_2(
+    command: list[str], environment: dict[str, str], says: str
+) -> None:
+    plain = {"PATH": "/usr/bin:/bin"}
+    done = subprocess.run(
+        [sys.executable, "-m", *command],
+        env={**plain, **environment},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.count("\n") == 1
+    assert says in done.stderr
+
+
+def test_the_version_of_a_policy_is_its_content() -> None:
+    explicit = parse_policy('currency = "GBP"\n[demand]\nfactor = 5\nweights = {purchase = 5, cart = 3, view = 1}')
+    assert explicit.version == default_policy().version
+    assert parse_policy("[demand]\nfactor = 4").version != default_policy().version
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("currency = 5", "currency"),
+        ('currency = "pounds"', "currency"),
+        ("[demand]\nfactor = -1", "demand.factor"),
+        ("[demand]\nfactor = nan", "demand.factor"),
+        ("[demand]\nhalf_life_s = 0", "demand.half_life_s"),
+        ("[demand]\nweights = {view = 1}", "demand.weights"),
+        ("[demand.weights]\nview = -1\ncart = 1\npurchase = 1", "demand.weights.view"),
+        ("[guardrails]\nfloor = 0", "guardrails.floor"),
+        ("[guardrails]\nfloor = 5\nceiling = 4", "guardrails.floor"),
+        ("[guardrails]\nendings = [100]", "guardrails.endings"),
+        ("[guardrails]\nflor = 1", "flor"),
+        ("[guardrails]\ncooldown_s = inf", "guardrails.cooldown_s"),
+        ("not toml", "TOML"),
+    ],
+)
+def test_a_bad_policy_names_the_setting(text: str, names: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        parse_policy(text)
+    assert names in str(caught.value)
+    assert "\n" not in str(caught.value)
