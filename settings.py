@@ -116,6 +116,7 @@ class Settings(BaseSettings):
     metrics_port: int = Field(
         9464, ge=0, le=65535, description="the flow's port for Prometheus, 0 to 65535 (0: any free port)"
     )
+    metrics_host: str = Field("127.0.0.1", description="the address the flow's metrics listen on")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="debug, info, warning or error"
     )

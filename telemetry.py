@@ -65,15 +65,15 @@ def configure_logging(level: str, log_format: str) -> None:
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
 
 
-def serve_metrics(port: int) -> int:
+def serve_metrics(host: str, port: int) -> int:
     """Serve Prometheus metrics; where the port is taken (several processes on one machine), on a free one.
 
     Returns the port."""
     log = get_logger("telemetry")
     try:
-        server, _ = start_http_server(port)
+        server, _ = start_http_server(port, host)
     except OSError:
-        server, _ = start_http_server(0)
+        server, _ = start_http_server(0, host)
         log.warning("metrics port is taken, using another", wanted=port, port=server.server_port)
     return int(server.server_port)
 

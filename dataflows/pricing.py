@@ -35,7 +35,7 @@ from pricing.shard import RefillRequest, SignalBatch
 from settings import SettingsError, exit_bad_setting, load_settings
 from sinks import redis
 from sinks.backlog import Backlog
-from sinks.history import HistorySink
+from sinks.history import HistorySink, prepare_schema
 from sinks.history_store import open_writer
 from sinks.kafka import KafkaProducer, KafkaSink
 from sinks.redis_names import FILLED
@@ -91,7 +91,7 @@ def flow() -> Dataflow:
         exit_bad_setting(error)
     telemetry.configure_logging(settings.log_level, settings.log_format)
     stop = stop_on_signals()
-    port = telemetry.serve_metrics(settings.metrics_port)
+    port = telemetry.serve_metrics(settings.metrics_host, settings.metrics_port)
     log.info("flow starts", policy_version=policy.version, serving_metrics_on=port, **settings.masked())
     client = client_options(settings.kafka_brokers, settings.kafka_client_options)
     try:
@@ -107,6 +107,7 @@ def flow() -> Dataflow:
     redis_client = partial(redis.connect, settings.redis_addr, settings.redis_password_text)
     history = None
     if url := settings.history_dsn:
+        prepare_schema(partial(open_writer, url), stop)
         open_backlog = partial(Backlog, producer, client, settings.history_backlog_topic)
         history = HistorySink(partial(open_writer, url), open_backlog)
     else:

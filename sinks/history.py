@@ -5,6 +5,7 @@ database is down or too slow, they go to the backlog topic, and from there to th
 Rows may be written twice or in another order: the database keeps the first of each.
 """
 
+import itertools
 import random
 import threading
 import time
@@ -41,6 +42,29 @@ _encode_state = msgspec.msgpack.Encoder().encode
 _decode_state = msgspec.msgpack.Decoder(HistoryState).decode
 
 OpenBacklog = Callable[[str, int | None], Backlog]
+
+
+def prepare_schema(open_writer: Callable[[], HistoryWriter], stop: threading.Event) -> threading.Thread:
+    """Bring the schema up to date in the background, however long the database takes to answer: Bytewax makes
+    sink partitions only with the first row, and the API may be asked for history before that."""
+
+    def prepare() -> None:
+        for attempt in itertools.count():
+            writer = open_writer()
+            try:
+                writer.write([])
+                return
+            except StoreError as error:
+                if attempt == 0:
+                    log.warning("the history database does not answer yet", error=str(error))
+                if stop.wait(BACK_OFF_S[min(attempt, len(BACK_OFF_S) - 1)]):
+                    return
+            finally:
+                writer.close()
+
+    thread = threading.Thread(target=prepare, name="history-schema", daemon=True)
+    thread.start()
+    return thread
 
 
 class HistorySink(FixedPartitionedSink[Outgoing[bytes], bytes]):
@@ -196,13 +220,13 @@ class HistorySinkPartition(StatefulSinkPartition[Outgoing[bytes], bytes]):
         if not undrained:
             return False
         rows, next_offset = self._backlog.read()
-        if rows:
-            try:
-                self._writer.write(rows)
-            except StoreError:
-                self._backlog.rewind()
-                raise
-            self._report(len(rows), 0)
+        try:
+            # Also without rows: whether the database answers is worth knowing before there are any.
+            self._writer.write(rows)
+        except StoreError:
+            self._backlog.rewind()
+            raise
+        self._report(len(rows), 0)
         waiting = self._backlog.waiting(next_offset)
         self._backlog_gauge.set(waiting)
         with self._changed:

@@ -1,0 +1,10 @@
+#!/bin/sh
+# Make the recovery store at the first start, then run the flow as Bytewax' own arguments and environment say.
+set -eu
+store="${RECOVERY_DIR:-/var/lib/pricewax/recovery}"
+if [ ! -d "$store" ]; then
+    mkdir -p "$store.new"
+    python -m bytewax.recovery "$store.new" "${RECOVERY_PARTITIONS:-4}"
+    mv "$store.new" "$store"
+fi
+exec python -m bytewax.run dataflows.pricing -r "$store" -s 1 -b 0 "$@"
