@@ -9,6 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from pricing.events import (
+    IDENTIFIER,
     CatalogueChange,
     CatalogueEntry,
     DeadLetter,
@@ -22,7 +23,7 @@ from pricing.events import (
     is_reason,
 )
 from pricing.money import PRICE_MAX, is_price, to_cents
-from pricing.timestamps import parse_timestamp
+from pricing.timestamps import LATEST_MS, MILLISECONDS_FROM, parse_timestamp
 
 VALUE_MAX_BYTES = 1024 * 1024
 """A larger value is bad input: Kafka's own default limit for a message."""
@@ -94,6 +95,7 @@ _decode_catalogue = msgspec.json.Decoder(_CatalogueWire).decode
 _decode_override = msgspec.json.Decoder(_OverrideWire).decode
 _decode_routed = msgspec.json.Decoder(_Routed).decode
 
+_IS_IDENTIFIER = IDENTIFIER.fullmatch
 EVENT_TYPES = frozenset({"view", "cart", "purchase"})
 
 
@@ -109,13 +111,15 @@ def decode_event(raw: RawMessage) -> ProductEvent:
         raise BadInputError(ErrorCode.BAD_PRICE, f"price takes a number above 0 and at most {PRICE_MAX:.2f}")
     if wire.quantity is not None and not 0 < wire.quantity < math.inf:
         raise BadInputError(ErrorCode.BAD_QUANTITY, "quantity takes a number above 0")
-    return ProductEvent(
-        _identifier(wire.product_id),
-        wire.event_type,
-        wire.price,
-        _timestamp(wire.timestamp, "timestamp"),
-        raw.offset,
-    )
+    product_id, timestamp = wire.product_id, wire.timestamp
+    # Most products and times are of one kind; the others take the long way.
+    if not (type(product_id) is str and _IS_IDENTIFIER(product_id)):
+        product_id = _identifier(product_id)
+    if type(timestamp) is int and MILLISECONDS_FROM <= timestamp < LATEST_MS:
+        event_time_ms = timestamp
+    else:
+        event_time_ms = _timestamp(timestamp, "timestamp")
+    return ProductEvent(product_id, wire.event_type, wire.price, event_time_ms, raw.offset)
 
 
 def decode_catalogue(raw: RawMessage) -> CatalogueChange:

@@ -3,6 +3,7 @@
 Run it with `python -m bytewax.run dataflows.pricing`; `build` makes the same flow on any sources and sinks.
 """
 
+import gc
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -89,6 +90,9 @@ def flow() -> Dataflow:
         policy = settings.load_policy()
     except SettingsError as error:
         exit_bad_setting(error)
+    # State is large and long-lived and has no cycles: looking through it for garbage is work for nothing.
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
     telemetry.configure_logging(settings.log_level, settings.log_format)
     stop = stop_on_signals()
     port = telemetry.serve_metrics(settings.metrics_host, settings.metrics_port)

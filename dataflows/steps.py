@@ -1,7 +1,6 @@
 """The flow's stateful steps: thin shells that hand batches to the pure functions of `pricing/`."""
 
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from zlib import crc32
@@ -12,7 +11,7 @@ from bytewax.operators import StatefulBatchLogic
 import telemetry
 from connectors.decode import SignalKind, decode
 from connectors.kafka import RawBatch
-from pricing.decision import PUBLISHED, Cause, PriceDecision, encode_update
+from pricing.decision import PUBLISHED, PriceDecision, encode_update
 from pricing.events import DeadLetter, Signal
 from pricing.policy import PricingPolicy
 from pricing.shard import RefillRequest, Shard, SignalBatch
@@ -146,7 +145,8 @@ def encode(item: tuple[str, Priced]) -> tuple[str, Encoded]:
     updates: list[Record] = []
     latest: dict[str, bytes] = {}
     history: list[bytes] = []
-    counts: Counter[tuple[str, Cause]] = Counter()
+    newest: dict[str, tuple[PriceDecision, bytes | None]] = {}
+    counts: dict[tuple[str, str], int] = {}
     for decision in priced.decisions:
         update = decision.update
         encoded = None if update is None else encode_update(update)
@@ -154,11 +154,18 @@ def encode(item: tuple[str, Priced]) -> tuple[str, Encoded]:
         if cause in PUBLISHED:
             if encoded is not None:
                 updates.append((decision.product_id.encode(), encoded))
-            history.extend(history_rows.encode_rows(decision, encoded))
+            history += history_rows.encode_rows(decision, encoded)
+        if decision.catalogue is None and not decision.forgotten:
+            newest[decision.product_id] = decision, encoded
+        else:
+            newest.pop(decision.product_id, None)
+            latest.update(redis.encode_rows(decision, encoded))
+        counted = (update.price_source if update is not None else "none"), cause
+        counts[counted] = counts.get(counted, 0) + 1
+    for decision, encoded in newest.values():
         latest.update(redis.encode_rows(decision, encoded))
-        counts[update.price_source if update else "none", cause] += 1
-    for (source, why), count in counts.items():
-        telemetry.DECISIONS.labels(source, why).inc(count)
+    for labels, count in counts.items():
+        telemetry.DECISIONS.labels(*labels).inc(count)
     return shard, Encoded(priced.kafka_time_ms, updates, list(latest.items()), history)
 
 

@@ -1,29 +1,31 @@
 """What pricing says: a price, where it came from, and the amounts that add up to it."""
 
-from enum import StrEnum
+from typing import Final
 
 import msgspec
 
 from pricing.events import CatalogueEntry, PriceOverride, SourcePosition
 
 
-class PriceSource(StrEnum):
-    BASE = "base"
-    DYNAMIC = "dynamic"
-    OVERRIDE = "override"
+class PriceSource:
+    """Where a price comes from. Plain strings: they are compared and hashed for every event."""
+
+    BASE: Final = "base"
+    DYNAMIC: Final = "dynamic"
+    OVERRIDE: Final = "override"
 
 
-class Cause(StrEnum):
+class Cause:
     """Why a decision was made. The first four are published and kept as history; the rest only refresh the
     latest state: an event under an active override, a catalogue change, and the refilling of a store."""
 
-    EVENT = "event"
-    OVERRIDE_SET = "override_set"
-    OVERRIDE_REMOVED = "override_removed"
-    OVERRIDE_EXPIRED = "override_expired"
-    UNDER_OVERRIDE = "under_override"
-    CATALOGUE = "catalogue"
-    REFILL = "refill"
+    EVENT: Final = "event"
+    OVERRIDE_SET: Final = "override_set"
+    OVERRIDE_REMOVED: Final = "override_removed"
+    OVERRIDE_EXPIRED: Final = "override_expired"
+    UNDER_OVERRIDE: Final = "under_override"
+    CATALOGUE: Final = "catalogue"
+    REFILL: Final = "refill"
 
 
 PUBLISHED = frozenset({Cause.EVENT, Cause.OVERRIDE_SET, Cause.OVERRIDE_REMOVED, Cause.OVERRIDE_EXPIRED})
@@ -38,10 +40,7 @@ class Adjustment(msgspec.Struct, frozen=True, gc=False):
 
 
 class PriceUpdate(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="price_update"):
-    """The message on `price-updates`, field by field. `timestamp` is `event_time_ms` in whole seconds.
-
-    `adjustments` is the last field on purpose: `adjustments_json` cuts it out of the encoded message.
-    """
+    """The message on `price-updates`, field by field. `timestamp` is `event_time_ms` in whole seconds."""
 
     product_id: str
     new_price: float
@@ -74,7 +73,7 @@ class PriceDecision(msgspec.Struct, frozen=True, gc=False):
     product_id: str
     version: int
     update: PriceUpdate | None
-    cause: Cause
+    cause: str
     position: SourcePosition
     updated_at_ms: int
     override: PriceOverride | None = None
@@ -84,17 +83,8 @@ class PriceDecision(msgspec.Struct, frozen=True, gc=False):
 
 
 _encode_json = msgspec.json.Encoder().encode
-_ADJUSTMENTS_FIELD = b',"adjustments":'
 
 
 def encode_update(update: PriceUpdate) -> bytes:
     """The update as it goes on the wire: compact JSON, fields in the order of the contract."""
     return _encode_json(update)
-
-
-def adjustments_json(encoded_update: bytes) -> bytes:
-    """The JSON array of adjustments inside an encoded update, without decoding it.
-
-    No field before it can hold the marker: identifiers have no quotes, and the rest are numbers.
-    """
-    return encoded_update[encoded_update.index(_ADJUSTMENTS_FIELD) + len(_ADJUSTMENTS_FIELD) : -1]

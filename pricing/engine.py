@@ -12,14 +12,15 @@ from pricing.guardrails import (
     GuardrailContext,
     resolve_bounds,
 )
-from pricing.money import to_cents
-from pricing.policy import PricingPolicy
+from pricing.money import cents_between, to_cents
+from pricing.policy import GuardrailPolicy, PricingPolicy
 from pricing.rules import RULES, PricingInputs
 
 BASE_REASON = "price of the last event"
 CATALOGUE_REASON = "base price of the catalogue"
 NO_BASE_REASON = "no event and no catalogue entry yet"
 OVERRIDE_RULE = "override"
+NO_GUARDRAILS = GuardrailPolicy()
 
 
 class Quote(msgspec.Struct, frozen=True, gc=False):
@@ -31,6 +32,20 @@ class Quote(msgspec.Struct, frozen=True, gc=False):
     price: float | None
     adjustments: list[Adjustment]
     alert: str | None = None
+
+
+def quote_rules(inputs: PricingInputs, policy: PricingPolicy) -> tuple[float, Quote]:
+    """The exact price that the rules propose, and its quote as if there were no guardrails but rounding."""
+    exact = inputs.base_price
+    shown = to_cents(exact)
+    adjustments = [Adjustment("base", shown, BASE_REASON)]
+    for name, rule, reason in RULES:
+        exact = rule(exact, inputs, policy)
+        rounded = to_cents(exact)
+        if rounded != shown:
+            adjustments.append(Adjustment(name, cents_between(rounded, shown), reason))
+            shown = rounded
+    return exact, Quote(shown, adjustments)
 
 
 def quote_dynamic(
@@ -46,20 +61,12 @@ def quote_dynamic(
     `last_good_price` is what is kept where bounds are unusable. `previous_price` and `changed_at_ms` are
     what step and cooldown measure from; None where they do not apply.
     """
-    exact = inputs.base_price
-    shown = to_cents(exact)
-    adjustments = [Adjustment("base", shown, BASE_REASON)]
-    for name, rule, reason in RULES:
-        exact = rule(exact, inputs, policy)
-        rounded = to_cents(exact)
-        if rounded != shown:
-            adjustments.append(Adjustment(name, to_cents(rounded - shown), reason))
-            shown = rounded
-    if policy.guardrails.is_empty:
-        return Quote(shown, adjustments)
+    exact, proposed = quote_rules(inputs, policy)
+    if policy.guardrails == NO_GUARDRAILS:
+        return proposed
     return _guard(
         exact,
-        adjustments,
+        proposed.adjustments,
         GUARDRAILS,
         policy,
         inputs,
@@ -90,7 +97,7 @@ def quote_override(
     shown = to_cents(override_price)
     adjustments = [
         Adjustment("base", base, base_reason),
-        Adjustment(OVERRIDE_RULE, to_cents(shown - base), reason),
+        Adjustment(OVERRIDE_RULE, cents_between(shown, base), reason),
     ]
     inputs = inputs or PricingInputs(0.0, 0.0, None)
     return _guard(override_price, adjustments, OVERRIDE_GUARDRAILS, policy, inputs, last_good_price, None, None, 0)
@@ -113,7 +120,7 @@ def _guard(
         bounds = resolve_bounds(policy.guardrails, inputs.catalogue)
     except BoundsUnusableError as problem:
         if last_good_price is not None and last_good_price != shown:
-            adjustments.append(Adjustment(HELD, to_cents(last_good_price - shown), f"held: {problem}"))
+            adjustments.append(Adjustment(HELD, cents_between(last_good_price, shown), f"held: {problem}"))
         return Quote(last_good_price, adjustments, alert=str(problem))
     context = GuardrailContext(policy.guardrails, bounds, previous_price, changed_at_ms, event_time_ms)
     for name, guardrail, reason in guardrails:
@@ -121,6 +128,6 @@ def _guard(
         if bounded != exact:
             rounded = to_cents(bounded)
             if rounded != shown:
-                adjustments.append(Adjustment(name, to_cents(rounded - shown), reason))
+                adjustments.append(Adjustment(name, cents_between(rounded, shown), reason))
             exact, shown = bounded, rounded
     return Quote(shown, adjustments)

@@ -9,8 +9,22 @@ PRICE_MAX = 999_999_999.99
 
 
 def to_cents(amount: float) -> float:
-    """Round to the minor unit: Python's `round`, which sees the exact value and takes ties to even."""
+    """Round to the minor unit: what Python's `round(amount, 2)` gives, which sees the exact value and takes
+    ties to even, at a fraction of its time.
+
+    Below 1e10, `amount * 100` is off by less than 1e-3; so where it is further than that from a half, its
+    nearest integer is the right number of cents, and the division by 100 is correctly rounded."""
+    scaled = amount * 100
+    if -1e12 < scaled < 1e12:
+        cents = round(scaled)
+        if -0.499 < scaled - cents < 0.499:
+            return cents / 100
     return round(amount, MINOR_UNITS)
+
+
+def cents_between(higher: float, lower: float) -> float:
+    """The difference of two amounts in whole cents, in whole cents."""
+    return (round(higher * 100) - round(lower * 100)) / 100
 
 
 def is_price(amount: float) -> bool:

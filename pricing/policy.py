@@ -51,10 +51,6 @@ class GuardrailPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def has_bounds(self) -> bool:
         return any(bound is not None for bound in (self.floor, self.ceiling, self.floor_margin, self.ceiling_ratio))
 
-    @property
-    def is_empty(self) -> bool:
-        return not (self.has_bounds or self.max_step_percent or self.cooldown_s or self.endings)
-
 
 class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     currency: str = "GBP"

@@ -12,9 +12,17 @@ import msgspec
 
 from pricing.decision import Adjustment, Cause, OverrideEnd, PriceDecision, PriceSource
 from pricing.demand import accumulate
-from pricing.engine import BASE_REASON, Quote, quote_base, quote_dynamic, quote_override
+from pricing.engine import (
+    BASE_REASON,
+    NO_GUARDRAILS,
+    Quote,
+    quote_base,
+    quote_dynamic,
+    quote_override,
+    quote_rules,
+)
 from pricing.events import CatalogueChange, OverrideRemoval, PriceOverride, ProductEvent, Signal, SourcePosition
-from pricing.money import to_cents
+from pricing.money import cents_between, to_cents
 from pricing.policy import PricingPolicy
 from pricing.rules import PricingInputs
 from pricing.state import ProductState, pack_product, pack_shard, unpack_product, unpack_shard
@@ -45,6 +53,7 @@ class Shard:
         self._policy = policy
         self._weights: dict[str, float] = dict(policy.demand.weights.items())
         self._half_life_ms = policy.demand.half_life_ms
+        self._unguarded = policy.guardrails == NO_GUARDRAILS
         self._products: dict[str, ProductState] = {}
         self._packed: dict[str, msgspec.Raw] = {}
         self._dirty: set[str] = set()
@@ -127,25 +136,44 @@ class Shard:
             )
 
     def _apply_event(self, event: ProductEvent, position: SourcePosition, now_ms: int) -> PriceDecision:
-        state = self._products.get(event.product_id)
+        """The hot path: what `_decide` does, in one piece, and without guardrails where there are none."""
+        product_id = event.product_id
+        state = self._products.get(product_id)
         if state is None:
-            state = self._products[event.product_id] = ProductState(event.product_id)
-        state.demand, state.demand_time_ms = accumulate(
-            state.demand,
-            state.demand_time_ms,
-            event.event_type,
-            event.event_time_ms,
-            self._weights,
-            self._half_life_ms,
-        )
+            state = self._products[product_id] = ProductState(product_id)
+        event_time_ms = event.event_time_ms
+        if self._half_life_ms is None:
+            state.demand += self._weights[event.event_type]
+        else:
+            state.demand, state.demand_time_ms = accumulate(
+                state.demand,
+                state.demand_time_ms,
+                self._weights[event.event_type],
+                event_time_ms,
+                self._half_life_ms,
+            )
         state.event_price = event.price
         if state.override is not None:
             return self._count_under_override(state, event, position, now_ms)
         inputs = PricingInputs(event.price, state.demand, state.catalogue)
-        quote = quote_dynamic(
-            inputs, self._policy, state.price, state.price, state.changed_at_ms, event.event_time_ms
-        )
-        return self._decide(state, quote, PriceSource.DYNAMIC, Cause.EVENT, position, event.event_time_ms, now_ms)
+        previous = state.price
+        if self._unguarded:
+            _, quote = quote_rules(inputs, self._policy)
+        else:
+            quote = quote_dynamic(inputs, self._policy, previous, previous, state.changed_at_ms, event_time_ms)
+            self._note(quote)
+        price = quote.price
+        if price != previous:
+            state.changed_at_ms = event_time_ms
+        state.version += 1
+        state.previous_price = previous
+        state.price = price
+        state.price_source = PriceSource.DYNAMIC
+        state.adjustments = quote.adjustments
+        state.policy = self._policy.version
+        state.event_time_ms = event_time_ms
+        state.updated_at_ms = now_ms
+        return PriceDecision(product_id, state.version, state.to_update(), Cause.EVENT, position, now_ms)
 
     def _count_under_override(
         self, state: ProductState, event: ProductEvent, position: SourcePosition, now_ms: int
@@ -156,7 +184,7 @@ class Shard:
             amount = to_cents(event.price)
             state.adjustments = [
                 Adjustment("base", amount, BASE_REASON),
-                Adjustment(override.rule, to_cents(override.amount + base.amount - amount), override.reason),
+                Adjustment(override.rule, cents_between(override.amount + base.amount, amount), override.reason),
                 *bounds,
             ]
         state.version += 1
@@ -200,7 +228,7 @@ class Shard:
         return self._end_override(state, Cause.OVERRIDE_REMOVED, position, removal.event_time_ms, now_ms)
 
     def _end_override(
-        self, state: ProductState, cause: Cause, position: SourcePosition, at_ms: int, now_ms: int
+        self, state: ProductState, cause: str, position: SourcePosition, at_ms: int, now_ms: int
     ) -> PriceDecision:
         assert state.override is not None
         ended = OverrideEnd(state.override, at_ms)
@@ -251,8 +279,8 @@ class Shard:
         self,
         state: ProductState,
         quote: Quote,
-        source: PriceSource,
-        cause: Cause,
+        source: str,
+        cause: str,
         position: SourcePosition,
         event_time_ms: int,
         now_ms: int,
@@ -273,7 +301,7 @@ class Shard:
     def _decision(
         self,
         state: ProductState,
-        cause: Cause,
+        cause: str,
         position: SourcePosition,
         ended: OverrideEnd | None = None,
         with_catalogue: bool = False,

@@ -32,7 +32,7 @@ class ProductState(msgspec.Struct, gc=False):
     version: int = 0
     price: float | None = None
     previous_price: float | None = None
-    price_source: PriceSource = PriceSource.BASE
+    price_source: str = PriceSource.BASE
     changed_at_ms: int | None = None
     event_time_ms: int = 0
     updated_at_ms: int = 0
@@ -114,7 +114,6 @@ def pack_product(state: ProductState) -> msgspec.Raw:
 
 def unpack_product(packed: msgspec.Raw) -> ProductState:
     fields: dict[str, Any] = msgspec.structs.asdict(_decode_product(packed))
-    fields["price_source"] = PriceSource(fields["price_source"])
     fields["adjustments"] = [
         Adjustment(rule, amount, _USUAL_REASONS[rule] if reason is None else reason)
         for rule, amount, reason in fields["adjustments"]

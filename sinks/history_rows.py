@@ -1,13 +1,14 @@
 """Rows of history as bytes: tab-separated text as Postgres' COPY reads it, after a letter for the table.
 
-Bytes, because rows may cross processes, wait in a snapshot or in the backlog topic; this text, because the
-hot path then ends in COPY without another conversion. No value holds a tab or a line break (identifiers,
-numbers, JSON, printable text), so a backslash is all that needs escaping.
+Bytes, because rows may cross processes, wait in a snapshot or in the backlog topic. A row of `price_history`
+is the update as it went on `price-updates`, with its cause and position: it is encoded once for all sinks,
+and taken apart where it is written. No value holds a tab or a line break (identifiers, numbers, JSON,
+printable text), so a backslash is all that needs escaping.
 """
 
 import msgspec
 
-from pricing.decision import PUBLISHED, OverrideEnd, PriceDecision, adjustments_json
+from pricing.decision import PUBLISHED, Cause, OverrideEnd, PriceDecision
 from pricing.events import PriceOverride
 
 PRICE = b"P\t"
@@ -16,11 +17,11 @@ NULL = b"\\N"
 
 
 class PriceRow(msgspec.Struct, frozen=True):
-    """A row of `price_history`, numbers as decimal text so that no driver rounds them."""
+    """A row of `price_history`. `adjustments` is JSON."""
 
     product_id: str
-    price: str
-    demand: str
+    price: float
+    demand: float
     price_source: str
     event_time_ms: int
     version: int
@@ -51,15 +52,13 @@ class OverrideRow(msgspec.Struct, frozen=True):
 def encode_rows(decision: PriceDecision, encoded_update: bytes | None) -> list[bytes]:
     """The rows of a decision: none, where it is not history."""
     rows = []
-    update, position = decision.update, decision.position
-    if decision.cause in PUBLISHED and update is not None and encoded_update is not None:
-        head = (
-            f"P\t{update.product_id}\t{update.new_price!r}\t{update.demand!r}\t{update.price_source}"
-            f"\t{update.event_time_ms}\t{update.version}\t{update.policy}\t"
-        )
+    position = decision.position
+    if encoded_update is not None and decision.cause in PUBLISHED:
         tail = f"\t{decision.cause}\t{position.topic}\t{position.partition}\t{position.offset}"
-        rows.append(head.encode() + _escape(adjustments_json(encoded_update)) + tail.encode())
-    if decision.cause == "override_set" and decision.override is not None:
+        rows.append(PRICE + _escape(encoded_update) + tail.encode())
+    if decision.ended is None and decision.override is None:
+        return rows
+    if decision.cause == Cause.OVERRIDE_SET and decision.override is not None:
         rows.append(_encode_override(decision.override, None))
     if decision.ended is not None:
         rows.append(_encode_end(decision.ended))
@@ -98,9 +97,38 @@ def split_by_table(rows: list[bytes]) -> tuple[list[bytes], list[bytes]]:
     return prices, overrides
 
 
+class _StoredUpdate(msgspec.Struct):
+    product_id: str
+    new_price: float
+    demand: float
+    price_source: str
+    event_time_ms: int
+    version: int
+    policy: str
+    adjustments: msgspec.Raw
+
+
+_decode_update = msgspec.json.Decoder(_StoredUpdate).decode
+
+
 def parse_price(row: bytes) -> PriceRow:
     """A row without its letter, for stores that take values instead of text."""
-    return msgspec.convert(_named(row, PriceRow), PriceRow, strict=False)
+    update_json, cause, topic, partition, offset = row.replace(b"\\\\", b"\\").split(b"\t")
+    update = _decode_update(update_json)
+    return PriceRow(
+        update.product_id,
+        update.new_price,
+        update.demand,
+        update.price_source,
+        update.event_time_ms,
+        update.version,
+        update.policy,
+        bytes(update.adjustments).decode(),
+        cause.decode(),
+        topic.decode(),
+        int(partition),
+        int(offset),
+    )
 
 
 def parse_override(row: bytes) -> OverrideRow:

@@ -76,8 +76,8 @@ def price_binds(row: PriceRow) -> tuple[Any, ...]:
     """Positional binds of INSERT_PRICE. Demand as a float, which the driver sends as an exact NUMBER."""
     return (
         row.product_id,
-        row.price,
-        float(row.demand),
+        repr(row.price),
+        row.demand,
         row.price_source,
         time_text(row.event_time_ms),
         row.version,

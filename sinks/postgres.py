@@ -28,9 +28,8 @@ log = telemetry.get_logger("postgres")
 
 _STAGING = (
     """CREATE TEMPORARY TABLE staged_prices (
-        product_id text, price numeric, demand double precision, price_source text, event_time_ms bigint,
-        version bigint, policy text, adjustments text, cause text, source_topic text,
-        source_partition integer, source_offset bigint) ON COMMIT DELETE ROWS""",
+        decided json, cause text, source_topic text, source_partition integer, source_offset bigint)
+        ON COMMIT DELETE ROWS""",
     """CREATE TEMPORARY TABLE staged_overrides (
         position bigserial, product_id text, override_price numeric, reason text, set_by text,
         set_ms bigint, expires_ms bigint, removed_ms bigint, source_topic text, source_partition integer,
@@ -41,9 +40,11 @@ _COPY_PRICES = "COPY staged_prices FROM STDIN"
 _INSERT_PRICES = f"""
     INSERT INTO price_history (product_id, price, demand, price_source, event_time, version, policy,
         adjustments, cause, source_topic, source_partition, source_offset)
-    SELECT product_id, price, demand, price_source, {_EPOCH} event_time_ms, version, policy,
-        adjustments::jsonb, cause, source_topic, source_partition, source_offset
-    FROM staged_prices
+    SELECT product_id, new_price, demand, price_source, {_EPOCH} event_time_ms, version, policy, adjustments,
+        cause, source_topic, source_partition, source_offset
+    FROM staged_prices, json_to_record(decided) AS given (product_id text, new_price numeric,
+        demand double precision, price_source text, event_time_ms bigint, version bigint, policy text,
+        adjustments jsonb)
     ON CONFLICT (source_topic, source_partition, source_offset, cause) DO NOTHING"""  # noqa: S608
 _COPY_OVERRIDES = """COPY staged_overrides (product_id, override_price, reason, set_by, set_ms, expires_ms,
     removed_ms, source_topic, source_partition, source_offset) FROM STDIN"""

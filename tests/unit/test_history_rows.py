@@ -32,7 +32,7 @@ def test_an_event_is_one_row() -> None:
     prices, overrides = split_by_table(rows_of(event(10.0, offset=42)))
     assert overrides == []
     (row,) = map(parse_price, prices)
-    assert (row.product_id, row.price, row.demand, row.price_source) == ("A", "15.0", "1.0", "dynamic")
+    assert (row.product_id, row.price, row.demand, row.price_source) == ("A", 15.0, 1.0, "dynamic")
     assert (row.event_time_ms, row.version, row.cause) == (T0, 1, "event")
     assert (row.source_topic, row.source_partition, row.source_offset) == ("events", 0, 42)
     assert row.adjustments.startswith('[{"rule":"base","amount":10.0')

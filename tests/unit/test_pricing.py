@@ -17,6 +17,7 @@ from pricing.events import (
     SourcePosition,
 )
 from pricing.explanation import bound_by, explain
+from pricing.money import cents_between, to_cents
 from pricing.policy import default_policy, parse_policy
 from pricing.shard import Shard, SignalBatch
 
@@ -199,3 +200,13 @@ def test_an_explanation_names_every_amount_and_what_bound_the_price() -> None:
         assert part in text
     assert bound_by(update.adjustments) == "ceiling"
     assert bound_by(update.adjustments[:2]) is None
+
+
+@given(st.one_of(PRICES, st.integers(0, 10**11).map(lambda n: n / 1000), st.floats(-1e12, 1e12)))
+def test_rounding_is_pythons_to_the_last_bit(amount: float) -> None:
+    assert to_cents(amount) == round(amount, 2)
+
+
+@given(st.integers(-(10**12), 10**12), st.integers(-(10**12), 10**12))
+def test_differences_of_cents_are_exact(higher: int, lower: int) -> None:
+    assert cents_between(higher / 100, lower / 100) == (higher - lower) / 100
