@@ -37,7 +37,7 @@ class PricePage(BaseModel):
 class AdjustmentShown(BaseModel):
     rule: str = Field(examples=["demand"])
     amount: float = Field(examples=[10.0])
-    reason: str = Field(examples=["raised with the square root of demand"])
+    reason: str = Field(examples=["square root of demand"])
 
 
 class Inputs(BaseModel):

@@ -9,9 +9,9 @@ import msgspec
 from bytewax.operators import StatefulBatchLogic
 
 import telemetry
-from connectors.decode import SignalKind, decode
+from connectors.decode import RawMessage, SignalKind, decode, decode_usual_event
 from connectors.kafka import RawBatch
-from pricing.decision import PUBLISHED, PriceDecision, encode_update
+from pricing.decision import PUBLISHED, Cause, PriceDecision, encode_update
 from pricing.events import DeadLetter, Signal
 from pricing.policy import PricingPolicy
 from pricing.shard import RefillRequest, Shard, SignalBatch
@@ -44,6 +44,10 @@ def wall_clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def _never(_raw: RawMessage) -> Signal | None:
+    return None
+
+
 class DecodeLogic(StatefulBatchLogic[RawBatch, Decoded, None]):
     """Decodes in the worker that owns the key's shard, so that decoding scales with processes."""
 
@@ -63,8 +67,9 @@ class DecodeLogic(StatefulBatchLogic[RawBatch, Decoded, None]):
         at_home: list[Signal] = []
         elsewhere: dict[int, list[Signal]] = {}
         dead_letters: list[DeadLetter] = []
+        usual = decode_usual_event if kind is SignalKind.PRODUCT_EVENTS else _never
         for raw in batch.messages:
-            signal = decode(kind, raw, topic, partition)
+            signal = usual(raw) or decode(kind, raw, topic, partition)
             if isinstance(signal, DeadLetter):
                 dead_letters.append(signal)
                 continue
@@ -154,7 +159,10 @@ def encode(item: tuple[str, Priced]) -> tuple[str, Encoded]:
         if cause in PUBLISHED:
             if encoded is not None:
                 updates.append((decision.product_id.encode(), encoded))
-            history += history_rows.encode_rows(decision, encoded)
+            if encoded is not None and cause == Cause.EVENT:
+                history.append(history_rows.encode_price(decision.position, cause, encoded))
+            else:
+                history += history_rows.encode_rows(decision, encoded)
         if decision.catalogue is None and not decision.forgotten:
             newest[decision.product_id] = decision, encoded
         else:

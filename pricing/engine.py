@@ -16,9 +16,9 @@ from pricing.money import cents_between, to_cents
 from pricing.policy import GuardrailPolicy, PricingPolicy
 from pricing.rules import RULES, PricingInputs
 
-BASE_REASON = "price of the last event"
-CATALOGUE_REASON = "base price of the catalogue"
-NO_BASE_REASON = "no event and no catalogue entry yet"
+BASE_REASON = "last event"
+CATALOGUE_REASON = "catalogue"
+NO_BASE_REASON = "no event or catalogue entry yet"
 OVERRIDE_RULE = "override"
 NO_GUARDRAILS = GuardrailPolicy()
 
@@ -34,8 +34,8 @@ class Quote(msgspec.Struct, frozen=True, gc=False):
     alert: str | None = None
 
 
-def quote_rules(inputs: PricingInputs, policy: PricingPolicy) -> tuple[float, Quote]:
-    """The exact price that the rules propose, and its quote as if there were no guardrails but rounding."""
+def quote_rules(inputs: PricingInputs, policy: PricingPolicy) -> tuple[float, float, list[Adjustment]]:
+    """What the rules propose: the exact price, the price in whole cents, and its adjustments."""
     exact = inputs.base_price
     shown = to_cents(exact)
     adjustments = [Adjustment("base", shown, BASE_REASON)]
@@ -45,7 +45,7 @@ def quote_rules(inputs: PricingInputs, policy: PricingPolicy) -> tuple[float, Qu
         if rounded != shown:
             adjustments.append(Adjustment(name, cents_between(rounded, shown), reason))
             shown = rounded
-    return exact, Quote(shown, adjustments)
+    return exact, shown, adjustments
 
 
 def quote_dynamic(
@@ -61,12 +61,12 @@ def quote_dynamic(
     `last_good_price` is what is kept where bounds are unusable. `previous_price` and `changed_at_ms` are
     what step and cooldown measure from; None where they do not apply.
     """
-    exact, proposed = quote_rules(inputs, policy)
+    exact, shown, adjustments = quote_rules(inputs, policy)
     if policy.guardrails == NO_GUARDRAILS:
-        return proposed
+        return Quote(shown, adjustments)
     return _guard(
         exact,
-        proposed.adjustments,
+        adjustments,
         GUARDRAILS,
         policy,
         inputs,

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from pricing.decision import Adjustment, Cause, OverrideEnd, PriceDecision, PriceSource
+from pricing.decision import Adjustment, Cause, OverrideEnd, PriceDecision, PriceSource, PriceUpdate
 from pricing.demand import accumulate
 from pricing.engine import (
     BASE_REASON,
@@ -51,6 +51,7 @@ class Shard:
 
     def __init__(self, policy: PricingPolicy, snapshot: bytes | None = None) -> None:
         self._policy = policy
+        self._policy_version = policy.version
         self._weights: dict[str, float] = dict(policy.demand.weights.items())
         self._half_life_ms = policy.demand.half_life_ms
         self._unguarded = policy.guardrails == NO_GUARDRAILS
@@ -87,17 +88,21 @@ class Shard:
         """Decisions of a batch, in its order."""
         decisions: list[PriceDecision] = []
         decision: PriceDecision | None
+        topic, partition = batch.topic, batch.partition
         for signal in batch.signals:
             self._dirty.add(signal.product_id)
+            if type(signal) is ProductEvent:
+                position = SourcePosition(topic, partition, signal.offset)
+                decisions.append(self._apply_event(signal, position, now_ms))
+                continue
             if isinstance(signal, PriceOverride):
                 decisions.append(self._set_override(signal, now_ms))
                 continue
-            position = SourcePosition(batch.topic, batch.partition, signal.offset)
-            if isinstance(signal, ProductEvent):
-                decision = self._apply_event(signal, position, now_ms)
-            elif isinstance(signal, OverrideRemoval):
+            position = SourcePosition(topic, partition, signal.offset)
+            if isinstance(signal, OverrideRemoval):
                 decision = self._remove_override(signal, position, now_ms)
             else:
+                assert isinstance(signal, CatalogueChange)
                 decision = self._change_catalogue(signal, position, now_ms)
             if decision is not None:
                 decisions.append(decision)
@@ -157,23 +162,38 @@ class Shard:
             return self._count_under_override(state, event, position, now_ms)
         inputs = PricingInputs(event.price, state.demand, state.catalogue)
         previous = state.price
+        price: float | None
         if self._unguarded:
-            _, quote = quote_rules(inputs, self._policy)
+            _, price, adjustments = quote_rules(inputs, self._policy)
         else:
             quote = quote_dynamic(inputs, self._policy, previous, previous, state.changed_at_ms, event_time_ms)
             self._note(quote)
-        price = quote.price
+            price, adjustments = quote.price, quote.adjustments
         if price != previous:
             state.changed_at_ms = event_time_ms
-        state.version += 1
+        state.version = version = state.version + 1
         state.previous_price = previous
         state.price = price
         state.price_source = PriceSource.DYNAMIC
-        state.adjustments = quote.adjustments
-        state.policy = self._policy.version
+        state.adjustments = adjustments
+        state.policy = policy_version = self._policy_version
         state.event_time_ms = event_time_ms
         state.updated_at_ms = now_ms
-        return PriceDecision(product_id, state.version, state.to_update(), Cause.EVENT, position, now_ms)
+        if price is None:
+            return PriceDecision(product_id, version, None, Cause.EVENT, position, now_ms)
+        update = PriceUpdate(
+            product_id,
+            price,
+            event_time_ms // 1000,
+            version,
+            previous,
+            state.demand,
+            PriceSource.DYNAMIC,
+            event_time_ms,
+            policy_version,
+            adjustments,
+        )
+        return PriceDecision(product_id, version, update, Cause.EVENT, position, now_ms)
 
     def _count_under_override(
         self, state: ProductState, event: ProductEvent, position: SourcePosition, now_ms: int

@@ -20,10 +20,11 @@ from sinks.history_store import HistoryWriter, StoreError
 from sinks.outgoing import Outgoing, part_names, part_of
 
 NAME = "history"
-WRITE_ROWS_MAX = 5_000
-PENDING_ROWS_MAX = 20_000
+WRITE_ROWS_MAX = 2_000
+# What waits rides in every snapshot, so it is kept small: about 2 MB a part.
+PENDING_ROWS_MAX = 4_000
 STALLED_S = 1.0
-LINGER_S = 0.01
+LINGER_S = 0.02
 BACK_OFF_S = (0.1, 0.25, 0.5, 1.0, 2.0)
 CLOSE_WITHIN_S = 1.5
 
@@ -104,6 +105,7 @@ class HistorySinkPartition(StatefulSinkPartition[Outgoing[bytes], bytes]):
         self._undrained = 1
         self._down = False
         self._closing = False
+        self._idle = False
         self._pending_gauge = telemetry.SINK_PENDING.labels(NAME, part)
         self._breaker = telemetry.BREAKER_OPEN.labels(NAME, part)
         self._backlog_gauge = telemetry.BACKLOG.labels(part)
@@ -120,7 +122,9 @@ class HistorySinkPartition(StatefulSinkPartition[Outgoing[bytes], bytes]):
                 self._waiting_since = time.monotonic()
                 self._oldest_ms = min((o.kafka_time_ms for o in values if o.kafka_time_ms), default=0)
             self._pending.extend(rows)
-            self._changed.notify_all()
+            if self._idle:
+                self._idle = False
+                self._changed.notify_all()
             if len(self._pending) > PENDING_ROWS_MAX and not self._stalled():
                 # Alive but busy: wait, but no longer than it takes to call it stalled.
                 self._changed.wait_for(self._has_room_or_is_stalled, STALLED_S)
@@ -184,15 +188,17 @@ class HistorySinkPartition(StatefulSinkPartition[Outgoing[bytes], bytes]):
                 self._set_down(False)
             with self._changed:
                 if not busy:
+                    self._idle = True
                     self._changed.wait_for(lambda: self._pending or self._undrained or self._closing)
+                    self._idle = False
                 if self._closing and not self._pending:
                     break
-                self._changed.wait_for(self._has_full_batch, LINGER_S)
+                few = len(self._pending) < WRITE_ROWS_MAX and not self._closing
+            if few:
+                # Not woken for every batch that comes: a wake-up costs more than a row.
+                time.sleep(LINGER_S)
         self._writer.close()
         self._backlog.close()
-
-    def _has_full_batch(self) -> bool:
-        return len(self._pending) >= WRITE_ROWS_MAX or self._closing
 
     def _write_pending(self) -> bool:
         """Write the next rows from memory; whether there were any."""

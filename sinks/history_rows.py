@@ -9,7 +9,7 @@ printable text), so a backslash is all that needs escaping.
 import msgspec
 
 from pricing.decision import PUBLISHED, Cause, OverrideEnd, PriceDecision
-from pricing.events import PriceOverride
+from pricing.events import PriceOverride, SourcePosition
 
 PRICE = b"P\t"
 OVERRIDE = b"O\t"
@@ -52,17 +52,24 @@ class OverrideRow(msgspec.Struct, frozen=True):
 def encode_rows(decision: PriceDecision, encoded_update: bytes | None) -> list[bytes]:
     """The rows of a decision: none, where it is not history."""
     rows = []
-    position = decision.position
     if encoded_update is not None and decision.cause in PUBLISHED:
-        tail = f"\t{decision.cause}\t{position.topic}\t{position.partition}\t{position.offset}"
-        rows.append(PRICE + _escape(encoded_update) + tail.encode())
-    if decision.ended is None and decision.override is None:
-        return rows
+        rows.append(encode_price(decision.position, decision.cause, encoded_update))
     if decision.cause == Cause.OVERRIDE_SET and decision.override is not None:
         rows.append(_encode_override(decision.override, None))
     if decision.ended is not None:
         rows.append(_encode_end(decision.ended))
     return rows
+
+
+def encode_price(position: SourcePosition, cause: str, encoded_update: bytes) -> bytes:
+    """A row of `price_history`."""
+    return b"P\t%b\t%b\t%b\t%d\t%d" % (
+        _escape(encoded_update),
+        cause.encode(),
+        position.topic.encode(),
+        position.partition,
+        position.offset,
+    )
 
 
 def _encode_end(end: OverrideEnd) -> bytes:

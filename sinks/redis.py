@@ -28,7 +28,7 @@ CALL_ROWS_MAX = 500
 PENDING_ROWS_MAX = 200_000
 TIMEOUT_S = 2.0
 BACK_OFF_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
-LINGER_S = 0.001
+LINGER_S = 0.005
 CLOSE_WITHIN_S = 3.0
 
 # ARGV[1]: JSON array of rows, each of a price, [product_id, updated_at_ms, update or null, override or null],
@@ -173,6 +173,7 @@ class RedisSinkPartition(StatefulSinkPartition[Outgoing[RedisRow], None]):
         self._down = False
         self._changed = threading.Condition()
         self._closing = False
+        self._idle = False
         self._pending_gauge = telemetry.SINK_PENDING.labels(NAME, part)
         self._breaker = telemetry.BREAKER_OPEN.labels(NAME, part)
         self._breaker.set(0)
@@ -184,7 +185,9 @@ class RedisSinkPartition(StatefulSinkPartition[Outgoing[RedisRow], None]):
             for outgoing in values:
                 for name, row in outgoing.rows:
                     self._pending[name] = (outgoing.kafka_time_ms, row)
-            self._changed.notify_all()
+            if self._idle:
+                self._idle = False
+                self._changed.notify_all()
             if len(self._pending) > PENDING_ROWS_MAX:
                 self._changed.wait_for(self._has_room_or_is_down)
             if len(self._pending) > PENDING_ROWS_MAX:
@@ -235,9 +238,14 @@ class RedisSinkPartition(StatefulSinkPartition[Outgoing[RedisRow], None]):
         """The next rows to write, in order of arrival; none when closing and all is written."""
         with self._changed:
             while not self._pending and not self._closing:
+                self._idle = True
                 self._changed.wait()
-            if not self._closing and len(self._pending) < CALL_ROWS_MAX:
-                self._changed.wait(LINGER_S)
+            self._idle = False
+            few = len(self._pending) < CALL_ROWS_MAX and not self._closing
+        if few:
+            # Not woken for every batch that comes: a wake-up costs more than a row.
+            time.sleep(LINGER_S)
+        with self._changed:
             if len(self._pending) <= CALL_ROWS_MAX:
                 rows, self._pending = self._pending, {}
             else:

@@ -10,6 +10,7 @@ from connectors.decode import (
     RawMessage,
     SignalKind,
     decode,
+    decode_usual_event,
     routing_key,
 )
 from pricing.events import (
@@ -41,6 +42,9 @@ def read(kind: SignalKind, value: Any, key: bytes | None = b"A1") -> Signal | De
 def code_of(kind: SignalKind, value: Any, key: bytes | None = b"A1") -> ErrorCode:
     letter = read(kind, value, key)
     assert isinstance(letter, DeadLetter), letter
+    if kind is SignalKind.PRODUCT_EVENTS:
+        raw = value if value is None or isinstance(value, bytes) else json.dumps(value).encode()
+        assert decode_usual_event(RawMessage(7, key, raw, 0)) is None
     assert letter.detail
     assert (letter.position.topic, letter.position.partition, letter.position.offset) == ("topic", 3, 7)
     return letter.error_code
@@ -71,6 +75,8 @@ def code_of(kind: SignalKind, value: Any, key: bytes | None = b"A1") -> ErrorCod
 def test_good_events_are_read(change: dict[str, Any]) -> None:
     event = read(SignalKind.PRODUCT_EVENTS, {**EVENT, **change})
     assert isinstance(event, ProductEvent), event
+    message = RawMessage(7, b"A1", json.dumps({**EVENT, **change}).encode(), 0)
+    assert decode_usual_event(message) in (None, event)
     assert event.event_time_ms == 1_700_000_000_000
     assert event.offset == 7
 
@@ -220,7 +226,10 @@ _json = st.recursive(
 @given(st.sampled_from(list(SignalKind)), st.sampled_from([*EVENT, *OVERRIDE, *ENTRY, "quantity"]), _json)
 def test_any_json_in_any_field_gives_a_signal_or_a_dead_letter(kind: SignalKind, field: str, value: Any) -> None:
     whole = {**EVENT, **OVERRIDE, **ENTRY, field: value}
-    assert read(kind, json.dumps(whole).encode()) is not None
+    raw = json.dumps(whole).encode()
+    assert read(kind, raw) is not None
+    usual = decode_usual_event(RawMessage(7, b"A1", raw, 0))
+    assert usual in (None, read(SignalKind.PRODUCT_EVENTS, raw))
 
 
 def test_messages_without_a_key_go_by_the_product_in_their_value() -> None:
