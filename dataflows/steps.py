@@ -3,10 +3,12 @@
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from zlib import crc32
 
 import msgspec
 from bytewax.operators import StatefulBatchLogic
+from prometheus_client import Counter
 
 import telemetry
 from connectors.decode import RawMessage, SignalKind, decode, decode_usual_event
@@ -86,7 +88,8 @@ class DecodeLogic(StatefulBatchLogic[RawBatch, Decoded, None]):
             telemetry.REROUTED.inc(len(signals))
             batches.append((str(shard), SignalBatch(topic, partition, signals, kafka_time_ms)))
         self._ok[topic].inc(len(batch.messages) - len(dead_letters))
-        self._bad[topic].inc(len(dead_letters))
+        if dead_letters:
+            self._bad[topic].inc(len(dead_letters))
         for letter in dead_letters:
             telemetry.DEAD_LETTERS.labels(letter.error_code).inc()
         return Decoded(batches, dead_letters)
@@ -125,8 +128,9 @@ class PriceLogic(StatefulBatchLogic[SignalBatch | RefillRequest, Priced, bytes])
         return self._shard.snapshot()
 
     def _report(self, results: list[Priced]) -> list[Priced]:
-        telemetry.PRODUCTS.inc(len(self._shard) - self._size)
-        self._size = len(self._shard)
+        if len(self._shard) != self._size:
+            telemetry.PRODUCTS.inc(len(self._shard) - self._size)
+            self._size = len(self._shard)
         for reason, count in self._shard.alerts.items():
             telemetry.GUARDRAIL_ALERTS.labels(reason).inc(count)
             log.warning("prices held: a bound is unusable", reason=reason, decisions=count)
@@ -141,6 +145,12 @@ class Encoded(msgspec.Struct, gc=False):
     updates: list[Record]
     latest: list[redis.RedisRow]
     history: list[bytes]
+
+
+@cache
+def _decisions(price_source: str, cause: str) -> Counter:
+    # Looking a labelled metric up costs more than adding to it.
+    return telemetry.DECISIONS.labels(price_source, cause)
 
 
 def encode(item: tuple[str, Priced]) -> tuple[str, Encoded]:
@@ -173,7 +183,7 @@ def encode(item: tuple[str, Priced]) -> tuple[str, Encoded]:
     for decision, encoded in newest.values():
         latest.update(redis.encode_rows(decision, encoded))
     for labels, count in counts.items():
-        telemetry.DECISIONS.labels(*labels).inc(count)
+        _decisions(*labels).inc(count)
     return shard, Encoded(priced.kafka_time_ms, updates, list(latest.items()), history)
 
 

@@ -12,7 +12,7 @@ from pricing.guardrails import (
     GuardrailContext,
     resolve_bounds,
 )
-from pricing.money import cents_between, to_cents
+from pricing.money import cents, cents_between, to_cents
 from pricing.policy import GuardrailPolicy, PricingPolicy
 from pricing.rules import RULES, PricingInputs
 
@@ -37,15 +37,15 @@ class Quote(msgspec.Struct, frozen=True, gc=False):
 def quote_rules(inputs: PricingInputs, policy: PricingPolicy) -> tuple[float, float, list[Adjustment]]:
     """What the rules propose: the exact price, the price in whole cents, and its adjustments."""
     exact = inputs.base_price
-    shown = to_cents(exact)
-    adjustments = [Adjustment("base", shown, BASE_REASON)]
+    shown = cents(exact)
+    adjustments = [Adjustment("base", shown / 100, BASE_REASON)]
     for name, rule, reason in RULES:
         exact = rule(exact, inputs, policy)
-        rounded = to_cents(exact)
+        rounded = cents(exact)
         if rounded != shown:
-            adjustments.append(Adjustment(name, cents_between(rounded, shown), reason))
+            adjustments.append(Adjustment(name, (rounded - shown) / 100, reason))
             shown = rounded
-    return exact, shown, adjustments
+    return exact, shown / 100, adjustments
 
 
 def quote_dynamic(

@@ -8,18 +8,23 @@ PRICE_MAX = 999_999_999.99
 """Largest price an event, a catalogue entry or an override may carry."""
 
 
-def to_cents(amount: float) -> float:
-    """Round to the minor unit: what Python's `round(amount, 2)` gives, which sees the exact value and takes
-    ties to even, at a fraction of its time.
+def cents(amount: float) -> int:
+    """An amount in whole cents, as Python's `round(amount, 2)` rounds: it sees the exact value and takes ties
+    to even. At a fraction of its time.
 
     Below 1e10, `amount * 100` is off by less than 1e-3; so where it is further than that from a half, its
-    nearest integer is the right number of cents, and the division by 100 is correctly rounded."""
+    nearest integer is the right number of cents."""
     scaled = amount * 100
     if -1e12 < scaled < 1e12:
-        cents = round(scaled)
-        if -0.499 < scaled - cents < 0.499:
-            return cents / 100
-    return round(amount, MINOR_UNITS)
+        nearest = round(scaled)
+        if -0.499 < scaled - nearest < 0.499:
+            return nearest
+    return round(round(amount, MINOR_UNITS) * 100)
+
+
+def to_cents(amount: float) -> float:
+    """Round to the minor unit: `round(amount, 2)`, to the last bit, for amounts below 1e10."""
+    return cents(amount) / 100
 
 
 def cents_between(higher: float, lower: float) -> float:

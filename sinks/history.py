@@ -29,6 +29,9 @@ BACK_OFF_S = (0.1, 0.25, 0.5, 1.0, 2.0)
 CLOSE_WITHIN_S = 1.5
 
 log = telemetry.get_logger(NAME)
+_WRITES = telemetry.SINK_WRITES.labels(NAME)
+_ERRORS = telemetry.SINK_ERRORS.labels(NAME)
+_LATENCY = telemetry.SINK_LATENCY.labels(NAME)
 
 
 class HistoryState(msgspec.Struct, array_like=True):
@@ -174,7 +177,7 @@ class HistorySinkPartition(StatefulSinkPartition[Outgoing[bytes], bytes]):
             except (StoreError, BacklogError) as error:
                 if failures == 0:
                     log.warning("history cannot be written; rows are kept", error=str(error))
-                telemetry.SINK_ERRORS.labels(NAME).inc()
+                _ERRORS.inc()
                 self._set_down(True)
                 pause = BACK_OFF_S[min(failures, len(BACK_OFF_S) - 1)] * random.uniform(0.5, 1.0)  # noqa: S311
                 failures += 1
@@ -244,9 +247,9 @@ class HistorySinkPartition(StatefulSinkPartition[Outgoing[bytes], bytes]):
             return bool(self._undrained)
 
     def _report(self, rows: int, oldest_ms: int) -> None:
-        telemetry.SINK_WRITES.labels(NAME).inc(rows)
+        _WRITES.inc(rows)
         if oldest_ms:
-            telemetry.SINK_LATENCY.labels(NAME).observe(max(0.0, time.time() - oldest_ms / 1000))
+            _LATENCY.observe(max(0.0, time.time() - oldest_ms / 1000))
 
     def _set_down(self, down: bool) -> None:
         with self._changed:

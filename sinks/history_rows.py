@@ -6,6 +6,8 @@ and taken apart where it is written. No value holds a tab or a line break (ident
 printable text), so a backslash is all that needs escaping.
 """
 
+from functools import lru_cache
+
 import msgspec
 
 from pricing.decision import PUBLISHED, Cause, OverrideEnd, PriceDecision
@@ -63,13 +65,13 @@ def encode_rows(decision: PriceDecision, encoded_update: bytes | None) -> list[b
 
 def encode_price(position: SourcePosition, cause: str, encoded_update: bytes) -> bytes:
     """A row of `price_history`."""
-    return b"P\t%b\t%b\t%b\t%d\t%d" % (
-        _escape(encoded_update),
-        cause.encode(),
-        position.topic.encode(),
-        position.partition,
-        position.offset,
-    )
+    place = _place(cause, position.topic, position.partition)
+    return PRICE + _escape(encoded_update) + place + b"%d" % position.offset
+
+
+@lru_cache(maxsize=1024)
+def _place(cause: str, topic: str, partition: int) -> bytes:
+    return f"\t{cause}\t{topic}\t{partition}\t".encode()
 
 
 def _encode_end(end: OverrideEnd) -> bytes:

@@ -108,7 +108,9 @@ class KafkaSinkPartition(StatefulSinkPartition[Outgoing[Record], None]):
     def __init__(self, producer: KafkaProducer, topic: str, name: str) -> None:
         self._producer = producer
         self._topic = topic
-        self._name = name
+        self._errors = telemetry.SINK_ERRORS.labels(name)
+        self._writes = telemetry.SINK_WRITES.labels(name)
+        self._latency = telemetry.SINK_LATENCY.labels(name)
 
     def write_batch(self, values: list[Outgoing[Record]]) -> None:
         records = [record for outgoing in values for record in outgoing.rows]
@@ -117,12 +119,12 @@ class KafkaSinkPartition(StatefulSinkPartition[Outgoing[Record], None]):
         try:
             self._producer.send(self._topic, records)
         except KafkaException:
-            telemetry.SINK_ERRORS.labels(self._name).inc()
+            self._errors.inc()
             raise
-        telemetry.SINK_WRITES.labels(self._name).inc(len(records))
+        self._writes.inc(len(records))
         # Handed to a client that sends within its linger time; the flush below is what waits.
         if oldest_ms := min((o.kafka_time_ms for o in values if o.kafka_time_ms), default=0):
-            telemetry.SINK_LATENCY.labels(self._name).observe(max(0.0, time.time() - oldest_ms / 1000))
+            self._latency.observe(max(0.0, time.time() - oldest_ms / 1000))
 
     def snapshot(self) -> None:
         self._producer.flush()

@@ -85,6 +85,9 @@ return #rows
 """
 
 log = telemetry.get_logger(NAME)
+_WRITES = telemetry.SINK_WRITES.labels(NAME)
+_ERRORS = telemetry.SINK_ERRORS.labels(NAME)
+_LATENCY = telemetry.SINK_LATENCY.labels(NAME)
 
 
 class _Override(msgspec.Struct, gc=False):
@@ -221,7 +224,7 @@ class RedisSinkPartition(StatefulSinkPartition[Outgoing[RedisRow], None]):
                 self._give_back(rows)
                 if failures == 0:
                     log.warning("Redis cannot be written; the newest rows wait", error=_text(error))
-                telemetry.SINK_ERRORS.labels(NAME).inc()
+                _ERRORS.inc()
                 self._set_down(True)
                 pause = BACK_OFF_S[min(failures, len(BACK_OFF_S) - 1)]
                 failures += 1
@@ -272,9 +275,9 @@ class RedisSinkPartition(StatefulSinkPartition[Outgoing[RedisRow], None]):
             self._client.delete(redis_names.FILLED)
             self._lost = False
         self._script(args=[b"[" + b",".join(row for _, row in rows.values()) + b"]"])
-        telemetry.SINK_WRITES.labels(NAME).inc(len(rows))
+        _WRITES.inc(len(rows))
         if oldest_ms := min((ms for ms, _ in rows.values() if ms), default=0):
-            telemetry.SINK_LATENCY.labels(NAME).observe(max(0.0, time.time() - oldest_ms / 1000))
+            _LATENCY.observe(max(0.0, time.time() - oldest_ms / 1000))
 
 
 def _text(error: Exception) -> str:

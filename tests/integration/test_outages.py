@@ -1,6 +1,8 @@
 """An output that is down stops no other, and what it missed arrives when it is back."""
 
 import time
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,13 +16,9 @@ ADMIN = {"X-API-Key": KEY}
 
 
 @pytest.fixture
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> PostgresServer:  # type: ignore[misc]
+def postgres(folder: Path) -> Iterator[PostgresServer]:
     """One of its own, to be stopped and started."""
-    folder = Path(str(tmp_path_factory.mktemp("postgres")))
-    for path in (folder, *folder.parents):
-        if path.stat().st_uid == 0 and path != Path("/"):
-            path.chmod(path.stat().st_mode | 0o055)
-    server = PostgresServer(folder)
+    server = PostgresServer(folder / uuid.uuid4().hex)
     server.start()
     yield server
     server.stop()
