@@ -1,5 +1,6 @@
 """`python -m api`: serve the API as the environment configures it."""
 
+import logging
 import signal
 import socket
 import sys
@@ -44,10 +45,16 @@ def main() -> None:
         server_header=False,
         timeout_graceful_shutdown=STOP_WITHIN_S,
     )
+    logging.getLogger("uvicorn.error").addFilter(_is_not_a_refusal)
     # uvicorn raises the signal again when it has stopped; by then all is done, and the exit code is 0.
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, lambda *_: None)
     uvicorn.Server(config).run(sockets=[listener])
+
+
+def _is_not_a_refusal(record: logging.LogRecord) -> bool:
+    """uvicorn calls every refused WebSocket an error of the application."""
+    return "without completing handshake" not in record.getMessage()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -13,7 +13,7 @@ from api.errors import ApiError, error_response
 from api.hub import Client
 from api.prices import parse_ids
 from api.services import Services, services_of
-from pricing.decision import Adjustment
+from pricing.decision import PriceUpdate, encode_update
 from sinks.redis_names import StoredPrice
 from sinks.redis_reader import RedisDownError
 
@@ -26,20 +26,10 @@ router = APIRouter()
 log = telemetry.get_logger("live")
 
 
-class _SnapshotFrame(msgspec.Struct, tag_field="type", tag="price_update"):
-    """A `price_update` with `snapshot: true`."""
+class SnapshotUpdate(PriceUpdate, frozen=True, gc=False, tag_field="type", tag="price_update"):
+    """A `price_update` of the state as it is, marked as such."""
 
-    product_id: str
-    new_price: float
-    timestamp: int
-    version: int
-    previous_price: float | None
-    demand: float
-    price_source: str
-    event_time_ms: int
-    policy: str
-    adjustments: list[Adjustment]
-    snapshot: bool
+    snapshot: bool = True
 
 
 class Subscription(msgspec.Struct, frozen=True):
@@ -143,7 +133,7 @@ async def _snapshot(services: Services, products: list[str] | None) -> AsyncIter
 
 
 def _snapshot_frame(stored: StoredPrice) -> str:
-    frame = _SnapshotFrame(
+    update = SnapshotUpdate(
         product_id=stored.product_id,
         new_price=stored.price,
         timestamp=stored.event_time_ms // 1000,
@@ -154,6 +144,5 @@ def _snapshot_frame(stored: StoredPrice) -> str:
         event_time_ms=stored.event_time_ms,
         policy=stored.policy,
         adjustments=stored.adjustments,
-        snapshot=True,
     )
-    return msgspec.json.encode(frame).decode()
+    return encode_update(update).decode()

@@ -171,7 +171,7 @@ def _rows(url: str) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__.split(": ")[1].split(".")[0])
-    parser.add_argument("--events", type=int, default=200_000)
+    parser.add_argument("--events", type=int, default=400_000)
     parser.add_argument("--products", type=int, nargs="+", default=[1_000, 100_000])
     parser.add_argument("--repeat", type=int, default=3)
     options = parser.parse_args()

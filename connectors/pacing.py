@@ -1,6 +1,7 @@
 """Sending prepared events to Kafka at a chosen pace, with a progress bar on a terminal."""
 
 import argparse
+import signal
 import threading
 import time
 from collections.abc import Iterable
@@ -18,8 +19,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+import telemetry
 from connectors.topics import client_options, ensure_topics
-from settings import Settings
+from settings import Settings, SettingsError, exit_bad_setting, load_settings
 
 FLUSH_WITHIN_S = 30.0
 TICK_S = 0.005
@@ -58,6 +60,19 @@ def _positive(text: str) -> float:
     if not 0 < value < 1e9:
         raise argparse.ArgumentTypeError("takes a number above 0")
     return value
+
+
+def start_tool() -> tuple[Settings, threading.Event]:
+    """What every tool that produces does first: its settings, its log, and an event that a signal sets."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        exit_bad_setting(error)
+    telemetry.configure_logging(settings.log_level, settings.log_format)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return settings, stop
 
 
 class EventProducer:

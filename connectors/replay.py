@@ -4,20 +4,16 @@ import argparse
 import heapq
 import itertools
 import random
-import signal
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from confluent_kafka import KafkaException
 
-import telemetry
 from connectors.funnel import LOOKED_AT_BEFORE_MS, PURCHASES_PER_VIEW, events_before
 from connectors.invoices import InvoiceLine, catalogue_of, purchase_event, read_invoices
-from connectors.pacing import EventProducer, Timed, add_pace_arguments, pace_of
+from connectors.pacing import EventProducer, Timed, add_pace_arguments, pace_of, start_tool
 from connectors.topics import StoppedError
-from settings import SettingsError, exit_bad_setting, load_settings
 
 DAY_MS = 86_400_000
 SPEED_UP = 60.0
@@ -50,14 +46,7 @@ def _timed(entry: tuple[int, int, str, dict[str, object]]) -> Timed:
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    try:
-        settings = load_settings()
-    except SettingsError as error:
-        exit_bad_setting(error)
-    telemetry.configure_logging(settings.log_level, settings.log_format)
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    signal.signal(signal.SIGINT, lambda *_: stop.set())
+    settings, stop = start_tool()
     try:
         lines = [line for path in options.files for line in read_invoices(path)]
         producer = EventProducer(settings, stop)

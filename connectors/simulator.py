@@ -5,19 +5,15 @@ import bisect
 import itertools
 import math
 import random
-import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator
 
 from confluent_kafka import KafkaException
 
-import telemetry
 from connectors.funnel import CARTS_PER_VIEW, PURCHASES_PER_VIEW
-from connectors.pacing import EventProducer, Timed, add_pace_arguments, pace_of
+from connectors.pacing import EventProducer, Timed, add_pace_arguments, pace_of, start_tool
 from connectors.topics import StoppedError
-from settings import SettingsError, exit_bad_setting, load_settings
 
 ZIPF_EXPONENT = 1.0
 EVENTS_PER_S = 100.0
@@ -56,14 +52,7 @@ def simulate(products: int, seed: int, start_ms: int, events_per_s: float = EVEN
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    try:
-        settings = load_settings()
-    except SettingsError as error:
-        exit_bad_setting(error)
-    telemetry.configure_logging(settings.log_level, settings.log_format)
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    signal.signal(signal.SIGINT, lambda *_: stop.set())
+    settings, stop = start_tool()
     topic = options.topic or settings.product_events_topic
     events = simulate(options.products, options.seed, time.time_ns() // 1_000_000)
     try:

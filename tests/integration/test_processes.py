@@ -83,3 +83,25 @@ def test_the_simulator_and_the_replay_feed_the_flow(pipeline: Pipeline) -> None:
         pipeline.wait_for_history(events)
     assert pipeline.redis.hget("product:85099B", "category") == "bags"
     pipeline.stop_flow()
+
+
+def test_an_offset_that_has_left_the_topic_stops_the_flow_with_one_clear_line(pipeline: Pipeline) -> None:
+    pipeline.start_flow()
+    send(pipeline, 100)
+    pipeline.wait_for_history(100)
+    pipeline.stop_flow()
+    send(pipeline, 100)
+    topic = pipeline.topics["product-events"]
+    admin = AdminClient({"bootstrap.servers": pipeline.brokers})
+    for future in admin.delete_records([TopicPartition(topic, index, -1) for index in range(4)]).values():
+        future.result(10)
+    pipeline.start_flow()
+    (program,) = pipeline.flow
+    assert program.process.wait(30) == 1
+    pipeline.flow.clear()
+    program.stop()
+    said = [line for line in pipeline.logs if "not in the topic any more" in line]
+    assert len(said) == 1
+    assert "docs/operations.md" in said[0]
+    assert "Traceback" not in pipeline.output()
+    assert len(pipeline.read("price-updates")) == 100
