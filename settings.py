@@ -4,7 +4,11 @@ import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
+from urllib.parse import quote
 
+from confluent_kafka import KafkaException, Producer
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -20,7 +24,7 @@ class SettingsError(ValueError):
 _ADDRESS = re.compile(r"[A-Za-z0-9_.-]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}", re.ASCII)
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}", re.ASCII)
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}", re.ASCII)
-_HISTORY_URL = re.compile(r"(postgresql|oracle)://[^\s]+")
+_ORACLE_URL = re.compile(r"oracle://[^:/@\s]+:[^\s]*@[^@\s]+")
 _KEY = re.compile(r"[\x21-\x7e]{1,256}")
 _ORACLE_DSN = re.compile(r"[^\s/]+/[^\s]+@[^\s@]+")
 
@@ -60,7 +64,7 @@ def _secret_matching(pattern: re.Pattern[str]) -> AfterValidator:
 
 
 def _parse_options(text: Any) -> dict[str, str]:
-    """`a=1;b=2` to a dict."""
+    """`a=1;b=2` to a dict. Raises ValueError for what librdkafka does not take."""
     if isinstance(text, dict):
         return text
     options = {}
@@ -69,7 +73,30 @@ def _parse_options(text: Any) -> dict[str, str]:
         if not (name.strip() and equals):
             raise ValueError
         options[name.strip()] = value.strip()
+    try:
+        Producer({"bootstrap.servers": "localhost:9092", "log_level": 0, **options})
+    except KafkaException:
+        raise ValueError from None
     return options
+
+
+def _check_history_url(secret: SecretStr | None) -> SecretStr | None:
+    """Whether the database's driver will be able to read the address."""
+    if secret is None:
+        return None
+    url = secret.get_secret_value()
+    if _ORACLE_URL.fullmatch(url):
+        return secret
+    if not url.startswith("postgresql://"):
+        raise ValueError
+    try:
+        parsed = conninfo_to_dict(url)
+    except ProgrammingError:
+        raise ValueError from None
+    ports = str(parsed.get("port") or "5432").split(",")
+    if not all(port.isdigit() and 0 < int(port) < 65536 for port in ports):
+        raise ValueError
+    return secret
 
 
 Topic = Annotated[str, _matching(_TOPIC)]
@@ -104,7 +131,7 @@ class Settings(BaseSettings):
     api_key_header: Annotated[str, _matching(_HEADER)] = Field(
         "X-API-Key", description="the name of an HTTP header"
     )
-    history_url: Annotated[SecretStr | None, _secret_matching(_HISTORY_URL)] = Field(
+    history_url: Annotated[SecretStr | None, AfterValidator(_check_history_url)] = Field(
         None,
         description="postgresql://user:password@host:port/database or oracle://user:password@host:port/service",
     )
@@ -117,7 +144,7 @@ class Settings(BaseSettings):
         9464, ge=0, le=65535, description="the flow's port for Prometheus, 0 to 65535 (0: any free port)"
     )
     metrics_host: str = Field("127.0.0.1", description="the address the flow's metrics listen on")
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)] = Field(
         "info", description="debug, info, warning or error"
     )
     log_format: Literal["console", "json"] = Field("console", description="console or json")
@@ -128,7 +155,9 @@ class Settings(BaseSettings):
         if self.history_url is not None:
             return self.history_url.get_secret_value()
         if self.oracle_dsn is not None:
-            return "oracle://" + self.oracle_dsn.get_secret_value().replace("/", ":", 1)
+            credentials, _, address = self.oracle_dsn.get_secret_value().rpartition("@")
+            user, _, password = credentials.partition("/")
+            return f"oracle://{quote(user, safe='')}:{quote(password, safe='')}@{address}"
         return None
 
     @property
@@ -140,19 +169,18 @@ class Settings(BaseSettings):
         return None if self.redis_password is None else self.redis_password.get_secret_value()
 
     @property
-    def all_topics(self) -> list[str]:
-        return [
-            self.product_events_topic,
-            self.product_catalogue_topic,
-            self.price_overrides_topic,
-            self.price_updates_topic,
-            self.dead_letters_topic,
-            self.history_backlog_topic,
-        ]
-
-    @property
-    def compacted_topics(self) -> list[str]:
-        return [self.product_catalogue_topic, self.price_overrides_topic]
+    def topics(self) -> dict[str, dict[str, str]]:
+        """Every topic, with what it is made with where it is missing."""
+        compacted = {"cleanup.policy": "compact"}
+        return {
+            self.product_events_topic: {},
+            self.product_catalogue_topic: compacted,
+            self.price_overrides_topic: compacted,
+            self.price_updates_topic: {},
+            self.dead_letters_topic: {},
+            # However long the database is away, its rows wait.
+            self.history_backlog_topic: {"retention.ms": "-1"},
+        }
 
     def load_policy(self) -> PricingPolicy:
         """The policy of `POLICY`, or the default. Raises SettingsError."""

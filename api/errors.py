@@ -1,5 +1,8 @@
 """Every error is `{"error": "..."}`, every malformed request 400, every failure of ours 503."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -38,7 +41,9 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(_request: Request, error: RequestValidationError) -> Response:
-        return error_response(400, _describe(error))
+        first = error.errors()[0]
+        # Without the part of the request it is in.
+        return error_response(400, describe({**first, "loc": first["loc"][1:]}))
 
     @app.exception_handler(RedisDownError)
     async def on_redis_down(_request: Request, error: RedisDownError) -> Response:
@@ -51,8 +56,7 @@ def install(app: FastAPI) -> None:
         return error_response(503, "temporarily unavailable")
 
 
-def _describe(error: RequestValidationError) -> str:
-    """The first problem, without the value: it may be a secret in the wrong place."""
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
-    return f"{where}: {first['msg']}"
+def describe(problem: Mapping[str, Any]) -> str:
+    """One of pydantic's problems in a line, without the value: it may be a secret in the wrong place."""
+    where = ".".join(str(part) for part in problem["loc"])
+    return f"{where}: {problem['msg']}" if where else str(problem["msg"])

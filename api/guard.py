@@ -38,6 +38,10 @@ class Guard:
             if scope["path"].startswith(PROTECTED) and not self._has_key(scope):
                 refusal = error_response(401, "a valid admin key is needed")
                 await refusal(scope, receive, send_counted)
+            elif not scope["path"].isprintable():
+                # A line break at a path's end would be lost on the way to the route.
+                refusal = error_response(400, "the path has characters that are not printable")
+                await refusal(scope, receive, send_counted)
             elif _declared_size(scope) > BODY_MAX_BYTES:
                 await _too_large(scope, receive, send_counted)
             else:

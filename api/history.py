@@ -11,7 +11,7 @@ from api.errors import ApiError
 from api.models import PAGE_MAX, responses
 from api.prices import json_response
 from api.services import services_of
-from pricing.timestamps import parse_timestamp
+from pricing.timestamps import LATEST_MS, parse_rfc3339
 from sinks.history_store import StoreError
 
 DEFAULT_LIMIT = 50
@@ -51,6 +51,8 @@ def _moment(name: str, text: str | None) -> int | None:
         return None
     try:
         # An unencoded plus sign of a time zone arrives as a space.
-        return parse_timestamp(text.replace(" ", "+") if text.count(" ") == 1 and "T" in text else text)
+        moment = parse_rfc3339(text.replace(" ", "+") if text.count(" ") == 1 and "T" in text else text)
     except ValueError as error:
         raise ApiError(400, f"{name} {error}") from None
+    # No event is outside of this, and no database need know of years beyond it.
+    return min(max(moment, 0), LATEST_MS)

@@ -1,6 +1,7 @@
 """The last price seen of each product, for when Redis does not answer."""
 
 import time
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -33,6 +34,12 @@ class LastKnown:
             return
         if known is None or known.version <= version:
             self._prices[product_id] = KnownPrice(price, demand, price_source, version, time.monotonic())
+
+    def newer_than(self, versions: Mapping[str, int], products: Iterable[str] | None) -> list[str]:
+        """Of `products` (None: all), those seen here in a newer version than the one given, if any is."""
+        names = self._prices if products is None else products
+        found = ((name, self._prices.get(name)) for name in names)
+        return [name for name, known in found if known and known.version > versions.get(name, -1)]
 
     def get(self, product_id: str) -> KnownPrice | None:
         return self._prices.get(product_id)

@@ -19,6 +19,8 @@ from sinks.redis_reader import RedisDownError
 
 SEND_WITHIN_S = 10.0
 SNAPSHOT_PAGE = 500
+CATCH_UP_READS = 40
+CATCH_UP_EVERY_S = 0.05
 CONFLATE_MS_MAX = 60_000
 TRY_AGAIN_LATER = 1013
 
@@ -99,6 +101,9 @@ async def _serve(websocket: WebSocket, services: Services, client: Client, subsc
             async for stored in _snapshot(services, subscription.products):
                 sent[stored.product_id] = stored.version
                 await _send(websocket, _snapshot_frame(stored))
+            async for stored in _behind(services, subscription.products, sent):
+                sent[stored.product_id] = stored.version
+                await _send(websocket, _snapshot_frame(stored))
         while True:
             for product_id, version, frame in await client.take():
                 # The relay may be behind the snapshot; once it has caught up, it alone keeps the order.
@@ -130,6 +135,22 @@ async def _snapshot(services: Services, products: list[str] | None) -> AsyncIter
     for start in range(0, len(ids), SNAPSHOT_PAGE):
         for stored in await services.prices.prices(ids[start : start + SNAPSHOT_PAGE]):
             yield stored
+
+
+async def _behind(
+    services: Services, products: list[str] | None, sent: dict[str, int]
+) -> AsyncIterator[StoredPrice]:
+    """Prices that the relay had passed on before the client was there, and Redis did not have yet when it was
+    read: Redis is read again until it has caught up, for a moment at most."""
+    for _ in range(CATCH_UP_READS):
+        behind = services.last_known.newer_than(sent, products)
+        if not behind:
+            return
+        await asyncio.sleep(CATCH_UP_EVERY_S)
+        for start in range(0, len(behind), SNAPSHOT_PAGE):
+            for stored in await services.prices.prices(behind[start : start + SNAPSHOT_PAGE]):
+                if stored.version > sent.get(stored.product_id, -1):
+                    yield stored
 
 
 def _snapshot_frame(stored: StoredPrice) -> str:

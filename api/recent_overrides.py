@@ -1,21 +1,31 @@
 """Overrides that Kafka has confirmed and the flow may not have applied yet: so that a removal right after a
-set is not told that there is nothing to remove."""
+set is not told that there is nothing to remove, nor the second removal that there is."""
 
 import time
 
-KEEP_S = 10.0
+import msgspec
+
+KEEP_S = 5.0
+
+
+class RecentChange(msgspec.Struct, frozen=True):
+    """`until_s`: when it is forgotten, on the monotonic clock; the end of the override, if that is sooner."""
+
+    active: bool
+    at_ms: int
+    until_s: float
 
 
 class RecentOverrides:
     def __init__(self) -> None:
-        self._changes: dict[str, tuple[float, bool]] = {}
+        self._changes: dict[str, RecentChange] = {}
 
-    def note(self, product_id: str, *, active: bool) -> None:
+    def note(self, product_id: str, at_ms: int, *, active: bool, expires_ms: int | None = None) -> None:
         now = time.monotonic()
-        self._changes = {name: entry for name, entry in self._changes.items() if now - entry[0] < KEEP_S}
-        self._changes[product_id] = (now, active)
+        self._changes = {name: change for name, change in self._changes.items() if now < change.until_s}
+        lasts_s = KEEP_S if expires_ms is None else min(KEEP_S, (expires_ms - at_ms) / 1000)
+        self._changes[product_id] = RecentChange(active, at_ms, now + lasts_s)
 
-    def is_active(self, product_id: str) -> bool | None:
-        """Whether the last change set or removed an override; None where there was none lately."""
-        changed = self._changes.get(product_id)
-        return changed[1] if changed and time.monotonic() - changed[0] < KEEP_S else None
+    def get(self, product_id: str) -> RecentChange | None:
+        change = self._changes.get(product_id)
+        return change if change and time.monotonic() < change.until_s else None

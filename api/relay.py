@@ -50,12 +50,11 @@ class Relay:
     """
 
     def __init__(
-        self, client: Mapping[str, str | int], topic: str, topics: list[str], compacted: list[str]
+        self, client: Mapping[str, str | int], topic: str, topics: Mapping[str, Mapping[str, str]]
     ) -> None:
         self._client = client
         self._topic = topic
         self._topics = topics
-        self._compacted = compacted
         self._versions: dict[str, int] = {}
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -110,7 +109,7 @@ class Relay:
         consumer.close()
 
     def _connect(self) -> Consumer:
-        counts = ensure_topics(self._client, self._topics, self._compacted, self._stop)
+        counts = ensure_topics(self._client, self._topics, self._stop)
         partitions = [TopicPartition(self._topic, index) for index in range(counts[self._topic])]
         consumer = Consumer({**self._client, **CONSUMER_OPTIONS})
         for partition in partitions:

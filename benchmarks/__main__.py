@@ -61,7 +61,9 @@ class Bench:
         self._runs += 1
         names = ("PRODUCT_EVENTS", "PRODUCT_CATALOGUE", "PRICE_OVERRIDES", "PRICE_UPDATES", "DEAD_LETTERS")
         topics = {f"{name}_TOPIC": f"run{self._runs}-{name.lower()}" for name in (*names, "HISTORY_BACKLOG")}
-        ensure_topics(client_options(self.broker.brokers, {}), topics.values(), (), threading.Event())
+        ensure_topics(
+            client_options(self.broker.brokers, {}), {topic: {} for topic in topics.values()}, threading.Event()
+        )
         return topics
 
     def messages(self, products: int) -> list[dict[str, str]]:

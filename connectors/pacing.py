@@ -81,7 +81,7 @@ class EventProducer:
     def __init__(self, settings: Settings, stop: threading.Event) -> None:
         self._stop = stop
         client = client_options(settings.kafka_brokers, settings.kafka_client_options)
-        ensure_topics(client, settings.all_topics, settings.compacted_topics, stop)
+        ensure_topics(client, settings.topics, stop)
         self._producer = Producer({**client, "enable.idempotence": True, "linger.ms": 5})
         self._failure: KafkaException | None = None
 

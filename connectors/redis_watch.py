@@ -1,10 +1,11 @@
-"""Watches whether Redis still holds what the flow wrote; where it does not, asks every shard to refill it.
+"""Watches whether Redis still holds what the flow wrote; where it may not, asks every shard to refill it.
 
-The answer to a Redis that restarts empty, and to rows that a crash left unwritten: after every start, all
-shards write their latest rows once.
+The answer to a Redis that restarts, empty or with old data, and to rows that a crash left unwritten: after
+every start, all shards write their latest rows once.
 """
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -15,13 +16,15 @@ import telemetry
 from pricing.shard import RefillRequest
 
 LOOK_EVERY_S = 2.0
+OTHER_SERVER_EVERY_S = 60.0
 PART = "redis"
 
 log = telemetry.get_logger("redis_watch")
 
 
 class RedisWatch(FixedPartitionedSource[tuple[str, RefillRequest], None]):
-    """Items are `(shard, RefillRequest)`, one for every shard, at the start and whenever the marker is gone.
+    """Items are `(shard, RefillRequest)`, one for every shard, at the start, and whenever the marker is
+    gone or the server is not the one it was.
 
     marker: the key that tells a full Redis from an empty one."""
 
@@ -51,6 +54,8 @@ class RedisWatchPartition(StatefulSourcePartition[tuple[str, RefillRequest], Non
         self._empty = threading.Event()
         self._closed = threading.Event()
         self._started = False
+        self._run_id: str | None = None
+        self._patient_until = 0.0
         self._awake_at = datetime.now(UTC)
         threading.Thread(target=self._look, name="redis-watch", daemon=True).start()
 
@@ -65,7 +70,7 @@ class RedisWatchPartition(StatefulSourcePartition[tuple[str, RefillRequest], Non
         elif self._empty.is_set():
             self._empty.clear()
             reason = "Redis is empty"
-            log.warning("Redis does not hold our prices; writing all of them")
+            log.warning("Redis may not hold our prices; writing all of them")
         if not reason:
             return []
         telemetry.REFILLS.inc()
@@ -83,7 +88,14 @@ class RedisWatchPartition(StatefulSourcePartition[tuple[str, RefillRequest], Non
     def _look(self) -> None:
         while not self._closed.wait(LOOK_EVERY_S):
             try:
-                if self._client.set(self._marker, "1", nx=True) and self._started:
+                run_id = self._client.info("server").get("run_id")
+                # Another server, or the same one started again, may hold older data, marker and all.
+                other = self._run_id not in (None, run_id) and time.monotonic() >= self._patient_until
+                self._run_id = run_id
+                if other:
+                    # Behind a proxy, every look may find another server.
+                    self._patient_until = time.monotonic() + OTHER_SERVER_EVERY_S
+                if (self._client.set(self._marker, "1", nx=True) or other) and self._started:
                     self._empty.set()
             except redis.RedisError:
                 # The sink reports an outage; here it only means to look again.

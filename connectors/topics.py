@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
@@ -45,16 +45,14 @@ def client_options(brokers: str, options: Mapping[str, str]) -> dict[str, str | 
     return {"bootstrap.servers": brokers, "log_level": 2, "reconnect.backoff.max.ms": 1000, **options}
 
 
-def ensure_topics(
-    client: Client, topics: Iterable[str], compacted: Iterable[str], stop: threading.Event
-) -> dict[str, int]:
-    """Make the topics that are missing; topic to its number of partitions. Waits for Kafka as long as it
-    takes. Raises StoppedError where `stop` is set meanwhile, KafkaException for what waiting does not mend.
+def ensure_topics(client: Client, topics: Mapping[str, Mapping[str, str]], stop: threading.Event) -> dict[str, int]:
+    """Make the topics that are missing, each with its configuration; topic to its number of partitions. Waits
+    for Kafka as long as it takes. Raises StoppedError where `stop` is set meanwhile, KafkaException for what
+    waiting does not mend.
 
     Not to be called from inside Bytewax: the admin client's callback thread crashes the process there
     (confluent-kafka 2.16.1, Bytewax 0.21.1).
     """
-    topics, compacted = list(topics), set(compacted)
 
     def make() -> dict[str, int]:
         admin = AdminClient(dict(client))
@@ -65,8 +63,8 @@ def ensure_topics(
             for topic in missing:
                 producer.list_topics(topic, timeout=METADATA_TIMEOUT_S)
         elif missing:
-            _create(admin, missing, compacted)
-        return _count(admin, topics)
+            _create(admin, {topic: topics[topic] for topic in missing})
+        return _count(admin, list(topics))
 
     return _patiently(client, make, stop)
 
@@ -100,15 +98,15 @@ def _count(admin: AdminClient, topics: list[str]) -> dict[str, int]:
     return {topic: len(there[topic].partitions) for topic in topics}
 
 
-def _create(admin: AdminClient, topics: list[str], compacted: set[str]) -> None:
+def _create(admin: AdminClient, topics: Mapping[str, Mapping[str, str]]) -> None:
     new = [
         NewTopic(
             topic,
             num_partitions=PARTITIONS,
             replication_factor=-1,
-            config={"cleanup.policy": "compact"} if topic in compacted else {},
+            config=dict(config),
         )
-        for topic in topics
+        for topic, config in topics.items()
     ]
     for topic, future in admin.create_topics(new, operation_timeout=METADATA_TIMEOUT_S).items():
         try:

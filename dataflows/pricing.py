@@ -99,7 +99,7 @@ def flow() -> Dataflow:
     log.info("flow starts", policy_version=policy.version, serving_metrics_on=port, **settings.masked())
     client = client_options(settings.kafka_brokers, settings.kafka_client_options)
     try:
-        ensure_topics(client, settings.all_topics, settings.compacted_topics, stop)
+        partitions = ensure_topics(client, settings.topics, stop)
     except StoppedError:
         raise SystemExit(0) from None
     producer = KafkaProducer(client)
@@ -112,7 +112,8 @@ def flow() -> Dataflow:
     history = None
     if url := settings.history_dsn:
         prepare_schema(partial(open_writer, url), stop)
-        open_backlog = partial(Backlog, producer, client, settings.history_backlog_topic)
+        backlog = settings.history_backlog_topic
+        open_backlog = partial(Backlog, producer, client, backlog, partitions[backlog])
         history = HistorySink(partial(open_writer, url), open_backlog)
     else:
         log.warning("neither HISTORY_URL nor ORACLE_DSN is set: no history is kept")

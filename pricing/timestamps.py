@@ -24,7 +24,7 @@ def parse_timestamp(value: float | str) -> int:
     2000 (inclusive) to 2100 (exclusive).
     """
     if isinstance(value, str):
-        ms = _parse_text(value)
+        ms = parse_rfc3339(value)
     elif value >= MILLISECONDS_FROM:
         if value >= LATEST_MS:
             raise ValueError("is not between the years 2000 and 2100")
@@ -39,7 +39,8 @@ def parse_timestamp(value: float | str) -> int:
     return ms
 
 
-def _parse_text(text: str) -> int:
+def parse_rfc3339(text: str) -> int:
+    """UTC milliseconds, of any year. Raises ValueError, worded to follow a field name."""
     if not _RFC3339.fullmatch(text):
         raise ValueError("is not RFC 3339, such as 2011-12-05T08:38:00Z")
     try:

@@ -8,7 +8,7 @@ import telemetry
 from sinks.kafka import KafkaProducer
 
 RECORD_BYTES_MAX = 500_000
-READ_MESSAGES_MAX = 64
+READ_MESSAGES_MAX = 8
 TIMEOUT_S = 5.0
 
 CONSUMER_OPTIONS: dict[str, str | int | bool] = {
@@ -38,6 +38,7 @@ class Backlog:
         producer: KafkaProducer,
         client: Mapping[str, str | int],
         topic: str,
+        partitions: int,
         part: str,
         offset: int | None,
     ) -> None:
@@ -45,7 +46,8 @@ class Backlog:
         self._client = client
         self._topic = topic
         self._key = part.encode()
-        self._part = int(part)
+        # A topic that somebody else made may have fewer partitions than there are parts; they then share.
+        self._part = int(part) % partitions
         self.offset = offset
         self._consumer: Consumer | None = None
 

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Mapping
+from typing import Any
 
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -50,12 +51,12 @@ class KafkaProducer:
             while len(producer) + len(records) > QUEUED_MESSAGES_MAX and len(producer):
                 producer.poll(0.05)
                 self._raise_failure()
-            producer.produce_batch(
-                topic,
-                [{"key": key, "value": value} for key, value in records],
-                partition=partition,
-                on_delivery=self._on_delivery,
-            )
+            messages: list[dict[str, Any]] = [{"key": key, "value": value} for key, value in records]
+            queued = producer.produce_batch(topic, messages, partition=partition, on_delivery=self._on_delivery)
+            if queued != len(messages):
+                # What librdkafka refuses to queue, it neither raises nor reports: it marks the message.
+                errors = (message["_error"] for message in messages if "_error" in message)
+                self._failure = self._failure or next(errors, KafkaError(KafkaError._FAIL))
             producer.poll(0)
             self._raise_failure()
 

@@ -75,13 +75,25 @@ local function write_price(id, updated_at, update, override)
   end
 end
 
-local rows = cjson.decode(ARGV[1])
-for _, row in ipairs(rows) do
+local function write(row)
   if #row == 2 then write_product(row[1], row[2])
   elseif row[3] == cjson.null then withdraw(row[1])
   else write_price(row[1], row[2], row[3], row[4]) end
 end
-return #rows
+
+-- A key of ours that holds something else is replaced; a row that still cannot be written holds up no other.
+local failed = {}
+for _, row in ipairs(cjson.decode(ARGV[1])) do
+  local ok, problem = pcall(write, row)
+  if not ok and string.find(tostring(type(problem) == 'table' and problem.err or problem), 'WRONGTYPE') then
+    redis.call('DEL', 'price:' .. row[1], 'override:' .. row[1], 'product:' .. row[1])
+    ok, problem = pcall(write, row)
+    if not ok then table.insert(failed, row[1]) end
+  elseif not ok then
+    error(problem)
+  end
+end
+return failed
 """
 
 log = telemetry.get_logger(NAME)
@@ -220,7 +232,7 @@ class RedisSinkPartition(StatefulSinkPartition[Outgoing[RedisRow], None]):
                 return
             try:
                 self._write(rows)
-            except redis.RedisError as error:
+            except Exception as error:  # whatever it is, the thread must go on
                 self._give_back(rows)
                 if failures == 0:
                     log.warning("Redis cannot be written; the newest rows wait", error=_text(error))
@@ -274,7 +286,10 @@ class RedisSinkPartition(StatefulSinkPartition[Outgoing[RedisRow], None]):
         if self._lost:
             self._client.delete(redis_names.FILLED)
             self._lost = False
-        self._script(args=[b"[" + b",".join(row for _, row in rows.values()) + b"]"])
+        failed = self._script(args=[b"[" + b",".join(row for _, row in rows.values()) + b"]"])
+        if failed:
+            _ERRORS.inc(len(failed))
+            log.error("rows that Redis cannot take, as a key of theirs holds something else", products=failed[:10])
         _WRITES.inc(len(rows))
         if oldest_ms := min((ms for ms, _ in rows.values() if ms), default=0):
             _LATENCY.observe(max(0.0, time.time() - oldest_ms / 1000))

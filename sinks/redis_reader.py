@@ -14,7 +14,9 @@ from sinks import redis_names
 from sinks.redis_names import PRICE_FIELDS, StoredPrice, read_price
 
 TIMEOUT_S = 1.0
+WAIT_FOR_CONNECTION_S = 3.0
 IDS_FRESH_S = 1.0
+IDS_READ_SHARE = 0.05
 CONNECTIONS_MAX = 64
 
 
@@ -38,16 +40,19 @@ class PriceReader:
 
     def __init__(self, address: str, password: str | None) -> None:
         host, _, port = address.rpartition(":")
-        self._client = aioredis.Redis(
+        # The plain pool raises when all connections are in use; many callers are no outage.
+        pool = aioredis.BlockingConnectionPool(
             host=host.strip("[]"),
             port=int(port),
             password=password,
             socket_timeout=TIMEOUT_S,
             socket_connect_timeout=TIMEOUT_S,
             max_connections=CONNECTIONS_MAX,
+            timeout=WAIT_FOR_CONNECTION_S,
             retry=Retry(NoBackoff(), 1),
         )
-        self._ids: dict[str, tuple[float, int, list[str]]] = {}
+        self._client = aioredis.Redis.from_pool(pool)
+        self._ids: dict[str, tuple[float, list[str]]] = {}
 
     async def ping(self) -> bool:
         try:
@@ -71,23 +76,23 @@ class PriceReader:
         return bool(await self._call("EXISTS", *keys))
 
     async def product_ids(self, category: str | None = None) -> list[str]:
-        """All ids, or those of a category, sorted. Kept for a second, and longer while none is added."""
+        """All ids, or those of a category, sorted. Kept for a second, and for so long that reading them takes
+        at most a twentieth of the time."""
         key = redis_names.category_key(category) if category is not None else redis_names.PRODUCTS
         kept = self._ids.get(key)
-        if kept is not None and time.monotonic() < kept[0]:
-            return kept[2]
-        size = int(await self._call("SCARD", key))
-        if kept is not None and kept[1] == size:
-            ids = kept[2]
-        else:
-            ids = sorted(member.decode() for member in await self._call("SMEMBERS", key))
+        started = time.monotonic()
+        if kept is not None and started < kept[0]:
+            return kept[1]
+        ids = sorted(member.decode() for member in await self._call("SMEMBERS", key))
         if len(self._ids) > 1000:
             self._ids.clear()
-        self._ids[key] = (time.monotonic() + IDS_FRESH_S, size, ids)
+        read = time.monotonic()
+        self._ids[key] = (read + max(IDS_FRESH_S, (read - started) / IDS_READ_SHARE), ids)
         return ids
 
-    async def has_override(self, product_id: str) -> bool:
-        return bool(await self._call("EXISTS", redis_names.override_key(product_id)))
+    async def override(self, product_id: str) -> StoredOverride | None:
+        fields = (await self._calls([("HGETALL", redis_names.override_key(product_id))]))[0]
+        return _override(product_id, fields) if fields else None
 
     async def overrides(self) -> list[StoredOverride]:
         """All active overrides, by product."""

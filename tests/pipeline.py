@@ -72,12 +72,11 @@ class Pipeline:
             connection.execute(f'CREATE DATABASE "{self.name}"')
         self.history_url = postgres.url.rsplit("/", 1)[0] + f"/{self.name}"
         self.producer = Producer({"bootstrap.servers": brokers, "linger.ms": 1, "message.max.bytes": 4_000_000})
-        ensure_topics(
-            client_options(brokers, {}),
-            self.topics.values(),
-            [self.topics["product-catalogue"], self.topics["price-overrides"]],
-            threading.Event(),
-        )
+        compacted = {"product-catalogue", "price-overrides"}
+        wanted = {
+            name: {"cleanup.policy": "compact"} if topic in compacted else {} for topic, name in self.topics.items()
+        }
+        ensure_topics(client_options(brokers, {}), wanted, threading.Event())
         self.environment = {
             **{f"{topic.upper().replace('-', '_')}_TOPIC": name for topic, name in self.topics.items()},
             "KAFKA_BROKERS": brokers,

@@ -1,7 +1,9 @@
 """What the API refuses, and how."""
 
+import asyncio
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.pipeline import KEY, Pipeline, wait_for
@@ -85,6 +87,9 @@ def test_malformed_overrides_are_400(api: Pipeline) -> None:
 @pytest.mark.parametrize(
     ("path", "status"),
     [
+        ("/price/a%0A", 400),
+        ("/price/a%0Ab", 400),
+        ("/history/nobody?from=1970-01-01T00:00:00Z&to=9999-12-31T23:59:59Z", 404),
         ("/price/nobody", 404),
         ("/price/nobody/explain", 404),
         ("/price/a%2Fb", 400),
@@ -109,6 +114,23 @@ def test_malformed_overrides_are_400(api: Pipeline) -> None:
 )
 def test_bad_reads(api: Pipeline, path: str, status: int) -> None:
     assert ask(api, "GET", path, headers=ADMIN)[0] == status
+
+
+def test_many_callers_at_once_are_all_answered(api: Pipeline) -> None:
+    async def ask_all() -> list[int]:
+        limits = httpx.Limits(max_connections=200)
+        async with httpx.AsyncClient(base_url=api.url, limits=limits, timeout=30) as http:
+            answers = await asyncio.gather(*(http.get("/price/nobody") for _ in range(200)))
+            return [answer.status_code for answer in answers]
+
+    assert set(asyncio.run(ask_all())) == {404}
+
+
+def test_an_override_needs_no_content_type(api: Pipeline) -> None:
+    body = b'{"product_id": "nobody", "override_price": 5}'
+    for content_type in (None, "text/plain", "application/x-www-form-urlencoded"):
+        headers = {**ADMIN, **({"Content-Type": content_type} if content_type else {})}
+        assert ask(api, "POST", "/override", content=body, headers=headers)[0] == 404
 
 
 def test_the_rest_of_the_surface(api: Pipeline) -> None:

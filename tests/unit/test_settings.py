@@ -6,6 +6,7 @@ import pytest
 
 from pricing.policy import PolicyError, default_policy, parse_policy
 from settings import SettingsError, load_settings
+from sinks.oracle import connect_parameters
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -33,6 +34,9 @@ def test_defaults_are_those_of_the_contract() -> None:
         ("SHARDS", "0"),
         ("SHARDS", "many"),
         ("HISTORY_URL", "mysql://x"),
+        ("HISTORY_URL", "oracle://nonsense"),
+        ("HISTORY_URL", "postgresql://u:p@h:port/db"),
+        ("KAFKA_OPTIONS", "bogus.option=1"),
         ("ORACLE_DSN", "nonsense"),
         ("PRODUCT_EVENTS_TOPIC", "a topic"),
         ("API_KEY_HEADER", "X Key"),
@@ -55,6 +59,9 @@ def test_a_bad_value_names_its_variable_and_what_it_takes(
 def test_oracle_dsn_counts_only_without_history_url(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ORACLE_DSN", "scott/tiger@db:1521/FREEPDB1")
     assert load_settings().history_dsn == "oracle://scott:tiger@db:1521/FREEPDB1"
+    monkeypatch.setenv("ORACLE_DSN", "scott/p%41ss:@db:1521/X")
+    parameters = connect_parameters(load_settings().history_dsn or "")
+    assert parameters == {"user": "scott", "password": "p%41ss:", "dsn": "db:1521/X"}
     monkeypatch.setenv("HISTORY_URL", "postgresql://u:p@h:1/d")
     assert load_settings().history_dsn == "postgresql://u:p@h:1/d"
 

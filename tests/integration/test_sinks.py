@@ -1,0 +1,120 @@
+"""Sinks against real servers: what is refused is never lost in silence."""
+
+import threading
+import time
+
+import pytest
+from confluent_kafka import KafkaException
+
+from connectors.topics import client_options, ensure_topics
+from sinks import redis
+from sinks.backlog import Backlog
+from sinks.history import HistorySinkPartition, HistoryState, _decode_state
+from sinks.history_store import StoreError
+from sinks.kafka import KafkaProducer
+from sinks.outgoing import Outgoing
+from tests.pipeline import Pipeline, wait_for
+
+ROWS = [b"P\trow %d" % index for index in range(10)]
+
+
+def test_a_message_that_kafka_cannot_take_raises(pipeline: Pipeline) -> None:
+    producer = KafkaProducer({**client_options(pipeline.brokers, {}), "message.max.bytes": 1000})
+    producer.send(pipeline.topics["price-updates"], [(b"k", b"small")])
+    with pytest.raises(KafkaException):
+        producer.send(pipeline.topics["price-updates"], [(b"k", b"x" * 2000), (b"k", b"small")])
+    with pytest.raises(KafkaException):
+        producer.flush()
+
+
+def test_messages_of_a_key_arrive_in_order_and_confirmed(pipeline: Pipeline) -> None:
+    producer = KafkaProducer(client_options(pipeline.brokers, {}))
+    for start in range(0, 5000, 500):
+        producer.send(pipeline.topics["price-updates"], [(b"k", b"%d" % n) for n in range(start, start + 500)])
+    producer.flush()
+    values = [int(message.value or b"") for message in pipeline.read("price-updates")]
+    assert values == list(range(5000))
+
+
+class FakeWriter:
+    """A database that can be away."""
+
+    def __init__(self) -> None:
+        self.up = False
+        self.rows: list[bytes] = []
+
+    def write(self, rows: list[bytes]) -> None:
+        if not self.up:
+            raise StoreError("away")
+        self.rows += rows
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("partitions", [1, 4])
+def test_rows_wait_in_the_backlog_and_arrive_also_after_a_restart(pipeline: Pipeline, partitions: int) -> None:
+    client = client_options(pipeline.brokers, {})
+    topic = f"{pipeline.name}-backlog-{partitions}"
+    ensure_topics(client, {topic: {}}, threading.Event())
+    producer = KafkaProducer(client)
+
+    def start(writer: FakeWriter, state: HistoryState) -> HistorySinkPartition:
+        backlog = Backlog(producer, client, topic, partitions, "2", state.backlog_offset)
+        return HistorySinkPartition(writer, backlog, "2", state.rows)
+
+    writer = FakeWriter()
+    part = start(writer, HistoryState([], None))
+    for row in ROWS:
+        part.write_batch([Outgoing(0, [row])])
+        time.sleep(0.05)
+    state = _decode_state(part.snapshot())
+    part.close()
+    # As after a crash: only the snapshot and the topic are left.
+    later = FakeWriter()
+    restarted = start(later, state)
+    restarted.write_batch([Outgoing(0, [b"P\tnewest"])])
+    later.up = True
+    wait_for(lambda: {*ROWS, b"P\tnewest"} <= set(later.rows))
+    restarted.close()
+
+
+def test_a_key_of_ours_that_holds_something_else_is_replaced_and_holds_up_no_other(pipeline: Pipeline) -> None:
+    pipeline.redis.set("price:A", "a plain string")
+    pipeline.redis.rpush("override:B", "a list")
+    pipeline.start_flow()
+    for product in ("A", "B", "C"):
+        pipeline.event(product, 10.0)
+    pipeline.send(
+        "price-overrides",
+        "B",
+        {"product_id": "B", "override_price": 3, "reason": "r", "set_by": "s", "set_at": 1_700_000_000},
+    )
+    pipeline.flush()
+    wait_for(lambda: pipeline.redis.type("price:A") == "hash")
+    pipeline.wait_for_version("A", 1)
+    pipeline.wait_for_version("B", 2)
+    pipeline.wait_for_version("C", 1)
+    assert pipeline.redis.hget("override:B", "override_price") == "3.00"
+    pipeline.stop_flow()
+
+
+def test_an_older_row_never_replaces_a_newer_one(pipeline: Pipeline) -> None:
+    client = redis.connect(pipeline.redis_server.address, None)
+    part = redis.RedisSinkPartition(lambda: client, "0")
+
+    def row(version: int) -> tuple[str, bytes]:
+        update = (
+            b'{"product_id":"A","new_price":%d,"timestamp":1,"version":%d,"previous_price":null,"demand":1.5,'
+            b'"price_source":"dynamic","event_time_ms":1,"policy":"p","adjustments":[]}' % (version, version)
+        )
+        return "A", b'["A",1,%b,null]' % update
+
+    for version in (5, 4, 6, 3):
+        part.write_batch([Outgoing(0, [row(version)])])
+        wait_for(lambda: not part._pending)
+        time.sleep(0.05)
+    pipeline.wait_for_version("A", 6)
+    assert pipeline.redis.hget("price:A", "price") == "6.00"
+    assert pipeline.redis.hget("price:A", "demand") == "1.5"
+    part.close()
