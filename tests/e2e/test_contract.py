@@ -226,6 +226,25 @@ async def _watch(pipeline: Pipeline) -> None:
         assert count < 20
 
 
+def test_a_replayed_update_reaches_no_client_twice(running: Pipeline) -> None:
+    async def watch() -> list[int]:
+        async with websockets.connect(running.url.replace("http", "ws") + "/ws/prices?products=A") as socket:
+            for _ in range(3):
+                running.event("A", 10.0)
+            running.flush()
+            versions = [json.loads(await asyncio.wait_for(socket.recv(), 20))["version"] for _ in range(3)]
+            # As after a crash: what was written since the last commit comes again.
+            for message in running.read("price-updates"):
+                running.send("price-updates", message.key, message.value)
+            running.flush()
+            running.event("A", 10.0)
+            running.flush()
+            versions.append(json.loads(await asyncio.wait_for(socket.recv(), 20))["version"])
+            return versions
+
+    assert asyncio.run(watch()) == [1, 2, 3, 4]
+
+
 @pytest.mark.parametrize(
     "query", ["conflate_ms=x", "conflate_ms=0", "conflate_ms=60001", "products=", "products=a/b"]
 )

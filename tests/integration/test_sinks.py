@@ -4,14 +4,14 @@ import threading
 import time
 
 import pytest
-from confluent_kafka import KafkaException
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from connectors.topics import client_options, ensure_topics
 from sinks import redis
 from sinks.backlog import Backlog
 from sinks.history import HistorySinkPartition, HistoryState, _decode_state
 from sinks.history_store import StoreError
-from sinks.kafka import KafkaProducer
+from sinks.kafka import KafkaProducer, KafkaSink
 from sinks.outgoing import Outgoing
 from tests.pipeline import Pipeline, wait_for
 
@@ -34,6 +34,18 @@ def test_messages_of_a_key_arrive_in_order_and_confirmed(pipeline: Pipeline) -> 
     producer.flush()
     values = [int(message.value or b"") for message in pipeline.read("price-updates")]
     assert values == list(range(5000))
+
+
+def test_a_snapshot_waits_until_kafka_has_everything(pipeline: Pipeline) -> None:
+    topic = pipeline.topics["price-updates"]
+    sink = KafkaSink(KafkaProducer(client_options(pipeline.brokers, {})), topic, "test")
+    part = sink.build_part("step", "0", None)
+    part.write_batch([Outgoing(0, [(b"%d" % n, b"x" * 300) for n in range(50_000)])])
+    part.snapshot()
+    consumer = Consumer({"bootstrap.servers": pipeline.brokers, "group.id": "count"})
+    ends = [consumer.get_watermark_offsets(TopicPartition(topic, index), timeout=10)[1] for index in range(4)]
+    consumer.close()
+    assert sum(ends) == 50_000
 
 
 class FakeWriter:
