@@ -34,6 +34,17 @@ class PricePage(BaseModel):
     next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null at the end.")
 
 
+class ProductShown(BaseModel):
+    product_id: str = Field(examples=["85123A"])
+    name: str = Field(examples=["WHITE HANGING HEART T-LIGHT HOLDER"])
+    category: str = Field(examples=["candles and lights"])
+    base_price: float = Field(examples=[2.95])
+
+
+class ProductList(BaseModel):
+    products: list[ProductShown]
+
+
 class AdjustmentShown(BaseModel):
     rule: str = Field(examples=["demand"])
     amount: float = Field(examples=[10.0])

@@ -150,6 +150,15 @@ async def prices(
     )
 
 
+@router.get("/products", response_model=models.ProductList, responses=responses(400, 503))
+async def products(
+    request: Request,
+    ids: Annotated[str, Query(description="Product ids, separated by commas.", examples=["A,B"])],
+) -> Response:
+    """What the catalogue says of some products. Ids that it does not know are left out."""
+    return json_response({"products": await services_of(request).prices.products(sorted(set(parse_ids(ids))))})
+
+
 def parse_ids(text: str) -> list[str]:
     """Ids of a comma-separated list. Raises ApiError (400) for a bad id, none, or too many."""
     ids = text.split(",")

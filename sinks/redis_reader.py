@@ -35,6 +35,15 @@ class StoredOverride(msgspec.Struct, frozen=True):
     expires_at: str | None
 
 
+class StoredProduct(msgspec.Struct, frozen=True):
+    """What the catalogue says of a product."""
+
+    product_id: str
+    name: str
+    category: str
+    base_price: float
+
+
 class PriceReader:
     """Every method raises RedisDownError where Redis does not answer within a second."""
 
@@ -69,6 +78,17 @@ class PriceReader:
         commands = [("HMGET", redis_names.price_key(name), *PRICE_FIELDS) for name in product_ids]
         found = zip(product_ids, await self._calls(commands), strict=True)
         return [price for name, values in found if (price := read_price(name, values))]
+
+    async def products(self, product_ids: list[str]) -> list[StoredProduct]:
+        """Those of the products that the catalogue knows, in the order asked for."""
+        fields = ("name", "category", "base_price")
+        commands = [("HMGET", redis_names.product_key(product_id), *fields) for product_id in product_ids]
+        found = zip(product_ids, await self._calls(commands), strict=True)
+        return [
+            StoredProduct(product_id, name.decode(), category.decode(), float(base_price))
+            for product_id, (name, category, base_price) in found
+            if name is not None
+        ]
 
     async def is_known(self, product_id: str) -> bool:
         """Whether the catalogue or an event has named the product."""

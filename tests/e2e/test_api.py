@@ -97,6 +97,8 @@ def test_malformed_overrides_are_400(api: Pipeline) -> None:
         ("/price/" + "x" * 65, 400),
         ("/price/%C3%A9", 400),
         ("/prices?limit=0", 400),
+        ("/products", 400),
+        ("/products?ids=", 400),
         ("/prices?limit=x", 400),
         ("/prices?ids=", 400),
         ("/prices?ids=a%2Fb", 400),

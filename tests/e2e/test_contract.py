@@ -179,6 +179,8 @@ def test_the_catalogue_makes_a_product_known(running: Pipeline) -> None:
     assert get(running, "/price/C") == {"product_id": "C", "price": 7.5, "demand": 0.0, "price_source": "base"}
     assert [p["product_id"] for p in get(running, "/prices", category="kitchen")["prices"]] == ["C"]
     assert [p["product_id"] for p in get(running, "/prices", ids="D,C,nobody")["prices"]] == ["C", "D"]
+    shown = {"product_id": "C", "name": "Teapot", "category": "kitchen", "base_price": 7.5}
+    assert get(running, "/products", ids="D,C,nobody") == {"products": [shown]}
     override = {"product_id": "C", "override_price": 6}
     assert running.http.post("/override", json=override, headers=ADMIN).status_code == 200
     running.wait_for_version("C", 1)
