@@ -105,13 +105,11 @@ class ErrorCode(StrEnum):
 
 
 class DeadLetter(msgspec.Struct, frozen=True, gc=False):
-    """A message that could not be used, whole, with the reason."""
+    """A message that could not be used, with the reason. `raw` is whole: it is cut to the contract's limit when
+    it is encoded."""
 
     error_code: ErrorCode
     stage: str
     detail: str
     position: SourcePosition
     raw: bytes
-
-
-"""`raw` is cut to the contract's limit when it is encoded, not here."""
