@@ -17,10 +17,26 @@ def send(pipeline: Pipeline, count: int) -> None:
     pipeline.flush()
 
 
-def test_missing_topics_are_made_and_lag_is_visible_to_ordinary_tools(pipeline: Pipeline) -> None:
+def rename_topics(pipeline: Pipeline) -> None:
+    """Names of topics that nobody has made."""
     for topic in list(pipeline.topics):
         pipeline.topics[topic] += "-new"
         pipeline.environment[f"{topic.upper().replace('-', '_')}_TOPIC"] += "-new"
+
+
+def test_the_api_alone_makes_the_topics_and_the_schema(pipeline: Pipeline) -> None:
+    rename_topics(pipeline)
+    pipeline.start_api()
+    wait_for(pipeline.api_ready)
+    admin = AdminClient({"bootstrap.servers": pipeline.brokers})
+    assert set(pipeline.topics.values()) <= set(admin.list_topics(timeout=5).topics)
+    wait_for(lambda: any("migration applied" in line for line in pipeline.logs), what=pipeline.output())
+    assert pipeline.history() == []
+    pipeline.stop_api()
+
+
+def test_missing_topics_are_made_and_lag_is_visible_to_ordinary_tools(pipeline: Pipeline) -> None:
+    rename_topics(pipeline)
     pipeline.start_flow()
     admin = AdminClient({"bootstrap.servers": pipeline.brokers})
     wait_for(
