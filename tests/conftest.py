@@ -1,6 +1,7 @@
 """Servers that tests run against: real ones, started once a session, stopped at its end."""
 
 import contextlib
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -28,8 +29,9 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def broker(folder: Path) -> Iterator[kafka.KafkaServer | EmbeddedBroker]:
-    """A real Kafka where Java and Maven are there, else the embedded broker."""
-    server = kafka.KafkaServer(folder) if kafka.is_available() else EmbeddedBroker()
+    """A real Kafka where Java and Maven are there, else (or with TEST_BROKER=embedded) the embedded broker."""
+    real = kafka.is_available() and os.environ.get("TEST_BROKER") != "embedded"
+    server = kafka.KafkaServer(folder) if real else EmbeddedBroker()
     server.start()
     _broker_used.append(server.kind)
     yield server
