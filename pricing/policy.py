@@ -3,7 +3,7 @@
 import hashlib
 import math
 import tomllib
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -127,9 +127,3 @@ def _positive(name: str, value: float | None, at_most: float) -> None:
 def _require(holds: bool, name: str, takes: str) -> None:
     if not holds:
         raise PolicyError(f"{name} takes {takes}")
-
-
-def describe(policy: PricingPolicy) -> dict[str, Any]:
-    """The policy as plain data, for logs and the API."""
-    plain: dict[str, Any] = msgspec.to_builtins(policy)
-    return plain
