@@ -9,13 +9,14 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psycopg
 import redis
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from connectors.topics import client_options, ensure_topics
 from stack.postgres import PostgresServer
@@ -44,6 +45,14 @@ def wait_for(condition: Callable[[], Any], within_s: float = WITHIN_S, what: str
             return value
         assert time.monotonic() < deadline, f"not within {within_s:.0f} s: {what or condition}"
         time.sleep(0.02)
+
+
+def _watermarks(consumer: Consumer, partition: TopicPartition) -> tuple[int, int] | None:
+    """None while a partition that was made just now has no leader yet."""
+    try:
+        return consumer.get_watermark_offsets(partition, timeout=10)
+    except KafkaException:
+        return None
 
 
 class Message:
@@ -202,7 +211,7 @@ class Pipeline:
             found: list[Message] = []
             for index in metadata.partitions:
                 partition = TopicPartition(self.topics[topic], index)
-                low, high = consumer.get_watermark_offsets(partition, timeout=10)
+                low, high = wait_for(partial(_watermarks, consumer, partition), 20)
                 partition.offset = low
                 consumer.assign([partition])
                 position = low

@@ -9,9 +9,10 @@ import pytest
 from tests.compare import assert_matches_fold
 from tests.pipeline import Pipeline, wait_for
 
-EVENTS = 12_000
+EVENTS_PER_KILL = 3_000
 PRODUCTS = 300
 KILLS = 3
+KILLS_MAX = 10
 
 
 @pytest.mark.parametrize(("processes", "seed"), [(1, 11), (2, 12)])
@@ -20,27 +21,32 @@ def test_a_flow_killed_again_and_again_loses_and_doubles_nothing(
 ) -> None:
     chance = random.Random(seed)
     pipeline.start_flow(processes)
-    for _ in range(KILLS):
-        before = pipeline.count_history()
-        _send_some(pipeline, chance, EVENTS // (KILLS + 1))
-        # In the middle of it: something is written, and not everything. Then within the next epoch or two, so
-        # that what is written is sometimes committed and sometimes not.
+    kills = 0
+    # Until some kill has hit between writing and commit, so that updates were written again.
+    while kills < KILLS or (kills < KILLS_MAX and not _replayed(pipeline)):
+        before = len(pipeline.read("price-updates"))
+        _send_some(pipeline, chance, EVENTS_PER_KILL)
+        # In the middle of it: something is written. Then within an epoch, committed or not.
         wait_for(partial(_has_grown, pipeline, before), what=pipeline.output())
-        time.sleep(chance.uniform(0.0, 1.2))
+        time.sleep(chance.uniform(0.0, 0.4))
         pipeline.kill_flow()
         pipeline.start_flow(processes)
-    _send_some(pipeline, chance, EVENTS // (KILLS + 1))
-    pipeline.flush()
+        kills += 1
+    _send_some(pipeline, chance, EVENTS_PER_KILL)
     expected = assert_matches_fold(pipeline)
-    assert len(expected.history) > EVENTS * 0.9
+    assert len(expected.history) > (kills + 1) * EVENTS_PER_KILL * 0.9
     assert expected.bad
-    # The kills landed where they hurt: updates were written again after some of them.
-    assert len(pipeline.read("price-updates")) > len(expected.history)
+    assert _replayed(pipeline), f"none of {kills} kills hit between writing and commit"
     pipeline.stop_flow()
 
 
+def _replayed(pipeline: Pipeline) -> bool:
+    updates = [message.json() for message in pipeline.read("price-updates")]
+    return len(updates) > len({(update["product_id"], update["version"]) for update in updates})
+
+
 def _has_grown(pipeline: Pipeline, before: int) -> bool:
-    return pipeline.count_history() > before
+    return len(pipeline.read("price-updates")) > before
 
 
 def _send_some(pipeline: Pipeline, chance: random.Random, count: int) -> None:
