@@ -46,9 +46,9 @@ def main() -> None:
         timeout_graceful_shutdown=STOP_WITHIN_S,
     )
     logging.getLogger("uvicorn.error").addFilter(_is_not_a_refusal)
-    # uvicorn raises the signal again when it has stopped; by then all is done, and the exit code is 0.
-    signal.signal(signal.SIGTERM, lambda *_: None)
-    signal.signal(signal.SIGINT, lambda *_: None)
+    # Until uvicorn takes the signals, and when it has stopped and raises the signal again.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
     uvicorn.Server(config).run(sockets=[listener])
 
 

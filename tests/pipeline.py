@@ -55,6 +55,11 @@ def _watermarks(consumer: Consumer, partition: TopicPartition) -> tuple[int, int
         return None
 
 
+def _wait_for_handlers(program: Program) -> None:
+    """Until its first line: before that, while Python starts, a signal ends it in the system's own way."""
+    program.wait_until(lambda: bool(program.tail), WITHIN_S, "start")
+
+
 class Message:
     """A message as it stands in a topic."""
 
@@ -121,6 +126,7 @@ class Pipeline:
 
     def stop_flow(self) -> None:
         for program in self.flow:
+            _wait_for_handlers(program)
             program.send(signal.SIGTERM)
         for program in self.flow:
             started = time.monotonic()
@@ -146,6 +152,7 @@ class Pipeline:
     def stop_api(self) -> None:
         if self.api is not None:
             self.http.close()
+            _wait_for_handlers(self.api)
             assert self.api.stop() in STOP_CODES, self.output()
             self.api = None
 
