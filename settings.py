@@ -120,6 +120,7 @@ class Settings(BaseSettings):
     product_events_topic: Topic = Field("product-events", description=TOPIC_TAKES)
     product_catalogue_topic: Topic = Field("product-catalogue", description=TOPIC_TAKES)
     price_overrides_topic: Topic = Field("price-overrides", description=TOPIC_TAKES)
+    price_freezes_topic: Topic = Field("price-freezes", description=TOPIC_TAKES)
     price_updates_topic: Topic = Field("price-updates", description=TOPIC_TAKES)
     dead_letters_topic: Topic = Field("dead-letters", description=TOPIC_TAKES)
     history_backlog_topic: Topic = Field("history-backlog", description=TOPIC_TAKES)
@@ -144,6 +145,9 @@ class Settings(BaseSettings):
         9464, ge=0, le=65535, description="the flow's port for Prometheus, 0 to 65535 (0: any free port)"
     )
     metrics_host: str = Field("127.0.0.1", description="the address the flow's metrics listen on")
+    flow_metrics: Annotated[str, AfterValidator(_check_addresses)] = Field(
+        "localhost:9464", description="host:port of the flow's metrics, or several separated by commas"
+    )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)] = Field(
         "info", description="debug, info, warning or error"
     )
@@ -176,6 +180,7 @@ class Settings(BaseSettings):
             self.product_events_topic: {},
             self.product_catalogue_topic: compacted,
             self.price_overrides_topic: compacted,
+            self.price_freezes_topic: compacted,
             self.price_updates_topic: {},
             self.dead_letters_topic: {},
             # However long the database is away, its rows wait.

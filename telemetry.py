@@ -36,6 +36,11 @@ WS_CLIENTS = Gauge("pricewax_ws_clients", "WebSocket clients connected")
 WS_FRAMES = Counter("pricewax_ws_frames", "Frames handed to clients")
 WS_CONFLATED = Counter("pricewax_ws_conflated", "Updates replaced by newer ones before a client took them")
 WS_DROPPED = Counter("pricewax_ws_dropped_clients", "Clients dropped as they did not read")
+RELAY_LATENCY = Histogram(
+    "pricewax_relay_seconds",
+    "From an update's Kafka time stamp to its reading by the relay, by the first of each read",
+    buckets=_LATENCY_BUCKETS_S,
+)
 RELAY_UPDATES = Counter("pricewax_relay_updates", "Updates read by the relay, by outcome", ["outcome"])
 
 

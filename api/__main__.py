@@ -13,7 +13,7 @@ from api.services import make_services
 from settings import Settings, SettingsError, exit_bad_setting, load_settings
 
 STOP_WITHIN_S = 5
-WS_MESSAGE_MAX_BYTES = 4096
+WS_MESSAGE_MAX_BYTES = 64 * 1024
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
         if settings.admin_api_key is None:
             description = Settings.model_fields["admin_api_key"].description
             raise SettingsError(f"ADMIN_API_KEY must be set; it takes {description}")
-        settings.load_policy()
+        policy = settings.load_policy()
     except SettingsError as error:
         exit_bad_setting(error)
     telemetry.configure_logging(settings.log_level, settings.log_format)
@@ -32,7 +32,9 @@ def main() -> None:
         print(f"pricewax: API_PORT {settings.api_port} cannot be used: {error.strerror}", file=sys.stderr)
         raise SystemExit(1) from None
     telemetry.get_logger("api").info("API starts", **settings.masked())
-    app = create_app(make_services(settings), settings.api_key_header, settings.admin_api_key.get_secret_value())
+    app = create_app(
+        make_services(settings, policy), settings.api_key_header, settings.admin_api_key.get_secret_value()
+    )
     config = uvicorn.Config(
         app,
         http="httptools",

@@ -2,17 +2,24 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from fastapi import Depends, FastAPI
-from fastapi.responses import FileResponse
 from fastapi.security import APIKeyHeader
 
-from api import errors, history, live, operations, overrides, prices
+from api import (
+    dashboard,
+    dead_letters,
+    errors,
+    freezes,
+    history,
+    live,
+    operations,
+    overrides,
+    prices,
+    status,
+)
 from api.guard import Guard
 from api.services import Services
-
-DASHBOARD = Path(__file__).parent.parent / "dashboard"
 
 
 def create_app(services: Services, header: str, admin_key: str) -> FastAPI:
@@ -28,8 +35,9 @@ def create_app(services: Services, header: str, admin_key: str) -> FastAPI:
         title="Pricewax",
         description="Latest prices, why they are what they are, and overrides. `WS /ws/prices` streams"
         " updates: one `price_update` a frame; `products=a,b` for some products, `snapshot=1` for the current state"
-        " first, `conflate_ms=` for only the newest of each product every so often.",
-        version="0.1.0",
+        " first, `conflate_ms=` for only the newest of each product every so often, `subscribe=1` to choose the"
+        " products by message.",
+        version=status.VERSION,
         lifespan=lifespan,
         redoc_url=None,
     )
@@ -39,13 +47,13 @@ def create_app(services: Services, header: str, admin_key: str) -> FastAPI:
     documented = [Depends(APIKeyHeader(name=header, auto_error=False, description="The admin key."))]
     app.include_router(prices.router)
     app.include_router(overrides.router, dependencies=documented)
+    app.include_router(freezes.router, dependencies=documented)
     app.include_router(history.router, dependencies=documented)
+    app.include_router(dead_letters.router, dependencies=documented)
+    app.include_router(status.router)
     app.include_router(operations.router)
     app.include_router(live.router)
 
-    @app.get("/", include_in_schema=False)
-    async def board() -> FileResponse:
-        return FileResponse(DASHBOARD / "index.html", headers={"Cache-Control": "no-cache"})
-
+    dashboard.install(app)
     app.add_middleware(Guard, header=header, keys=[admin_key])
     return app

@@ -10,7 +10,9 @@ import telemetry
 from api.errors import error_response
 
 BODY_MAX_BYTES = 64 * 1024
-PROTECTED = ("/override", "/history")
+PROTECTED = ("/override", "/history", "/freeze", "/dead-letters")
+OPEN = ("/freezes",)
+"""Begins like a protected path, and anybody may read it."""
 
 
 class Guard:
@@ -35,7 +37,7 @@ class Guard:
             await send(message)
 
         try:
-            if scope["path"].startswith(PROTECTED) and not self._has_key(scope):
+            if _is_protected(scope) and not self._has_key(scope):
                 refusal = error_response(401, "a valid admin key is needed")
                 await refusal(scope, receive, send_counted)
             elif not scope["path"].isprintable():
@@ -60,6 +62,13 @@ class Guard:
             return False
         # All of them, whichever fits, so that time tells nothing.
         return any([hmac.compare_digest(given[0], key) for key in self._keys])  # noqa: C419
+
+
+def _is_protected(scope: Scope) -> bool:
+    path: str = scope["path"]
+    if not path.startswith(PROTECTED):
+        return False
+    return not (path in OPEN and scope["method"] in ("GET", "HEAD"))
 
 
 async def _too_large(scope: Scope, receive: Receive, send: Send) -> None:

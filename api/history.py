@@ -1,23 +1,52 @@
 """Past prices, from SQL."""
 
-from typing import Annotated
+from collections.abc import Awaitable
+from typing import Annotated, Any, TypeVar
 
+import msgspec
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 import telemetry
 from api import models
+from api.audit import history_of
 from api.errors import ApiError
 from api.models import PAGE_MAX, responses
 from api.prices import json_response
-from api.services import services_of
+from api.services import Services, services_of
+from pricing.decision import Adjustment
+from pricing.explanation import bound_by, explain
 from pricing.timestamps import LATEST_MS, parse_rfc3339
-from sinks.history_store import StoreError
+from sinks.history_store import HistoryPoint, StoreError
 
 DEFAULT_LIMIT = 50
+CHART_POINTS_MAX = 2000
+
+Answer = TypeVar("Answer")
+_decode_adjustments = msgspec.json.Decoder(list[Adjustment]).decode
 
 log = telemetry.get_logger("api")
 router = APIRouter(tags=["history"])
+
+
+# Before the route below, whose id takes whatever follows.
+@router.get(
+    "/history/{product_id:path}/chart", response_model=models.ChartShown, responses=responses(400, 401, 404, 503)
+)
+async def chart(
+    product_id: models.ProductId,
+    request: Request,
+    points: Annotated[int, Query(ge=2, le=CHART_POINTS_MAX, description="At most so many.")] = 500,
+    since: Annotated[str | None, Query(alias="from", description="RFC 3339, inclusive.")] = None,
+    until: Annotated[str | None, Query(alias="to", description="RFC 3339, exclusive.")] = None,
+) -> Response:
+    """Past prices thinned for a chart: of each of `points` equal spans of time the last, oldest first. A point:
+    event_time_ms, price, demand, price_source, version; `prices` says how many they stand for."""
+    services = services_of(request)
+    from_ms, to_ms = _moment("from", since), _moment("to", until)
+    found = await _ask(history_of(request).chart(product_id, points, from_ms, to_ms))
+    await _check_known(services, product_id, found.points)
+    return json_response({"product_id": product_id, "prices": found.prices, "points": found.points})
 
 
 @router.get("/history/{product_id:path}", response_model=models.History, responses=responses(400, 401, 404, 503))
@@ -29,21 +58,55 @@ async def history(
         str | None, Query(alias="from", description="RFC 3339, inclusive.", examples=["2011-12-05T00:00:00Z"])
     ] = None,
     until: Annotated[str | None, Query(alias="to", description="RFC 3339, exclusive.")] = None,
+    detail: Annotated[
+        bool, Query(description="With policy, adjustments, cause, source position and an explanation.")
+    ] = False,
 ) -> Response:
     """Past prices of a product, newest first by event time."""
     services = services_of(request)
     from_ms, to_ms = _moment("from", since), _moment("to", until)
-    if services.history is None:
-        raise ApiError(503, "no history database is configured")
+    database = history_of(request)
+    points = await _ask(database.read(product_id, min(limit or DEFAULT_LIMIT, PAGE_MAX), from_ms, to_ms))
+    await _check_known(services, product_id, points)
+    show = _in_detail if detail else _in_short
+    return json_response({"product_id": product_id, "history": [show(point) for point in points]})
+
+
+def _in_short(point: HistoryPoint) -> dict[str, Any]:
+    return {
+        "price": point.price,
+        "event_time": point.event_time,
+        "price_source": point.price_source,
+        "demand": point.demand,
+        "version": point.version,
+    }
+
+
+def _in_detail(point: HistoryPoint) -> dict[str, Any]:
+    adjustments = _decode_adjustments(point.adjustments)
+    return {
+        **_in_short(point),
+        "policy": point.policy,
+        "adjustments": adjustments,
+        "bound_by": bound_by(adjustments),
+        "cause": point.cause,
+        "source": {name: getattr(point.position, name) for name in ("topic", "partition", "offset")},
+        "text": explain(point.price, None, point.demand, point.price_source, adjustments, first=False),
+    }
+
+
+async def _ask(asking: Awaitable[Answer]) -> Answer:
+    """Raises ApiError (503) where the database does not answer."""
     try:
-        points = await services.history.read(product_id, min(limit or DEFAULT_LIMIT, PAGE_MAX), from_ms, to_ms)
+        return await asking
     except StoreError as error:
         log.warning("the history database does not answer", error=str(error))
         raise ApiError(503, "the history database does not answer") from None
-    known = points or services.last_known.get(product_id)
-    if not known and not await services.prices.is_known(product_id):
+
+
+async def _check_known(services: Services, product_id: str, found: object) -> None:
+    if not (found or services.board.get(product_id)) and not await services.prices.is_known(product_id):
         raise ApiError(404, "no such product")
-    return json_response({"product_id": product_id, "history": points})
 
 
 def _moment(name: str, text: str | None) -> int | None:

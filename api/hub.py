@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import telemetry
 
@@ -25,6 +25,17 @@ class Client:
         self._queue: deque[Update] = deque()
         self._newest: dict[str, Update] = {}
         self._waiting = asyncio.Event()
+        self._asked: dict[str, int] = {}
+
+    def ask_for(self, known: Mapping[str, int]) -> None:
+        """The client wants the state of these products as far as it is newer than what it has."""
+        self._asked = dict(known)
+        self._waiting.set()
+
+    def asked_for(self) -> dict[str, int]:
+        """What it has asked for since the last call."""
+        asked, self._asked = self._asked, {}
+        return asked
 
     def offer(self, update: Update) -> None:
         if self._conflate or self._newest or len(self._queue) >= QUEUE_FRAMES_MAX:
@@ -36,7 +47,7 @@ class Client:
         self._waiting.set()
 
     async def take(self) -> list[Update]:
-        """All that waits. Waits until there is something."""
+        """All that waits. Waits until there is something, be it a wish of the client."""
         await self._waiting.wait()
         self._waiting.clear()
         updates = [*self._queue, *self._newest.values()]
@@ -49,25 +60,41 @@ class Hub:
     """The clients, by what they watch. Belongs to the event loop's thread."""
 
     def __init__(self) -> None:
+        self.clients = 0
         self._everything: set[Client] = set()
         self._by_product: dict[str, set[Client]] = {}
 
     def add(self, client: Client) -> None:
+        self._watch(client)
+        self.clients += 1
+        telemetry.WS_CLIENTS.inc()
+
+    def remove(self, client: Client) -> None:
+        self._unwatch(client)
+        self.clients -= 1
+        telemetry.WS_CLIENTS.dec()
+
+    def change(self, client: Client, known: Mapping[str, int]) -> None:
+        """From now on the client watches the products of `known`, whose versions it has."""
+        self._unwatch(client)
+        client.products = frozenset(known)
+        self._watch(client)
+        client.ask_for(known)
+
+    def _watch(self, client: Client) -> None:
         if client.products is None:
             self._everything.add(client)
         else:
             for product_id in client.products:
                 self._by_product.setdefault(product_id, set()).add(client)
-        telemetry.WS_CLIENTS.inc()
 
-    def remove(self, client: Client) -> None:
+    def _unwatch(self, client: Client) -> None:
         self._everything.discard(client)
         for product_id in client.products or ():
             watching = self._by_product[product_id]
             watching.discard(client)
             if not watching:
                 del self._by_product[product_id]
-        telemetry.WS_CLIENTS.dec()
 
     def publish(self, updates: list[Update]) -> None:
         """Offer updates to whoever watches their product."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Coroutine
 
 import msgspec
@@ -10,10 +11,12 @@ from starlette.websockets import WebSocketDisconnect
 
 import telemetry
 from api.errors import ApiError, error_response
-from api.hub import Client
+from api.hub import Client, Update
+from api.models import PAGE_MAX
 from api.prices import parse_ids
 from api.services import Services, services_of
 from pricing.decision import PriceUpdate, encode_update
+from pricing.events import is_identifier
 from sinks.redis_names import StoredPrice
 from sinks.redis_reader import RedisDownError
 
@@ -23,6 +26,8 @@ CATCH_UP_READS = 40
 CATCH_UP_EVERY_S = 0.05
 CONFLATE_MS_MAX = 60_000
 TRY_AGAIN_LATER = 1013
+BAD_MESSAGE = 1008
+PULSE_EVERY_S = 1.0
 
 router = APIRouter()
 log = telemetry.get_logger("live")
@@ -40,11 +45,38 @@ class Subscription(msgspec.Struct, frozen=True):
     products: list[str] | None
     snapshot: bool
     conflate_s: float | None
+    by_message: bool
+
+
+class Subscribe(msgspec.Struct, frozen=True, tag_field="type", tag="subscribe"):
+    """What a client of `subscribe=1` sends: the products it wants from now on, with the versions it has, or 0."""
+
+    products: dict[str, int]
+
+
+class Pulse(msgspec.Struct, frozen=True, tag_field="type", tag="pulse"):
+    """Sent every second to clients of `subscribe=1`: that the line is alive, whether Kafka is, and how many frames
+    were sent before this one, so that the client can tell that it has got them all."""
+
+    at_ms: int
+    live: bool
+    frames: int
+
+
+class Problem(msgspec.Struct, frozen=True, tag_field="type", tag="error"):
+    error: str
+
+
+_decode_subscribe = msgspec.json.Decoder(Subscribe).decode
+_encode = msgspec.json.Encoder().encode
 
 
 def parse_subscription(query: dict[str, str]) -> Subscription:
     """The subscription of a query string. Raises ApiError (400)."""
-    products = parse_ids(query["products"]) if "products" in query else None
+    by_message = query.get("subscribe", "0")
+    if by_message not in {"0", "1"} or (by_message == "1" and "products" in query):
+        raise ApiError(400, "subscribe takes 0 or 1, and 1 only without products")
+    products = parse_ids(query["products"]) if "products" in query else [] if by_message == "1" else None
     snapshot = query.get("snapshot", "0")
     if snapshot not in {"0", "1"}:
         raise ApiError(400, "snapshot takes 0 or 1")
@@ -53,7 +85,7 @@ def parse_subscription(query: dict[str, str]) -> Subscription:
         if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= CONFLATE_MS_MAX and len(text) < 7):
             raise ApiError(400, f"conflate_ms takes a whole number from 1 to {CONFLATE_MS_MAX}")
         conflate_s = int(text) / 1000
-    return Subscription(products, snapshot == "1", conflate_s)
+    return Subscription(products, snapshot == "1", conflate_s, by_message == "1")
 
 
 @router.websocket("/ws/prices")
@@ -71,15 +103,18 @@ async def prices(websocket: WebSocket) -> None:
     services.hub.add(client)
     try:
         await websocket.accept()
-        await _until_gone(websocket, _serve(websocket, services, client, subscription))
+        serving = _serve(websocket, services, client, subscription)
+        await _until_gone(websocket, serving, client if subscription.by_message else None, services)
     finally:
         services.hub.remove(client)
 
 
-async def _until_gone(websocket: WebSocket, serving: Coroutine[None, None, None]) -> None:
-    """Serve until the client goes; what it sends is read and dropped."""
+async def _until_gone(
+    websocket: WebSocket, serving: Coroutine[None, None, None], subscriber: Client | None, services: Services
+) -> None:
+    """Serve until the client goes; what it sends changes what it watches (`subscriber`), or is read and dropped."""
     task = asyncio.ensure_future(serving)
-    reading = asyncio.ensure_future(_read_all(websocket))
+    reading = asyncio.ensure_future(_read_all(websocket, subscriber, services))
     try:
         await asyncio.wait({task, reading}, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -89,14 +124,35 @@ async def _until_gone(websocket: WebSocket, serving: Coroutine[None, None, None]
                 await each
 
 
-async def _read_all(websocket: WebSocket) -> None:
-    while (await websocket.receive())["type"] != "websocket.disconnect":
-        pass
+async def _read_all(websocket: WebSocket, subscriber: Client | None, services: Services) -> None:
+    while (message := await websocket.receive())["type"] != "websocket.disconnect":
+        if subscriber is None:
+            continue
+        problem = _subscribe(message.get("text") or "", subscriber, services)
+        if problem is not None:
+            await websocket.close(BAD_MESSAGE, problem)
+            return
+
+
+def _subscribe(text: str, client: Client, services: Services) -> str | None:
+    """Change what a client watches; what is wrong with its message, if anything."""
+    try:
+        known = _decode_subscribe(text).products
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        return "a message takes type subscribe, and products: ids with the versions you have"
+    if len(known) > PAGE_MAX:
+        return f"at most {PAGE_MAX} product ids"
+    if not all(map(is_identifier, known)):
+        return "products takes ids of products"
+    services.hub.change(client, known)
+    return None
 
 
 async def _serve(websocket: WebSocket, services: Services, client: Client, subscription: Subscription) -> None:
     try:
         sent: dict[str, int] = {}
+        if subscription.by_message:
+            await _serve_subscriber(websocket, services, client, subscription)
         if subscription.snapshot:
             async for stored in _snapshot(services, subscription.products):
                 sent[stored.product_id] = stored.version
@@ -123,6 +179,43 @@ async def _serve(websocket: WebSocket, services: Services, client: Client, subsc
             await websocket.close(TRY_AGAIN_LATER, "the price store does not answer")
 
 
+async def _serve_subscriber(
+    websocket: WebSocket, services: Services, client: Client, subscription: Subscription
+) -> None:
+    """Updates of what the client watches at the moment; a pulse every second; the state of what it asks for."""
+    versions: dict[str, int] = {}
+    frames = 0
+    next_pulse = 0.0
+    while True:
+        now = time.monotonic()
+        if now >= next_pulse:
+            next_pulse = now + PULSE_EVERY_S
+            pulse = Pulse(time.time_ns() // 1_000_000, services.relay.live, frames)
+            await _send(websocket, _encode(pulse).decode())
+        updates: list[Update] = []
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(next_pulse - now):
+                updates = await client.take()
+        asked = client.asked_for()
+        if asked:
+            versions = {name: max(known, versions.get(name, 0)) for name, known in asked.items()}
+            try:
+                async for stored in _snapshot(services, list(asked)):
+                    if stored.version > versions.get(stored.product_id, 0):
+                        versions[stored.product_id] = stored.version
+                        frames += 1
+                        await _send(websocket, _snapshot_frame(stored))
+            except RedisDownError:
+                await _send(websocket, _encode(Problem("the price store does not answer")).decode())
+        for product_id, version, frame in updates:
+            if version > versions.get(product_id, 0):
+                versions[product_id] = version
+                frames += 1
+                await _send(websocket, frame)
+        if subscription.conflate_s is not None and updates:
+            await asyncio.sleep(subscription.conflate_s)
+
+
 async def _send(websocket: WebSocket, frame: str) -> None:
     """Raises TimeoutError where the client does not take it."""
     async with asyncio.timeout(SEND_WITHIN_S):
@@ -143,7 +236,7 @@ async def _behind(
     """Prices that the relay had passed on before the client was there, and Redis did not have yet when it was
     read: Redis is read again until it has caught up, for a moment at most."""
     for _ in range(CATCH_UP_READS):
-        behind = services.last_known.newer_than(sent, products)
+        behind = services.board.newer_than(sent, products)
         if not behind:
             return
         await asyncio.sleep(CATCH_UP_EVERY_S)

@@ -1,9 +1,9 @@
 """What the routes take and give, for the OpenAPI page. Answers are encoded by msgspec, not through these."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import Path, Query
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 from pricing.events import DEFAULT_REASON, IDENTIFIER, REASON_MAX_CHARS
 from pricing.money import PRICE_MAX
@@ -146,3 +146,178 @@ def responses(*statuses: int) -> dict[int | str, dict[str, object]]:
 
 
 LimitQuery = Annotated[int | None, Query(ge=1, description=f"How many; more than {PAGE_MAX} means {PAGE_MAX}.")]
+
+
+CursorQuery = Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before.")]
+Body = TypeVar("Body", bound=BaseModel)
+BULK_MAX = 200
+UNSET = "unset"
+Expiry = StrictStr | StrictInt | Annotated[float, Field(strict=True, allow_inf_nan=False)] | None
+
+
+class BulkChange(BaseModel):
+    """One of `override_price` and `change_percent`. With `expected_set_at` (null: no override), the line is a
+    conflict where the active override is another."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    product_id: StrictStr | StrictInt = Field(examples=["85123A"])
+    override_price: float | None = Field(
+        None, gt=0, le=PRICE_MAX, allow_inf_nan=False, strict=True, examples=[19.99]
+    )
+    change_percent: float | None = Field(None, gt=-100, le=10_000, allow_inf_nan=False, strict=True, examples=[-10])
+    reason: StrictStr = Field(DEFAULT_REASON, min_length=1, max_length=REASON_MAX_CHARS)
+    expires_at: Expiry = None
+    expected_set_at: StrictStr | None = Field(UNSET, max_length=40)
+
+
+class BulkRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    changes: list[Any] = Field(
+        min_length=1, max_length=BULK_MAX, json_schema_extra={"items": BulkChange.model_json_schema()}
+    )
+    dry_run: StrictBool = False
+
+
+class BulkResult(BaseModel):
+    product_id: str | None
+    status: Literal["upserted", "would be set", "refused", "conflict"]
+    error: str | None = None
+    override_price: float | None = None
+    old_price: float | None = None
+    new_price: float | None = Field(None, description="After the guardrails.")
+    change_percent: float | None = None
+    warnings: list[str] = []
+
+
+class BulkAnswer(BaseModel):
+    results: list[BulkResult] = Field(description="One for each change, in their order.")
+
+
+class BulkRemovalRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    product_ids: list[StrictStr | StrictInt] = Field(min_length=1, max_length=BULK_MAX)
+
+
+class BulkRemoval(BaseModel):
+    product_id: str
+    deleted: bool
+    error: str | None = None
+
+
+class BulkRemovalAnswer(BaseModel):
+    results: list[BulkRemoval]
+
+
+class PastOverrideShown(OverrideShown):
+    removed_at: str | None = Field(description="When it was removed, replaced, or expired.")
+
+
+class OverrideAudit(BaseModel):
+    overrides: list[PastOverrideShown]
+    next_cursor: str | None
+
+
+class FreezeRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    scope: StrictStr = Field(max_length=520, examples=["all", "category:kitchen", "product:85123A"])
+    reason: StrictStr = Field(min_length=1, max_length=REASON_MAX_CHARS, description="Printable characters.")
+
+
+class FreezeAccepted(BaseModel):
+    scope: str
+    reason: str
+    status: Literal["frozen"]
+
+
+class FreezeLifted(BaseModel):
+    scope: str
+    lifted: Literal[True]
+
+
+class FreezeShown(BaseModel):
+    scope: str
+    reason: str
+    set_by: str
+    set_at: str
+
+
+class FreezeList(BaseModel):
+    freezes: list[FreezeShown]
+
+
+class PastFreezeShown(FreezeShown):
+    lifted_at: str | None
+
+
+class FreezeAudit(BaseModel):
+    freezes: list[PastFreezeShown]
+    next_cursor: str | None
+
+
+class SourceShown(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    topic: StrictStr = Field(min_length=1, max_length=249)
+    partition: StrictInt = Field(ge=0, lt=2**31)
+    offset: StrictInt = Field(ge=0, lt=2**63)
+
+
+class DeadLetterShown(BaseModel):
+    error_code: str
+    stage: str
+    detail: str
+    source: SourceShown
+    text: str = Field(description="The first 4,000 bytes, what is not UTF-8 escaped.")
+    raw_size: int
+    at: int
+    replayed: bool
+
+
+class DeadLetterList(BaseModel):
+    dead_letters: list[DeadLetterShown]
+
+
+class ReplayRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    source: SourceShown
+    value: StrictStr | None = Field(None, description="Sent instead of the message as it was.")
+    again: StrictBool = Field(False, description="Even if it was sent again before.")
+
+
+class Replayed(BaseModel):
+    source: SourceShown
+    replayed: Literal[True]
+
+
+class ChartShown(BaseModel):
+    product_id: str
+    prices: int
+    points: list[tuple[int, float, float, Source, int]]
+
+
+class CategoryList(BaseModel):
+    categories: list[str]
+
+
+class BoardShown(BaseModel):
+    token: str
+    reset: bool
+    more: bool
+    loading: bool
+    total: int
+    rows: list[tuple[str, str, str, float, float, Source, int, int, str | None, float | None]]
+
+
+class Status(BaseModel):
+    at_ms: int
+    dependencies: dict[str, Literal["up", "down", "none"]]
+    flow: dict[str, Any] | None
+    relay: dict[str, Any]
+    freezes: list[FreezeShown] | None
+    policy: dict[str, Any]
+    versions: dict[str, str]

@@ -92,7 +92,7 @@ async def price(product_id: models.ProductId, request: Request) -> Response:
 
 
 def _from_memory(services: Services, product_id: str) -> Response:
-    known = services.last_known.get(product_id)
+    known = services.board.get(product_id)
     if known is None:
         raise ApiError(503, "the price store does not answer, and no earlier price is known here")
     content = {
@@ -156,7 +156,29 @@ async def products(
     ids: Annotated[str, Query(description="Product ids, separated by commas.", examples=["A,B"])],
 ) -> Response:
     """What the catalogue says of some products. Ids that it does not know are left out."""
-    return json_response({"products": await services_of(request).prices.products(sorted(set(parse_ids(ids))))})
+    found = await services_of(request).prices.products(sorted(set(parse_ids(ids))))
+    # Not the unit cost: anybody may read this.
+    shown = models.ProductShown.model_fields
+    return json_response({"products": [{name: getattr(each, name) for name in shown} for each in found]})
+
+
+@router.get("/board", response_model=models.BoardShown, responses=responses(400))
+async def board(
+    request: Request,
+    since: Annotated[str | None, Query(description="`token` of the answer before.", max_length=64)] = None,
+) -> Response:
+    """Every product in a row of few bytes, or only those that changed since an earlier answer: at most 5,000 an
+    answer, then `more`. Answered from memory; `reset` says that what the caller has is to be forgotten.
+    A row: product_id, name, category, price, demand, price_source, version, updated_at_ms, bound_by, day_open."""
+    services = services_of(request)
+    services.board.fill(services.prices)
+    return json_response(services.board.page(since))
+
+
+@router.get("/categories", response_model=models.CategoryList, responses=responses(503))
+async def categories(request: Request) -> Response:
+    """The names of all categories in the catalogue."""
+    return json_response({"categories": await services_of(request).prices.categories()})
 
 
 def parse_ids(text: str) -> list[str]:
@@ -188,4 +210,4 @@ def _read_cursor(cursor: str | None) -> str | None:
 
 
 def _note(services: Services, stored: StoredPrice) -> None:
-    services.last_known.note(stored.product_id, stored.price, stored.demand, stored.price_source, stored.version)
+    services.board.note_stored(stored)

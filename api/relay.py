@@ -3,20 +3,23 @@
 import asyncio
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 import telemetry
+from api.board import Board, SeenUpdate
 from api.hub import Hub, Update
-from api.last_known import LastKnown
 from connectors.topics import StoppedError, ensure_topics
 
 POLL_MESSAGES_MAX = 2_000
 POLL_S = 0.1
 PROBE_EVERY_S = 2.0
 TIMEOUT_S = 2.0
+WINDOW_S = 10.0
+RECENT_READS = 10_000
 
 CONSUMER_OPTIONS: dict[str, str | int | bool] = {
     # Assigned by hand, so that every API process reads everything; the group is only a name.
@@ -31,15 +34,7 @@ CONSUMER_OPTIONS: dict[str, str | int | bool] = {
 log = telemetry.get_logger("relay")
 
 
-class _Update(msgspec.Struct, gc=False):
-    product_id: str
-    new_price: float
-    version: int
-    demand: float
-    price_source: str
-
-
-_decode = msgspec.json.Decoder(_Update).decode
+_decode = msgspec.json.Decoder(SeenUpdate).decode
 
 
 class Relay:
@@ -60,18 +55,18 @@ class Relay:
         self._thread: threading.Thread | None = None
         self.ready = False
         self.live = False
+        self.last_update_ms: int | None = None
+        self._recent: deque[tuple[float, int, float]] = deque(maxlen=RECENT_READS)
 
-    def start(self, hub: Hub, last_known: LastKnown) -> None:
+    def start(self, hub: Hub, board: Board) -> None:
         loop = asyncio.get_running_loop()
 
-        def hand_over(updates: list[Update], decoded: list[_Update]) -> None:
+        def hand_over(updates: list[Update], decoded: list[SeenUpdate]) -> None:
             for update in decoded:
-                last_known.note(
-                    update.product_id, update.new_price, update.demand, update.price_source, update.version
-                )
+                board.note(update)
             hub.publish(updates)
 
-        def deliver(updates: list[Update], decoded: list[_Update]) -> None:
+        def deliver(updates: list[Update], decoded: list[SeenUpdate]) -> None:
             loop.call_soon_threadsafe(hand_over, updates, decoded)
 
         self._thread = threading.Thread(target=self._run, args=(deliver,), name="relay", daemon=True)
@@ -82,7 +77,7 @@ class Relay:
         if self._thread is not None:
             self._thread.join(TIMEOUT_S + POLL_S)
 
-    def _run(self, deliver: Callable[[list[Update], list[_Update]], None]) -> None:
+    def _run(self, deliver: Callable[[list[Update], list[SeenUpdate]], None]) -> None:
         try:
             consumer = self._connect()
         except StoppedError:
@@ -100,6 +95,7 @@ class Relay:
                 messages += consumer.consume(POLL_MESSAGES_MAX, 0)
                 updates, decoded = self._select(messages)
                 if updates:
+                    self._note(len(updates), messages[0].timestamp()[1])
                     deliver(updates, decoded)
                     self._set_live(True)
                     next_probe = time.monotonic() + PROBE_EVERY_S
@@ -125,9 +121,10 @@ class Relay:
         consumer.assign(partitions)
         return consumer
 
-    def _select(self, messages: list[Message]) -> tuple[list[Update], list[_Update]]:
+    def _select(self, messages: list[Message]) -> tuple[list[Update], list[SeenUpdate]]:
         """Frames of the updates that are newer than the last of their product."""
-        updates, decoded = [], []
+        updates: list[Update] = []
+        decoded: list[SeenUpdate] = []
         versions = self._versions
         bad = old = 0
         for message in messages:
@@ -151,6 +148,27 @@ class Relay:
             if count:
                 telemetry.RELAY_UPDATES.labels(outcome).inc(count)
         return updates, decoded
+
+    def _note(self, updates: int, written_ms: int) -> None:
+        """Keep what the status page asks for: how many, when, and how late the first of them was."""
+        now_s = time.time()
+        self.last_update_ms = int(now_s * 1000)
+        late_s = max(0.0, now_s - written_ms / 1000)
+        telemetry.RELAY_LATENCY.observe(late_s)
+        self._recent.append((now_s, updates, late_s))
+
+    def rate(self) -> float:
+        """Updates a second over the last seconds."""
+        since = time.time() - WINDOW_S
+        return sum(updates for at_s, updates, _ in tuple(self._recent) if at_s >= since) / WINDOW_S
+
+    def latency_ms(self) -> dict[str, float | None]:
+        """p50 and p99 of how late updates were read after they were written, over the last seconds."""
+        since = time.time() - WINDOW_S
+        late = sorted(late_s * 1000 for at_s, _, late_s in tuple(self._recent) if at_s >= since)
+        if not late:
+            return {"p50": None, "p99": None}
+        return {"p50": round(late[len(late) // 2], 1), "p99": round(late[int(len(late) * 0.99)], 1)}
 
     def _set_live(self, live: bool) -> None:
         if live != self.live:

@@ -7,12 +7,15 @@ import msgspec
 from fastapi import Request
 from starlette.websockets import WebSocket
 
+from api.board import Board
+from api.commands import Commands
+from api.flow_metrics import FlowMetrics
 from api.hub import Hub
-from api.last_known import LastKnown
-from api.override_topic import OverrideTopic
-from api.recent_overrides import RecentOverrides
+from api.recent_changes import RecentChanges
 from api.relay import Relay
+from connectors.dead_letters import DeadLetterTopic
 from connectors.topics import client_options
+from pricing.policy import PricingPolicy
 from settings import Settings
 from sinks.history import prepare_schema
 from sinks.history_store import HistoryReader, open_reader, open_writer
@@ -22,11 +25,16 @@ from sinks.redis_reader import PriceReader
 class Services(msgspec.Struct, frozen=True):
     prices: PriceReader
     history: HistoryReader | None
-    overrides: OverrideTopic
-    recent_overrides: RecentOverrides
+    commands: Commands
+    overrides_topic: str
+    freezes_topic: str
+    recent: RecentChanges
     relay: Relay
     hub: Hub
-    last_known: LastKnown
+    board: Board
+    dead_letters: DeadLetterTopic
+    flow_metrics: FlowMetrics
+    policy: PricingPolicy
     history_url: str | None
     stop: threading.Event
 
@@ -34,29 +42,35 @@ class Services(msgspec.Struct, frozen=True):
         """Nothing here waits for a server: the API comes up while all of them are away."""
         if self.history_url is not None:
             prepare_schema(partial(open_writer, self.history_url), self.stop)
-        self.overrides.start()
-        self.relay.start(self.hub, self.last_known)
+        self.commands.start()
+        self.relay.start(self.hub, self.board)
 
     async def close(self) -> None:
         self.stop.set()
         self.relay.stop()
-        self.overrides.stop()
+        self.commands.stop()
+        await self.board.close()
         await self.prices.close()
         if self.history is not None:
             await self.history.close()
 
 
-def make_services(settings: Settings) -> Services:
+def make_services(settings: Settings, policy: PricingPolicy) -> Services:
     client = client_options(settings.kafka_brokers, settings.kafka_client_options)
     url = settings.history_dsn
     return Services(
         prices=PriceReader(settings.redis_addr, settings.redis_password_text),
         history=open_reader(url) if url else None,
-        overrides=OverrideTopic(client, settings.price_overrides_topic),
-        recent_overrides=RecentOverrides(),
+        commands=Commands(client),
+        overrides_topic=settings.price_overrides_topic,
+        freezes_topic=settings.price_freezes_topic,
+        recent=RecentChanges(),
         relay=Relay(client, settings.price_updates_topic, settings.topics),
         hub=Hub(),
-        last_known=LastKnown(),
+        board=Board(),
+        dead_letters=DeadLetterTopic(client, settings.dead_letters_topic),
+        flow_metrics=FlowMetrics(settings.flow_metrics.split(",")),
+        policy=policy,
         history_url=url,
         stop=threading.Event(),
     )

@@ -14,11 +14,14 @@ from pricing.events import (
     CatalogueEntry,
     DeadLetter,
     ErrorCode,
+    Freeze,
+    FreezeLift,
     OverrideRemoval,
     PriceOverride,
     ProductEvent,
     Signal,
     SourcePosition,
+    is_freeze_scope,
     is_identifier,
     is_reason,
 )
@@ -38,6 +41,7 @@ class SignalKind(StrEnum):
     PRODUCT_EVENTS = "product_events"
     CATALOGUE = "catalogue"
     OVERRIDES = "overrides"
+    FREEZES = "freezes"
 
 
 class RawMessage(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -86,6 +90,13 @@ class _OverrideWire(msgspec.Struct, gc=False):
     expires_at: int | float | str | None = None
 
 
+class _FreezeWire(msgspec.Struct, gc=False):
+    scope: str
+    reason: str
+    set_by: str
+    set_at: int | float | str
+
+
 class _Routed(msgspec.Struct, gc=False):
     product_id: str | int
 
@@ -93,6 +104,7 @@ class _Routed(msgspec.Struct, gc=False):
 _decode_event = msgspec.json.Decoder(_EventWire).decode
 _decode_catalogue = msgspec.json.Decoder(_CatalogueWire).decode
 _decode_override = msgspec.json.Decoder(_OverrideWire).decode
+_decode_freeze = msgspec.json.Decoder(_FreezeWire).decode
 _decode_routed = msgspec.json.Decoder(_Routed).decode
 
 _IS_IDENTIFIER = IDENTIFIER.fullmatch
@@ -187,9 +199,7 @@ def decode_override(raw: RawMessage, position: SourcePosition) -> PriceOverride 
     if price <= 0:
         takes = f"override_price takes a number from 0.01 to {PRICE_MAX:.2f}"
         raise BadInputError(ErrorCode.BAD_PRICE, takes)
-    for name in ("reason", "set_by"):
-        if not is_reason(getattr(wire, name)):
-            raise BadInputError(ErrorCode.BAD_TEXT, f"{name} takes 1 to 200 printable characters")
+    _check_reasons(wire.reason, wire.set_by)
     expires = None if wire.expires_at is None else _timestamp(wire.expires_at, "expires_at")
     return PriceOverride(
         _identifier(wire.product_id),
@@ -202,13 +212,43 @@ def decode_override(raw: RawMessage, position: SourcePosition) -> PriceOverride 
     )
 
 
-def decode(kind: SignalKind, raw: RawMessage, topic: str, partition: int) -> Signal | DeadLetter:
+def decode_freeze(raw: RawMessage, position: SourcePosition, *, recorded: bool) -> Freeze | FreezeLift:
+    """A freeze, or its end by a null value. `recorded` is passed on. Raises BadInputError."""
+    if raw.value is None or _is_null(raw.value):
+        try:
+            scope = (raw.key or b"").decode()
+        except UnicodeDecodeError:
+            scope = ""
+        return FreezeLift(_scope(scope), raw.kafka_time_ms, raw.offset, recorded)
+    wire = _decode(raw.value, _FreezeWire, _decode_freeze)
+    _check_reasons(wire.reason, wire.set_by)
+    set_at_ms = _timestamp(wire.set_at, "set_at")
+    return Freeze(_scope(wire.scope), wire.reason, wire.set_by, set_at_ms, position, recorded)
+
+
+def _scope(text: str) -> str:
+    if not is_freeze_scope(text):
+        raise BadInputError(ErrorCode.BAD_SCOPE, "scope takes all, product:ID or category:NAME")
+    return text
+
+
+def _check_reasons(reason: str, set_by: str) -> None:
+    for name, text in (("reason", reason), ("set_by", set_by)):
+        if not is_reason(text):
+            raise BadInputError(ErrorCode.BAD_TEXT, f"{name} takes 1 to 200 printable characters")
+
+
+def decode(
+    kind: SignalKind, raw: RawMessage, topic: str, partition: int, *, recorded: bool = True
+) -> Signal | DeadLetter:
     """A signal of the kind that the topic carries, or a dead letter that says why there is none."""
     try:
         if kind is SignalKind.PRODUCT_EVENTS:
             return decode_event(raw)
         if kind is SignalKind.CATALOGUE:
             return decode_catalogue(raw)
+        if kind is SignalKind.FREEZES:
+            return decode_freeze(raw, SourcePosition(topic, partition, raw.offset), recorded=recorded)
         return decode_override(raw, SourcePosition(topic, partition, raw.offset))
     except BadInputError as error:
         position = SourcePosition(topic, partition, raw.offset)

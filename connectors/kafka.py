@@ -6,7 +6,7 @@ committed to a consumer group, which ordinary lag tooling can read; nothing here
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -60,8 +60,8 @@ class RawBatch(msgspec.Struct, array_like=True, gc=False):
 class KafkaSource(FixedPartitionedSource[tuple[str, RawBatch], int | None]):
     """Items are `(shard, RawBatch)`. Resume state is the next offset to read.
 
-    Reads a partition without resume state from its beginning. Ends when `stop` is set, so that the flow
-    closes its last epoch and a restart goes on from there.
+    Messages of the topics in `to_all` go to every shard. Reads a partition without resume state from its
+    beginning. Ends when `stop` is set, so that the flow closes its last epoch and a restart goes on from there.
     """
 
     def __init__(
@@ -70,9 +70,11 @@ class KafkaSource(FixedPartitionedSource[tuple[str, RawBatch], int | None]):
         topics: list[str],
         shards: int,
         stop: threading.Event,
+        to_all: Collection[str] = (),
     ) -> None:
         self._client = client
         self._topics = topics
+        self._to_all = to_all
         self._shards = shards
         self._stop = stop
         self._consumers: dict[int, _SharedConsumer] = {}
@@ -91,18 +93,26 @@ class KafkaSource(FixedPartitionedSource[tuple[str, RawBatch], int | None]):
         if consumer is None:
             consumer = self._consumers[worker] = _SharedConsumer(self._client, self._stop)
         topic, _, index = for_part.rpartition(":")
-        return KafkaPartition(consumer, topic, int(index), resume_state, self._shards)
+        return KafkaPartition(consumer, topic, int(index), resume_state, self._shards, to_all=topic in self._to_all)
 
 
 class KafkaPartition(StatefulSourcePartition[tuple[str, RawBatch], int | None]):
     def __init__(
-        self, consumer: "_SharedConsumer", topic: str, index: int, resume_state: int | None, shards: int
+        self,
+        consumer: "_SharedConsumer",
+        topic: str,
+        index: int,
+        resume_state: int | None,
+        shards: int,
+        *,
+        to_all: bool = False,
     ) -> None:
         self._consumer = consumer
         self._topic = topic
         self._index = index
         self._next_offset = resume_state
         self._shards = shards
+        self._to_all = to_all
         self._shard_names = [str(shard) for shard in range(shards)]
         consumer.add(topic, index, resume_state)
 
@@ -112,6 +122,13 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, RawBatch], int | None]):
             return []
         groups: dict[int, list[RawMessage]] = {}
         shards = self._shards
+        if self._to_all:
+            raws = [RawMessage(m.offset() or 0, m.key(), m.value(), m.timestamp()[1]) for m in messages]
+            self._next_offset = raws[-1].offset + 1
+            return [
+                (name, RawBatch(shard, self._topic, self._index, raws))
+                for shard, name in enumerate(self._shard_names)
+            ]
         for message in messages:
             key, value = message.key(), message.value()
             shard = shard_of(key if key else routing_key(None, value), shards)

@@ -109,8 +109,11 @@ class EventProducer:
         if error is not None:
             self._failure = KafkaException(error)
 
-    def send_paced(self, topic: str, events: Iterable[Timed], total: int | None, pace: Pace) -> int:
-        """Send events in order; how many were sent until the end or until `stop` was set."""
+    def send_paced(
+        self, topic: str, events: Iterable[Timed], total: int | None, pace: Pace, *, stamp_now: bool = False
+    ) -> int:
+        """Send events in order, with their own time stamps or those of their sending; how many were sent until the
+        end or until `stop` was set."""
         sent = 0
         started = time.monotonic()
         first_ms: int | None = None
@@ -125,6 +128,8 @@ class EventProducer:
                     self._stop.wait(min(wait, 0.1))
                 if self._stop.is_set():
                     break
+                if stamp_now:
+                    event["timestamp"] = time.time_ns() // 1_000_000
                 self.send(topic, key, event)
                 sent += 1
                 if sent % 100 == 0:

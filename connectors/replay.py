@@ -14,8 +14,8 @@ from connectors.funnel import LOOKED_AT_BEFORE_MS, PURCHASES_PER_VIEW, events_be
 from connectors.invoices import InvoiceLine, catalogue_of, purchase_event, read_invoices
 from connectors.pacing import EventProducer, Timed, add_pace_arguments, pace_of, start_tool
 from connectors.topics import StoppedError
+from pricing.timestamps import DAY_MS
 
-DAY_MS = 86_400_000
 SPEED_UP = 60.0
 VIEWS_PER_PURCHASE = 1 / PURCHASES_PER_VIEW
 
@@ -57,7 +57,8 @@ def main(arguments: list[str] | None = None) -> int:
         sent = 0
         for shift_ms in _shifts(lines, options.loop):
             events = events_of_day(lines, shift_ms, options.views, options.seed)
-            sent += producer.send_paced(topic, events, None if options.views else len(lines), pace_of(options))
+            total = None if options.views else len(lines)
+            sent += producer.send_paced(topic, events, total, pace_of(options), stamp_now=options.stamp_now)
             if stop.is_set():
                 break
         producer.close()
@@ -93,6 +94,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help=f"views before each purchase, on average, with carts in proportion (a shop: {VIEWS_PER_PURCHASE:.0f};"
         " default: 0, purchases only)",
+    )
+    parser.add_argument(
+        "--stamp-now", action="store_true", help="event times are those of sending, not those of the day"
     )
     parser.add_argument("--seed", type=int, default=1, help="of the views and carts (default: 1)")
     parser.add_argument("--topic", help="default: PRODUCT_EVENTS_TOPIC")

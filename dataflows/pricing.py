@@ -1,4 +1,4 @@
-"""The pricing flow: product events, catalogue and overrides in; prices out to Redis, SQL and Kafka.
+"""The pricing flow: product events, catalogue, overrides and freezes in; prices out to Redis, SQL and Kafka.
 
 Run it with `python -m bytewax.run dataflows.pricing`; `build` makes the same flow on any sources and sinks.
 """
@@ -107,6 +107,7 @@ def flow() -> Dataflow:
         settings.product_events_topic: SignalKind.PRODUCT_EVENTS,
         settings.product_catalogue_topic: SignalKind.CATALOGUE,
         settings.price_overrides_topic: SignalKind.OVERRIDES,
+        settings.price_freezes_topic: SignalKind.FREEZES,
     }
     redis_client = partial(redis.connect, settings.redis_addr, settings.redis_password_text)
     history = None
@@ -118,7 +119,7 @@ def flow() -> Dataflow:
     else:
         log.warning("neither HISTORY_URL nor ORACLE_DSN is set: no history is kept")
     return build(
-        KafkaSource(client, list(kinds), settings.shards, stop),
+        KafkaSource(client, list(kinds), settings.shards, stop, to_all=[settings.price_freezes_topic]),
         RedisWatch(redis_client, FILLED, settings.shards, stop),
         Sinks(
             updates=KafkaSink(producer, settings.price_updates_topic, "price_updates"),

@@ -13,8 +13,8 @@ from prometheus_client import Counter
 import telemetry
 from connectors.decode import RawMessage, SignalKind, decode, decode_usual_event
 from connectors.kafka import RawBatch
-from pricing.decision import PUBLISHED, Cause, PriceDecision, encode_update
-from pricing.events import DeadLetter, Signal
+from pricing.decision import PUBLISHED, Cause, FreezeChange, PriceDecision, encode_update
+from pricing.events import DeadLetter, Freeze, FreezeLift, Signal, shard_of
 from pricing.policy import PricingPolicy
 from pricing.shard import RefillRequest, Shard, SignalBatch
 from sinks import history_rows, redis
@@ -37,6 +37,7 @@ class Priced(msgspec.Struct, gc=False):
 
     decisions: list[PriceDecision]
     kafka_time_ms: int
+    freezes: list[FreezeChange]
 
 
 Clock = Callable[[], int]
@@ -71,9 +72,15 @@ class DecodeLogic(StatefulBatchLogic[RawBatch, Decoded, None]):
         dead_letters: list[DeadLetter] = []
         usual = decode_usual_event if kind is SignalKind.PRODUCT_EVENTS else _never
         for raw in batch.messages:
-            signal = usual(raw) or decode(kind, raw, topic, partition)
+            # A freeze comes to every shard, and one of them speaks of it.
+            recorded = kind is not SignalKind.FREEZES or shard_of(raw.key or b"", shards) == home
+            signal = usual(raw) or decode(kind, raw, topic, partition, recorded=recorded)
             if isinstance(signal, DeadLetter):
-                dead_letters.append(signal)
+                if recorded:
+                    dead_letters.append(signal)
+                continue
+            if isinstance(signal, Freeze | FreezeLift):
+                at_home.append(signal)
                 continue
             shard = crc32(signal.product_id.encode()) % shards
             if shard == home:
@@ -108,16 +115,18 @@ class PriceLogic(StatefulBatchLogic[SignalBatch | RefillRequest, Priced, bytes])
 
     def on_batch(self, values: list[SignalBatch | RefillRequest]) -> tuple[list[Priced], bool]:
         now_ms = self._clock()
-        results = [Priced(self._shard.expire(now_ms), 0)]
+        shard = self._shard
+        results = [Priced(shard.expire(now_ms), 0, [])]
         for value in values:
             if isinstance(value, RefillRequest):
-                results.append(Priced(list(self._shard.refill()), 0))
+                results.append(Priced(list(shard.refill()), 0, shard.take_freeze_changes()))
             else:
-                results.append(Priced(self._shard.apply(value, now_ms), value.kafka_time_ms))
+                decisions = shard.apply(value, now_ms)
+                results.append(Priced(decisions, value.kafka_time_ms, shard.take_freeze_changes()))
         return self._report(results), StatefulBatchLogic.RETAIN
 
     def on_notify(self) -> tuple[list[Priced], bool]:
-        results = [Priced(self._shard.expire(self._clock()), 0)]
+        results = [Priced(self._shard.expire(self._clock()), 0, [])]
         return self._report(results), StatefulBatchLogic.RETAIN
 
     def notify_at(self) -> datetime | None:
@@ -135,7 +144,7 @@ class PriceLogic(StatefulBatchLogic[SignalBatch | RefillRequest, Priced, bytes])
             telemetry.GUARDRAIL_ALERTS.labels(reason).inc(count)
             log.warning("prices held: a bound is unusable", reason=reason, decisions=count)
         self._shard.alerts.clear()
-        return [priced for priced in results if priced.decisions]
+        return [priced for priced in results if priced.decisions or priced.freezes]
 
 
 class Encoded(msgspec.Struct, gc=False):
@@ -182,6 +191,9 @@ def encode(item: tuple[str, Priced]) -> tuple[str, Encoded]:
         counts[counted] = counts.get(counted, 0) + 1
     for decision, encoded in newest.values():
         latest.update(redis.encode_rows(decision, encoded))
+    for change in priced.freezes:
+        latest.update([redis.encode_freeze(change)])
+        history += history_rows.encode_freeze(change)
     for labels, count in counts.items():
         _decisions(*labels).inc(count)
     return shard, Encoded(priced.kafka_time_ms, updates, list(latest.items()), history)

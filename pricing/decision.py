@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from pricing.events import CatalogueEntry, PriceOverride, SourcePosition
+from pricing.events import CatalogueEntry, Freeze, PriceOverride, SourcePosition
 
 
 class PriceSource:
@@ -16,19 +16,23 @@ class PriceSource:
 
 
 class Cause:
-    """Why a decision was made. The first four are published and kept as history; the rest only refresh the
-    latest state: an event under an active override, a catalogue change, and the refilling of a store."""
+    """Why a decision was made. The first five are published and kept as history; the rest only refresh the
+    latest state: an event under an active override or freeze, a catalogue change, the refilling of a store."""
 
     EVENT: Final = "event"
     OVERRIDE_SET: Final = "override_set"
     OVERRIDE_REMOVED: Final = "override_removed"
     OVERRIDE_EXPIRED: Final = "override_expired"
+    FREEZE_LIFTED: Final = "freeze_lifted"
     UNDER_OVERRIDE: Final = "under_override"
     CATALOGUE: Final = "catalogue"
+    UNDER_FREEZE: Final = "under_freeze"
     REFILL: Final = "refill"
 
 
-PUBLISHED = frozenset({Cause.EVENT, Cause.OVERRIDE_SET, Cause.OVERRIDE_REMOVED, Cause.OVERRIDE_EXPIRED})
+PUBLISHED = frozenset(
+    {Cause.EVENT, Cause.OVERRIDE_SET, Cause.OVERRIDE_REMOVED, Cause.OVERRIDE_EXPIRED, Cause.FREEZE_LIFTED}
+)
 
 
 class Adjustment(msgspec.Struct, frozen=True, gc=False):
@@ -67,7 +71,8 @@ class PriceDecision(msgspec.Struct, frozen=True, gc=False):
     `update` is None where the product has no price any more (an override ended on a product that neither an
     event nor the catalogue knows): the latest price is then withdrawn. `override` is the one active after
     the decision, `ended` the one that the decision ended. `catalogue` is set where it changed (`forgotten`
-    where it was removed). `updated_at_ms` is the processing time.
+    where it was removed). `updated_at_ms` is the processing time, `day_open` the price that the product's day
+    began with.
     """
 
     product_id: str
@@ -76,10 +81,21 @@ class PriceDecision(msgspec.Struct, frozen=True, gc=False):
     cause: str
     position: SourcePosition
     updated_at_ms: int
+    day_open: float | None = None
     override: PriceOverride | None = None
     ended: OverrideEnd | None = None
     catalogue: CatalogueEntry | None = None
     forgotten: bool = False
+
+
+class FreezeChange(msgspec.Struct, frozen=True, gc=False):
+    """A freeze began, ended or was replaced. `freeze` is the one in force in `scope` after it, `ended` the one
+    that it ended, at `at_ms`."""
+
+    scope: str
+    freeze: Freeze | None
+    ended: Freeze | None
+    at_ms: int
 
 
 _encode_json = msgspec.json.Encoder().encode

@@ -20,6 +20,7 @@ BASE_REASON = "last event"
 CATALOGUE_REASON = "catalogue"
 NO_BASE_REASON = "no event or catalogue entry yet"
 OVERRIDE_RULE = "override"
+FREEZE_RULE = "freeze"
 NO_GUARDRAILS = GuardrailPolicy()
 
 
@@ -101,6 +102,15 @@ def quote_override(
     ]
     inputs = inputs or PricingInputs(0.0, 0.0, None)
     return _guard(override_price, adjustments, OVERRIDE_GUARDRAILS, policy, inputs, last_good_price, None, None, 0)
+
+
+def quote_frozen(held: float, inputs: PricingInputs, from_catalogue: bool, reason: str) -> Quote:
+    """The price that a freeze holds, whatever rules and guardrails would say."""
+    base = to_cents(inputs.base_price)
+    adjustments = [Adjustment("base", base, CATALOGUE_REASON if from_catalogue else BASE_REASON)]
+    if held != base:
+        adjustments.append(Adjustment(FREEZE_RULE, cents_between(held, base), f"frozen: {reason}"))
+    return Quote(held, adjustments)
 
 
 def _guard(

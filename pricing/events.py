@@ -82,7 +82,43 @@ class OverrideRemoval(msgspec.Struct, frozen=True, gc=False):
     offset: int
 
 
-Signal = ProductEvent | CatalogueChange | PriceOverride | OverrideRemoval
+EVERYTHING = "all"
+CATEGORY_MAX_CHARS = 500
+
+
+def is_freeze_scope(text: str) -> bool:
+    """`all`, `product:ID` or `category:NAME`."""
+    kind, _, name = text.partition(":")
+    if kind == "product":
+        return is_identifier(name)
+    if kind == "category":
+        return 0 < len(name) <= CATEGORY_MAX_CHARS and name.isprintable()
+    return text == EVERYTHING
+
+
+class Freeze(msgspec.Struct, frozen=True, gc=False):
+    """A stop set by a person: prices in its scope hold until it is lifted.
+
+    Every shard is told of it. `recorded` is true in the one of them that reports it to the sinks."""
+
+    scope: str
+    reason: str
+    set_by: str
+    set_at_ms: int
+    position: SourcePosition
+    recorded: bool
+
+
+class FreezeLift(msgspec.Struct, frozen=True, gc=False):
+    """The end of a freeze. `recorded`: as in `Freeze`."""
+
+    scope: str
+    event_time_ms: int
+    offset: int
+    recorded: bool
+
+
+Signal = ProductEvent | CatalogueChange | PriceOverride | OverrideRemoval | Freeze | FreezeLift
 
 
 class ErrorCode(StrEnum):
@@ -102,6 +138,7 @@ class ErrorCode(StrEnum):
     BAD_QUANTITY = "bad_quantity"
     BAD_TEXT = "bad_text"
     BAD_NUMBER = "bad_number"
+    BAD_SCOPE = "bad_scope"
 
 
 class DeadLetter(msgspec.Struct, frozen=True, gc=False):

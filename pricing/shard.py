@@ -10,7 +10,15 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from pricing.decision import Adjustment, Cause, OverrideEnd, PriceDecision, PriceSource, PriceUpdate
+from pricing.decision import (
+    Adjustment,
+    Cause,
+    FreezeChange,
+    OverrideEnd,
+    PriceDecision,
+    PriceSource,
+    PriceUpdate,
+)
 from pricing.demand import accumulate
 from pricing.engine import (
     BASE_REASON,
@@ -18,14 +26,26 @@ from pricing.engine import (
     Quote,
     quote_base,
     quote_dynamic,
+    quote_frozen,
     quote_override,
     quote_rules,
 )
-from pricing.events import CatalogueChange, OverrideRemoval, PriceOverride, ProductEvent, Signal, SourcePosition
+from pricing.events import (
+    EVERYTHING,
+    CatalogueChange,
+    Freeze,
+    FreezeLift,
+    OverrideRemoval,
+    PriceOverride,
+    ProductEvent,
+    Signal,
+    SourcePosition,
+)
 from pricing.money import cents_between, to_cents
 from pricing.policy import PricingPolicy
 from pricing.rules import PricingInputs
 from pricing.state import ProductState, pack_product, pack_shard, unpack_product, unpack_shard
+from pricing.timestamps import DAY_MS
 
 NO_POSITION = SourcePosition("", -1, -1)
 """The position of what no message caused: the refilling of a store."""
@@ -59,8 +79,18 @@ class Shard:
         self._packed: dict[str, msgspec.Raw] = {}
         self._dirty: set[str] = set()
         self._expiries: list[tuple[int, str]] = []
+        self._freezes: dict[str, Freeze] = {}
+        self._lifted: set[str] = set()
+        self._freeze_changes: list[FreezeChange] = []
         self.alerts: Counter[str] = Counter()
-        for packed in unpack_shard(snapshot) if snapshot else ():
+        if snapshot:
+            self._restore(snapshot)
+
+    def _restore(self, snapshot: bytes) -> None:
+        document = unpack_shard(snapshot)
+        self._freezes = {freeze.scope: freeze for freeze in document.freezes}
+        self._lifted = set(document.lifted)
+        for packed in document.products:
             state = unpack_product(packed)
             self._products[state.product_id] = state
             self._packed[state.product_id] = packed
@@ -82,7 +112,12 @@ class Shard:
             else:
                 self._packed[product_id] = pack_product(state)
         self._dirty.clear()
-        return pack_shard(list(self._packed.values()))
+        return pack_shard(list(self._packed.values()), list(self._freezes.values()), sorted(self._lifted))
+
+    def take_freeze_changes(self) -> list[FreezeChange]:
+        """What has happened to freezes since the last call, where this shard is the one that reports it."""
+        changes, self._freeze_changes = self._freeze_changes, []
+        return changes
 
     def apply(self, batch: SignalBatch, now_ms: int) -> list[PriceDecision]:
         """Decisions of a batch, in its order."""
@@ -90,15 +125,23 @@ class Shard:
         decision: PriceDecision | None
         topic, partition = batch.topic, batch.partition
         for signal in batch.signals:
-            self._dirty.add(signal.product_id)
             if type(signal) is ProductEvent:
+                self._dirty.add(signal.product_id)
                 position = SourcePosition(topic, partition, signal.offset)
                 decisions.append(self._apply_event(signal, position, now_ms))
                 continue
+            if isinstance(signal, Freeze):
+                self._set_freeze(signal)
+                continue
             if isinstance(signal, PriceOverride):
+                self._dirty.add(signal.product_id)
                 decisions.append(self._set_override(signal, now_ms))
                 continue
             position = SourcePosition(topic, partition, signal.offset)
+            if isinstance(signal, FreezeLift):
+                decisions += self._lift_freeze(signal, position, now_ms)
+                continue
+            self._dirty.add(signal.product_id)
             if isinstance(signal, OverrideRemoval):
                 decision = self._remove_override(signal, position, now_ms)
             else:
@@ -127,7 +170,13 @@ class Shard:
         return decisions
 
     def refill(self) -> Iterable[PriceDecision]:
-        """The latest decision of every product, for a store that lost its data."""
+        """The latest decision of every product, for a store that lost its data; freezes are reported again."""
+        self._freeze_changes += [
+            FreezeChange(freeze.scope, freeze, None, freeze.set_at_ms)
+            for freeze in self._freezes.values()
+            if freeze.recorded
+        ]
+        self._freeze_changes += [FreezeChange(scope, None, None, 0) for scope in sorted(self._lifted)]
         for state in self._products.values():
             yield PriceDecision(
                 state.product_id,
@@ -136,6 +185,7 @@ class Shard:
                 Cause.REFILL,
                 NO_POSITION,
                 state.updated_at_ms,
+                state.day_open,
                 override=state.override,
                 catalogue=state.catalogue,
             )
@@ -160,6 +210,8 @@ class Shard:
         state.event_price = event.price
         if state.override is not None:
             return self._count_under_override(state, event, position, now_ms)
+        if self._freezes and (freeze := self._freeze_of(state)):
+            return self._count_under_freeze(state, freeze, event_time_ms, position, now_ms)
         inputs = PricingInputs(event.price, state.demand, state.catalogue)
         previous = state.price
         price: float | None
@@ -171,6 +223,9 @@ class Shard:
             price, adjustments = quote.price, quote.adjustments
         if price != previous:
             state.changed_at_ms = event_time_ms
+        day = event_time_ms // DAY_MS
+        if day > state.day:
+            state.day, state.day_open = day, price if previous is None else previous
         state.version = version = state.version + 1
         state.previous_price = previous
         state.price = price
@@ -180,7 +235,7 @@ class Shard:
         state.event_time_ms = event_time_ms
         state.updated_at_ms = now_ms
         if price is None:
-            return PriceDecision(product_id, version, None, Cause.EVENT, position, now_ms)
+            return PriceDecision(product_id, version, None, Cause.EVENT, position, now_ms, state.day_open)
         update = PriceUpdate(
             product_id,
             price,
@@ -193,7 +248,7 @@ class Shard:
             policy_version,
             adjustments,
         )
-        return PriceDecision(product_id, version, update, Cause.EVENT, position, now_ms)
+        return PriceDecision(product_id, version, update, Cause.EVENT, position, now_ms, state.day_open)
 
     def _count_under_override(
         self, state: ProductState, event: ProductEvent, position: SourcePosition, now_ms: int
@@ -211,6 +266,64 @@ class Shard:
         state.event_time_ms = event.event_time_ms
         state.updated_at_ms = now_ms
         return self._decision(state, Cause.UNDER_OVERRIDE, position)
+
+    def _count_under_freeze(
+        self, state: ProductState, freeze: Freeze, event_time_ms: int, position: SourcePosition, now_ms: int
+    ) -> PriceDecision:
+        """The price stays, and where there is none yet, there is none: a late price is better than a wrong one."""
+        state.held = True
+        if state.price is not None and (inputs := self._inputs(state)):
+            state.adjustments = quote_frozen(state.price, inputs, False, freeze.reason).adjustments
+            state.price_source = PriceSource.DYNAMIC
+        state.version += 1
+        state.event_time_ms = event_time_ms
+        state.updated_at_ms = now_ms
+        return self._decision(state, Cause.UNDER_FREEZE, position)
+
+    def _freeze_of(self, state: ProductState) -> Freeze | None:
+        """The freeze that holds a product; the narrowest, where there are several."""
+        freezes = self._freezes
+        category = state.catalogue.category if state.catalogue else None
+        return (
+            freezes.get(f"product:{state.product_id}")
+            or (freezes.get(f"category:{category}") if category is not None else None)
+            or freezes.get(EVERYTHING)
+        )
+
+    def _set_freeze(self, freeze: Freeze) -> None:
+        replaced = self._freezes.get(freeze.scope)
+        self._freezes[freeze.scope] = freeze
+        self._lifted.discard(freeze.scope)
+        if freeze.recorded:
+            self._freeze_changes.append(FreezeChange(freeze.scope, freeze, replaced, freeze.set_at_ms))
+
+    def _lift_freeze(self, lift: FreezeLift, position: SourcePosition, now_ms: int) -> list[PriceDecision]:
+        """Products that nothing else holds, and that something has happened to meanwhile, get their price at
+        once, every guardrail of the policy applied but the cooldown."""
+        ended = self._freezes.pop(lift.scope, None)
+        if ended is None:
+            return []
+        if lift.recorded:
+            self._lifted.add(lift.scope)
+            self._freeze_changes.append(FreezeChange(lift.scope, None, ended, lift.event_time_ms))
+        decisions = []
+        for state in self._products.values():
+            if not state.held or self._freeze_of(state) is not None:
+                continue
+            state.held = False
+            self._dirty.add(state.product_id)
+            if state.override is not None or (inputs := self._inputs(state)) is None:
+                continue
+            if state.event_price is not None:
+                source = PriceSource.DYNAMIC
+                quote = quote_dynamic(inputs, self._policy, state.price, state.price, None, lift.event_time_ms)
+            else:
+                source = PriceSource.BASE
+                quote = quote_base(inputs, self._policy, state.price)
+            decisions.append(
+                self._decide(state, quote, source, Cause.FREEZE_LIFTED, position, lift.event_time_ms, now_ms)
+            )
+        return decisions
 
     def _set_override(self, override: PriceOverride, now_ms: int) -> PriceDecision:
         state = self._products.get(override.product_id)
@@ -255,8 +368,12 @@ class Shard:
         state.override = None
         source = PriceSource.DYNAMIC if state.event_price is not None else PriceSource.BASE
         inputs = self._inputs(state)
+        freeze = self._freeze_of(state) if self._freezes else None
+        state.held = freeze is not None
         if inputs is None:
             quote = Quote(None, [])
+        elif freeze is not None and state.price is not None:
+            quote = quote_frozen(state.price, inputs, state.event_price is None, freeze.reason)
         elif source is PriceSource.DYNAMIC:
             # No step and no cooldown: removing an override restores the right price at once.
             quote = quote_dynamic(inputs, self._policy, state.price, None, None, at_ms)
@@ -273,7 +390,9 @@ class Shard:
                 return None
             state = self._products[change.product_id] = ProductState(change.product_id)
         state.catalogue = change.entry
-        if state.event_price is None and state.override is None:
+        if state.price is not None and self._freezes and self._freeze_of(state):
+            state.held = True
+        elif state.event_price is None and state.override is None:
             quote = Quote(None, [])
             if inputs := self._inputs(state):
                 quote = quote_base(inputs, self._policy, state.price)
@@ -309,6 +428,9 @@ class Shard:
         self._note(quote)
         if quote.price != state.price:
             state.changed_at_ms = event_time_ms
+        day = event_time_ms // DAY_MS
+        if day > state.day and quote.price is not None:
+            state.day, state.day_open = day, quote.price if state.price is None else state.price
         state.version += 1
         state.previous_price, state.price = state.price, quote.price
         state.price_source = source
@@ -333,6 +455,7 @@ class Shard:
             cause,
             position,
             state.updated_at_ms,
+            state.day_open,
             state.override,
             ended,
             state.catalogue if with_catalogue else None,

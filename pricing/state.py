@@ -6,12 +6,14 @@ import msgspec
 
 from pricing.decision import Adjustment, PriceSource, PriceUpdate
 from pricing.engine import BASE_REASON
-from pricing.events import CatalogueEntry, PriceOverride
+from pricing.events import CatalogueEntry, Freeze, PriceOverride
 from pricing.guardrails import GUARDRAILS
 from pricing.rules import RULES
 
-FORMAT = 1
-"""Version of the snapshot's layout. Raise it with every change, and teach `unpack` the previous one."""
+FORMAT = 2
+"""Version of the snapshot's layout. Raise it with every change, and teach `unpack` the previous one.
+
+1: products. 2: each product's day and the price it began with; the shard's freezes."""
 
 _USUAL_REASONS = {"base": BASE_REASON, **{name: reason for name, _, reason in (*RULES, *GUARDRAILS)}}
 
@@ -23,6 +25,8 @@ class ProductState(msgspec.Struct, gc=False):
     time demand_time_ms. version: counts every change from 1; 0 while only the catalogue knows the product.
     price, previous_price: the last two prices decided, None where there was none. changed_at_ms: event time
     of the last change of price. event_time_ms, updated_at_ms: event and processing time of the last decision.
+    day, day_open: the latest day of event time (UTC, since the epoch) and the price in force when it began, or
+    its first. held: a freeze kept the price from changing since it was decided.
     """
 
     product_id: str
@@ -40,6 +44,9 @@ class ProductState(msgspec.Struct, gc=False):
     adjustments: list[Adjustment] = []
     override: PriceOverride | None = None
     catalogue: CatalogueEntry | None = None
+    day: int = -1
+    day_open: float | None = None
+    held: bool = False
 
     def to_update(self) -> PriceUpdate | None:
         """The state as a message for readers; None where the product has no price."""
@@ -78,11 +85,23 @@ class _Packed(msgspec.Struct, array_like=True, gc=False):
     adjustments: list[tuple[str, float, str | None]]
     override: PriceOverride | None
     catalogue: CatalogueEntry | None
+    day: int = -1
+    day_open: float | None = None
+    held: bool = False
+
+
+class ShardSnapshot(msgspec.Struct, array_like=True):
+    """What a shard's snapshot holds. `lifted` are the scopes of freezes that have ended."""
+
+    version: int
+    products: list[msgspec.Raw]
+    freezes: list[Freeze] = []
+    lifted: list[str] = []
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_product = msgspec.msgpack.Decoder(_Packed).decode
-_decode_document = msgspec.msgpack.Decoder(tuple[int, list[msgspec.Raw]]).decode
+_decode_document = msgspec.msgpack.Decoder(ShardSnapshot).decode
 
 
 def pack_product(state: ProductState) -> msgspec.Raw:
@@ -107,6 +126,9 @@ def pack_product(state: ProductState) -> msgspec.Raw:
                 ],
                 state.override,
                 state.catalogue,
+                state.day,
+                state.day_open,
+                state.held,
             )
         )
     )
@@ -121,14 +143,15 @@ def unpack_product(packed: msgspec.Raw) -> ProductState:
     return ProductState(**fields)
 
 
-def pack_shard(products: list[msgspec.Raw]) -> bytes:
-    return _encode((FORMAT, products))
+def pack_shard(products: list[msgspec.Raw], freezes: list[Freeze], lifted: list[str]) -> bytes:
+    return _encode(ShardSnapshot(FORMAT, products, freezes, lifted))
 
 
-def unpack_shard(snapshot: bytes) -> list[msgspec.Raw]:
-    """The packed products of a snapshot. Raises ValueError for a layout that this version does not know."""
-    version, products = _decode_document(snapshot)
-    if version != FORMAT:
-        raise ValueError(f"recovery snapshot has format {version}, this version reads format {FORMAT}")
+def unpack_shard(snapshot: bytes) -> ShardSnapshot:
+    """What a snapshot holds. Raises ValueError for a layout that this version does not know."""
+    document = _decode_document(snapshot)
+    if not 1 <= document.version <= FORMAT:
+        raise ValueError(f"recovery snapshot has format {document.version}, this version reads up to {FORMAT}")
     # A slice of the snapshot would keep all of it alive.
-    return [product.copy() for product in products]
+    document.products = [product.copy() for product in document.products]
+    return document

@@ -17,6 +17,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
+DAY_MS = 86_400_000
+
+
 def parse_timestamp(value: float | str) -> int:
     """UTC milliseconds of a timestamp in any of the three forms.
 

@@ -10,11 +10,12 @@ from functools import lru_cache
 
 import msgspec
 
-from pricing.decision import PUBLISHED, Cause, OverrideEnd, PriceDecision
-from pricing.events import PriceOverride, SourcePosition
+from pricing.decision import PUBLISHED, Cause, FreezeChange, OverrideEnd, PriceDecision
+from pricing.events import Freeze, PriceOverride, SourcePosition
 
 PRICE = b"P\t"
 OVERRIDE = b"O\t"
+FREEZE = b"F\t"
 NULL = b"\\N"
 
 
@@ -51,6 +52,19 @@ class OverrideRow(msgspec.Struct, frozen=True):
     source_offset: int
 
 
+class FreezeRow(msgspec.Struct, frozen=True):
+    """A row of `price_freezes`; its start and its end are whole, as with `OverrideRow`."""
+
+    scope: str
+    reason: str
+    set_by: str
+    set_time_ms: int
+    lifted_time_ms: int | None
+    source_topic: str
+    source_partition: int
+    source_offset: int
+
+
 def encode_rows(decision: PriceDecision, encoded_update: bytes | None) -> list[bytes]:
     """The rows of a decision: none, where it is not history."""
     rows = []
@@ -72,6 +86,31 @@ def encode_price(position: SourcePosition, cause: str, encoded_update: bytes) ->
 @lru_cache(maxsize=1024)
 def _place(cause: str, topic: str, partition: int) -> bytes:
     return f"\t{cause}\t{topic}\t{partition}\t".encode()
+
+
+def encode_freeze(change: FreezeChange) -> list[bytes]:
+    """The rows of a freeze that begins, ends, or takes another's place."""
+    rows = []
+    if change.freeze is not None:
+        rows.append(_encode_freeze(change.freeze, None))
+    if change.ended is not None:
+        rows.append(_encode_freeze(change.ended, change.at_ms))
+    return rows
+
+
+def _encode_freeze(freeze: Freeze, lifted_at_ms: int | None) -> bytes:
+    position = freeze.position
+    fields = (
+        _escape(freeze.scope.encode()),
+        _escape(freeze.reason.encode()),
+        _escape(freeze.set_by.encode()),
+        b"%d" % freeze.set_at_ms,
+        NULL if lifted_at_ms is None else b"%d" % lifted_at_ms,
+        position.topic.encode(),
+        b"%d" % position.partition,
+        b"%d" % position.offset,
+    )
+    return FREEZE + b"\t".join(fields)
 
 
 def _encode_end(end: OverrideEnd) -> bytes:
@@ -99,11 +138,16 @@ def _escape(text: bytes) -> bytes:
     return text.replace(b"\\", b"\\\\") if b"\\" in text else text
 
 
-def split_by_table(rows: list[bytes]) -> tuple[list[bytes], list[bytes]]:
-    """Rows of `price_history` and of `price_overrides`, in order, without the letter."""
-    prices = [row[2:] for row in rows if row.startswith(PRICE)]
-    overrides = [row[2:] for row in rows if row.startswith(OVERRIDE)]
-    return prices, overrides
+class Tables(msgspec.Struct, frozen=True):
+    """Rows of each table, in order, without the letter."""
+
+    prices: list[bytes]
+    overrides: list[bytes]
+    freezes: list[bytes]
+
+
+def split_by_table(rows: list[bytes]) -> Tables:
+    return Tables(*([row[2:] for row in rows if row.startswith(letter)] for letter in (PRICE, OVERRIDE, FREEZE)))
 
 
 class _StoredUpdate(msgspec.Struct):
@@ -142,6 +186,10 @@ def parse_price(row: bytes) -> PriceRow:
 
 def parse_override(row: bytes) -> OverrideRow:
     return msgspec.convert(_named(row, OverrideRow), OverrideRow, strict=False)
+
+
+def parse_freeze(row: bytes) -> FreezeRow:
+    return msgspec.convert(_named(row, FreezeRow), FreezeRow, strict=False)
 
 
 def _named(row: bytes, row_type: type[msgspec.Struct]) -> dict[str, str | None]:

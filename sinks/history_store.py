@@ -6,19 +6,74 @@ from typing import Protocol
 
 import msgspec
 
+from pricing.events import SourcePosition
+
 
 class StoreError(Exception):
     """The database could not be reached or refused; trying again later may work. Carries no secrets."""
 
 
 class HistoryPoint(msgspec.Struct, frozen=True):
-    """One decided price, as `/history` shows it. `event_time` is RFC 3339, UTC."""
+    """One decided price, as `/history` shows it, and from `policy` on what it shows with `detail`.
+
+    `event_time` is RFC 3339, UTC; `adjustments` JSON."""
 
     price: float
     event_time: str
     price_source: str
     demand: float
     version: int
+    policy: str
+    adjustments: msgspec.Raw
+    cause: str
+    position: SourcePosition
+
+
+class ChartPoint(msgspec.Struct, frozen=True, array_like=True):
+    """The last price of a span of time, as a JSON array."""
+
+    event_time_ms: int
+    price: float
+    demand: float
+    price_source: str
+    version: int
+
+
+class Chart(msgspec.Struct, frozen=True):
+    """Points in order of time; `prices` says how many they stand for."""
+
+    points: list[ChartPoint]
+    prices: int
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A row's place in an audit trail: newest first, so the next page is before the last row's."""
+
+    at_ms: int
+    partition: int
+    offset: int
+
+
+class PastOverride(msgspec.Struct, frozen=True):
+    """An override that was set at some time, with its end where it has one. Times are RFC 3339, UTC."""
+
+    product_id: str
+    override_price: float
+    reason: str
+    set_by: str
+    set_at: str
+    expires_at: str | None
+    removed_at: str | None
+    place: Place
+
+
+class PastFreeze(msgspec.Struct, frozen=True):
+    scope: str
+    reason: str
+    set_by: str
+    set_at: str
+    lifted_at: str | None
+    place: Place
 
 
 class HistoryWriter(Protocol):
@@ -36,6 +91,18 @@ class HistoryReader(Protocol):
 
     async def read(self, product_id: str, limit: int, from_ms: int | None, to_ms: int | None) -> list[HistoryPoint]:
         """The newest `limit` prices with `from_ms <= event time < to_ms`, newest first. Raises StoreError."""
+
+    async def chart(self, product_id: str, points: int, from_ms: int | None, to_ms: int | None) -> Chart:
+        """The same prices, thinned to at most `points` (2 or more): the last of each span. Raises StoreError."""
+
+    async def overrides(self, product_id: str | None, limit: int, before: Place) -> list[PastOverride]:
+        """Overrides of a product, or of all, set before a place, newest first. Raises StoreError."""
+
+    async def freezes(self, limit: int, before: Place) -> list[PastFreeze]:
+        """Freezes set before a place, newest first. Raises StoreError."""
+
+    async def ping(self) -> bool:
+        """Whether the database answers."""
 
     async def close(self) -> None: ...
 

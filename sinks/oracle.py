@@ -8,18 +8,39 @@ import re
 from typing import Any
 from urllib.parse import unquote
 
+import msgspec
 import oracledb
 
 import telemetry
-from pricing.timestamps import to_rfc3339
-from sinks.history_rows import OverrideRow, PriceRow, parse_override, parse_price, split_by_table
-from sinks.history_store import HistoryPoint, StoreError, describe_error, migrations
+from pricing.events import SourcePosition
+from pricing.timestamps import parse_rfc3339, to_rfc3339
+from sinks.history_rows import (
+    FreezeRow,
+    OverrideRow,
+    PriceRow,
+    parse_freeze,
+    parse_override,
+    parse_price,
+    split_by_table,
+)
+from sinks.history_store import (
+    Chart,
+    ChartPoint,
+    HistoryPoint,
+    PastFreeze,
+    PastOverride,
+    Place,
+    StoreError,
+    describe_error,
+    migrations,
+)
 
 CALL_WITHIN_MS = 10_000
 CONNECT_WITHIN_S = 3.0
 POOL_SIZE_MAX = 8
 DUPLICATE = 1  # ORA-00001: unique constraint violated
-NAME_IN_USE = 955  # ORA-00955: name is already used by an existing object
+# Name already used by an object; no such constraint; such a unique key exists; name used by a constraint.
+DONE_BEFORE = (955, 2443, 2261, 2264)
 
 _URL = re.compile(r"oracle://(?P<user>[^:/@]+):(?P<password>.*)@(?P<dsn>[^@]+)")
 _TIME_FORMAT = """'YYYY-MM-DD"T"HH24:MI:SS.FF3TZH:TZM'"""
@@ -49,13 +70,57 @@ MERGE_OVERRIDE = f"""
         removed_time, source_topic, source_partition, source_offset)
         VALUES (given.product_id, given.price, given.reason, given.set_by, given.set_time,
             given.expires_time, given.removed_time, given.topic, given.part, given.position)"""  # noqa: S608
-SELECT_HISTORY = f"""
-    SELECT price, TO_CHAR(SYS_EXTRACT_UTC(event_time), 'YYYY-MM-DD"T"HH24:MI:SS.FF3"Z"'), price_source,
-        demand, version
-    FROM price_history
+MERGE_FREEZE = f"""
+    MERGE INTO price_freezes stored USING (
+        SELECT :1 AS scope, :2 AS reason, :3 AS set_by, {_time(":4")} AS set_time,
+            {_time(":5")} AS lifted_time, :6 AS topic, :7 AS part, :8 AS position
+        FROM dual) given
+    ON (stored.source_topic = given.topic AND stored.source_partition = given.part
+        AND stored.source_offset = given.position)
+    WHEN MATCHED THEN UPDATE SET lifted_time = COALESCE(stored.lifted_time, given.lifted_time)
+    WHEN NOT MATCHED THEN INSERT (scope, reason, set_by, set_time, lifted_time, source_topic,
+        source_partition, source_offset)
+        VALUES (given.scope, given.reason, given.set_by, given.set_time, given.lifted_time, given.topic,
+            given.part, given.position)"""  # noqa: S608
+
+
+def _text(column: str) -> str:
+    return f"""TO_CHAR(SYS_EXTRACT_UTC({column}), 'YYYY-MM-DD"T"HH24:MI:SS.FF3"Z"')"""
+
+
+_IN_RANGE = f"""FROM price_history
     WHERE product_id = :product_id
-        AND event_time >= {_time(":since")} AND event_time < {_time(":until")}
-    ORDER BY event_time DESC, version DESC FETCH FIRST :limit ROWS ONLY"""  # noqa: S608
+        AND event_time >= {_time(":since")} AND event_time < {_time(":until")}"""
+SELECT_HISTORY = f"""
+    SELECT price, {_text("event_time")}, price_source, demand, version, policy, adjustments, cause, source_topic,
+        source_partition, source_offset
+    {_IN_RANGE} ORDER BY event_time DESC, version DESC FETCH FIRST :limit ROWS ONLY"""
+# Time zone conversions aside, the difference of two DATEs is a number of days.
+SELECT_CHART = f"""
+    WITH found AS (
+        SELECT price, event_time, price_source, demand, version,
+            CAST(SYS_EXTRACT_UTC(event_time) AS DATE) AS at_day {_IN_RANGE}),
+    spans AS (
+        SELECT found.*, COUNT(*) OVER () AS prices,
+            FLOOR((at_day - MIN(at_day) OVER ()) * :points
+                / GREATEST(MAX(at_day) OVER () - MIN(at_day) OVER (), 0.00001)) AS span
+        FROM found),
+    ranked AS (
+        SELECT spans.*, ROW_NUMBER() OVER (PARTITION BY span ORDER BY event_time DESC, version DESC) AS place
+        FROM spans)
+    SELECT {_text("event_time")}, price, demand, price_source, version, prices
+    FROM ranked WHERE place = 1 ORDER BY span"""  # noqa: S608
+_BEFORE = f"""(set_time < {_time(":before")} OR (set_time = {_time(":before")}
+        AND (source_partition < :part OR (source_partition = :part AND source_offset < :position))))
+    ORDER BY set_time DESC, source_partition DESC, source_offset DESC FETCH FIRST :limit ROWS ONLY"""
+SELECT_OVERRIDES = f"""
+    SELECT product_id, override_price, reason, set_by, {_text("set_time")}, {_text("expires_time")},
+        {_text("removed_time")}, source_partition, source_offset
+    FROM price_overrides
+    WHERE (:product_id IS NULL OR product_id = :product_id) AND {_BEFORE}"""  # noqa: S608
+SELECT_FREEZES = f"""
+    SELECT scope, reason, set_by, {_text("set_time")}, {_text("lifted_time")}, source_partition, source_offset
+    FROM price_freezes WHERE {_BEFORE}"""  # noqa: S608
 
 _EARLIEST_MS, _LATEST_MS = 0, 4_133_980_800_000
 
@@ -120,7 +185,24 @@ PRICE_INPUT_SIZES = (
     oracledb.DB_TYPE_NUMBER,
     oracledb.DB_TYPE_NUMBER,
 )
+
+
+def freeze_binds(row: FreezeRow) -> tuple[Any, ...]:
+    """Positional binds of MERGE_FREEZE."""
+    return (
+        row.scope,
+        row.reason,
+        row.set_by,
+        time_text(row.set_time_ms),
+        time_text(row.lifted_time_ms),
+        row.source_topic,
+        row.source_partition,
+        row.source_offset,
+    )
+
+
 OVERRIDE_INPUT_SIZES = (*[oracledb.DB_TYPE_VARCHAR] * 8, oracledb.DB_TYPE_NUMBER, oracledb.DB_TYPE_NUMBER)
+FREEZE_INPUT_SIZES = (*[oracledb.DB_TYPE_VARCHAR] * 6, oracledb.DB_TYPE_NUMBER, oracledb.DB_TYPE_NUMBER)
 
 
 class OracleWriter:
@@ -129,19 +211,25 @@ class OracleWriter:
         self._connection: oracledb.Connection | None = None
 
     def write(self, rows: list[bytes]) -> None:
-        prices, overrides = split_by_table(rows)
+        tables = split_by_table(rows)
         try:
             connection = self._connection or self._connect()
             with connection.cursor() as cursor:
-                if prices:
+                if tables.prices:
                     cursor.setinputsizes(*PRICE_INPUT_SIZES)
-                    binds = [price_binds(parse_price(row)) for row in prices]
+                    binds = [price_binds(parse_price(row)) for row in tables.prices]
                     cursor.executemany(INSERT_PRICE, binds, batcherrors=True)
                     check_batch_errors(cursor.getbatcherrors())
             with connection.cursor() as cursor:
-                if overrides:
+                if tables.overrides:
                     cursor.setinputsizes(*OVERRIDE_INPUT_SIZES)
-                    cursor.executemany(MERGE_OVERRIDE, [override_binds(parse_override(r)) for r in overrides])
+                    binds = [override_binds(parse_override(row)) for row in tables.overrides]
+                    cursor.executemany(MERGE_OVERRIDE, binds)
+            with connection.cursor() as cursor:
+                if tables.freezes:
+                    cursor.setinputsizes(*FREEZE_INPUT_SIZES)
+                    binds = [freeze_binds(parse_freeze(row)) for row in tables.freezes]
+                    cursor.executemany(MERGE_FREEZE, binds)
             connection.commit()
         except oracledb.Error as error:
             self.close()
@@ -205,7 +293,7 @@ def _create(cursor: oracledb.Cursor, statement: str) -> None:
     try:
         cursor.execute(statement)
     except oracledb.DatabaseError as error:
-        if error.args[0].code != NAME_IN_USE:
+        if error.args[0].code not in DONE_BEFORE:
             raise
 
 
@@ -215,12 +303,63 @@ class OracleReader:
         self._pool: oracledb.AsyncConnectionPool | None = None
 
     async def read(self, product_id: str, limit: int, from_ms: int | None, to_ms: int | None) -> list[HistoryPoint]:
-        binds = {
-            "product_id": product_id,
-            "since": time_text(_EARLIEST_MS if from_ms is None else from_ms),
-            "until": time_text(_LATEST_MS if to_ms is None else to_ms),
-            "limit": limit,
-        }
+        rows = await self._fetch(SELECT_HISTORY, {**_range(product_id, from_ms, to_ms), "limit": limit})
+        return [
+            HistoryPoint(
+                float(price),
+                event_time,
+                source,
+                float(demand),
+                int(version),
+                policy,
+                _json(adjustments),
+                cause,
+                SourcePosition(topic, part, pos),
+            )
+            for price, event_time, source, demand, version, policy, adjustments, cause, topic, part, pos in rows
+        ]
+
+    async def chart(self, product_id: str, points: int, from_ms: int | None, to_ms: int | None) -> Chart:
+        rows = await self._fetch(SELECT_CHART, {**_range(product_id, from_ms, to_ms), "points": points - 1})
+        found = [
+            ChartPoint(parse_rfc3339(event_time), float(price), float(demand), source, int(version))
+            for event_time, price, demand, source, version, _ in rows
+        ]
+        return Chart(found, int(rows[0][5]) if rows else 0)
+
+    async def overrides(self, product_id: str | None, limit: int, before: Place) -> list[PastOverride]:
+        binds = {**_before(before), "product_id": product_id, "limit": limit}
+        return [
+            PastOverride(
+                product_id,
+                float(price),
+                reason,
+                set_by,
+                set_at,
+                expires_at,
+                removed_at,
+                Place(parse_rfc3339(set_at), part, position),
+            )
+            for product_id, price, reason, set_by, set_at, expires_at, removed_at, part, position in (
+                await self._fetch(SELECT_OVERRIDES, binds)
+            )
+        ]
+
+    async def freezes(self, limit: int, before: Place) -> list[PastFreeze]:
+        return [
+            PastFreeze(scope, reason, set_by, set_at, lifted_at, Place(parse_rfc3339(set_at), part, position))
+            for scope, reason, set_by, set_at, lifted_at, part, position in (
+                await self._fetch(SELECT_FREEZES, {**_before(before), "limit": limit})
+            )
+        ]
+
+    async def ping(self) -> bool:
+        try:
+            return bool(await self._fetch("SELECT 1 FROM dual", {}))
+        except StoreError:
+            return False
+
+    async def _fetch(self, query: str, binds: dict[str, Any]) -> list[Any]:
         try:
             if self._pool is None:
                 self._pool = oracledb.create_pool_async(
@@ -228,14 +367,27 @@ class OracleReader:
                 )
             async with self._pool.acquire() as connection:
                 connection.call_timeout = CALL_WITHIN_MS
-                rows = await connection.fetchall(SELECT_HISTORY, binds)
+                return list(await connection.fetchall(query, binds, fetch_lobs=False))
         except oracledb.Error as error:
             raise StoreError(describe_error(error)) from None
-        return [
-            HistoryPoint(float(price), event_time, source, float(demand), int(version))
-            for price, event_time, source, demand, version in rows
-        ]
 
     async def close(self) -> None:
         if self._pool is not None:
             await self._pool.close(force=True)
+
+
+def _json(value: Any) -> msgspec.Raw:
+    """JSON of a column that has to be JSON: the driver gives its text, or what it means, by its version."""
+    return msgspec.Raw(value.encode() if isinstance(value, str) else msgspec.json.encode(value))
+
+
+def _range(product_id: str, from_ms: int | None, to_ms: int | None) -> dict[str, Any]:
+    return {
+        "product_id": product_id,
+        "since": time_text(_EARLIEST_MS if from_ms is None else from_ms),
+        "until": time_text(_LATEST_MS if to_ms is None else to_ms),
+    }
+
+
+def _before(place: Place) -> dict[str, Any]:
+    return {"before": time_text(place.at_ms), "part": place.partition, "position": place.offset}

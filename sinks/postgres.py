@@ -1,15 +1,28 @@
 """History in Postgres: COPY into a temporary table, then one INSERT that leaves existing rows alone."""
 
 from datetime import UTC, datetime
+from typing import Any, LiteralString, overload
 
+import msgspec
 import psycopg
 from psycopg import sql
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 import telemetry
+from pricing.events import SourcePosition
 from pricing.timestamps import to_rfc3339
 from sinks.history_rows import split_by_table
-from sinks.history_store import HistoryPoint, StoreError, describe_error, migrations
+from sinks.history_store import (
+    Chart,
+    ChartPoint,
+    HistoryPoint,
+    PastFreeze,
+    PastOverride,
+    Place,
+    StoreError,
+    describe_error,
+    migrations,
+)
 
 LOCK_ID = 0x50524943  # "PRIC"
 OPTIONS: dict[str, str | int] = {
@@ -34,6 +47,9 @@ _STAGING = (
         position bigserial, product_id text, override_price numeric, reason text, set_by text,
         set_ms bigint, expires_ms bigint, removed_ms bigint, source_topic text, source_partition integer,
         source_offset bigint) ON COMMIT DELETE ROWS""",
+    """CREATE TEMPORARY TABLE staged_freezes (
+        position bigserial, scope text, reason text, set_by text, set_ms bigint, lifted_ms bigint,
+        source_topic text, source_partition integer, source_offset bigint) ON COMMIT DELETE ROWS""",
 )
 _EPOCH = "timestamptz '1970-01-01 00:00:00+00' + interval '1 millisecond' *"
 _COPY_PRICES = "COPY staged_prices FROM STDIN"
@@ -45,7 +61,7 @@ _INSERT_PRICES = f"""
     FROM staged_prices, json_to_record(decided) AS given (product_id text, new_price numeric,
         demand double precision, price_source text, event_time_ms bigint, version bigint, policy text,
         adjustments jsonb)
-    ON CONFLICT (source_topic, source_partition, source_offset, cause) DO NOTHING"""  # noqa: S608
+    ON CONFLICT ON CONSTRAINT price_history_position DO NOTHING"""  # noqa: S608
 _COPY_OVERRIDES = """COPY staged_overrides (product_id, override_price, reason, set_by, set_ms, expires_ms,
     removed_ms, source_topic, source_partition, source_offset) FROM STDIN"""
 # The start and the end of an override may be in one batch: the end is the row that counts.
@@ -59,12 +75,51 @@ _UPSERT_OVERRIDES = f"""
     ORDER BY source_topic, source_partition, source_offset, removed_ms NULLS LAST, position
     ON CONFLICT (source_topic, source_partition, source_offset) DO UPDATE
         SET removed_time = coalesce(stored.removed_time, excluded.removed_time)"""  # noqa: S608
-_SELECT = """
-    SELECT price, event_time, price_source, demand, version FROM price_history
+_COPY_FREEZES = """COPY staged_freezes (scope, reason, set_by, set_ms, lifted_ms, source_topic,
+    source_partition, source_offset) FROM STDIN"""
+_UPSERT_FREEZES = f"""
+    INSERT INTO price_freezes AS stored (scope, reason, set_by, set_time, lifted_time, source_topic,
+        source_partition, source_offset)
+    SELECT DISTINCT ON (source_topic, source_partition, source_offset)
+        scope, reason, set_by, {_EPOCH} set_ms, {_EPOCH} lifted_ms, source_topic, source_partition,
+        source_offset
+    FROM staged_freezes
+    ORDER BY source_topic, source_partition, source_offset, lifted_ms NULLS LAST, position
+    ON CONFLICT (source_topic, source_partition, source_offset) DO UPDATE
+        SET lifted_time = coalesce(stored.lifted_time, excluded.lifted_time)"""  # noqa: S608
+_IN_RANGE = """FROM price_history
     WHERE product_id = %(product_id)s
         AND event_time >= coalesce(%(since)s, '-infinity'::timestamptz)
-        AND event_time < coalesce(%(until)s, 'infinity'::timestamptz)
-    ORDER BY event_time DESC, version DESC LIMIT %(limit)s"""
+        AND event_time < coalesce(%(until)s, 'infinity'::timestamptz)"""
+_SELECT = f"""
+    SELECT price, event_time, price_source, demand, version, policy, adjustments::text, cause, source_topic,
+        source_partition, source_offset
+    {_IN_RANGE} ORDER BY event_time DESC, version DESC LIMIT %(limit)s"""
+# The last price of each of so many equal spans of time: what a chart of that many points can show.
+_CHART = f"""
+    WITH found AS (
+        SELECT price, event_time, price_source, demand, version {_IN_RANGE}),
+    edges AS (SELECT min(event_time) AS first, max(event_time) AS last FROM found),
+    spans AS (
+        SELECT found.*, floor(extract(epoch FROM event_time - first) * %(points)s
+            / greatest(extract(epoch FROM last - first), 0.001)) AS span
+        FROM found, edges)
+    SELECT DISTINCT ON (span) price, event_time, price_source, demand, version, (SELECT count(*) FROM found)
+    FROM spans ORDER BY span, event_time DESC, version DESC"""  # noqa: S608
+_OVERRIDES = """
+    SELECT product_id, override_price, reason, set_by, set_time, expires_time, removed_time, source_partition,
+        source_offset
+    FROM price_overrides
+    WHERE (%(product_id)s::text IS NULL OR product_id = %(product_id)s)
+        AND (set_time < %(before)s OR (set_time = %(before)s
+            AND (source_partition, source_offset) < (%(partition)s, %(offset)s)))
+    ORDER BY set_time DESC, source_partition DESC, source_offset DESC LIMIT %(limit)s"""
+_FREEZES = """
+    SELECT scope, reason, set_by, set_time, lifted_time, source_partition, source_offset
+    FROM price_freezes
+    WHERE set_time < %(before)s OR (set_time = %(before)s
+        AND (source_partition, source_offset) < (%(partition)s, %(offset)s))
+    ORDER BY set_time DESC, source_partition DESC, source_offset DESC LIMIT %(limit)s"""
 
 
 class PostgresWriter:
@@ -73,18 +128,19 @@ class PostgresWriter:
         self._connection: psycopg.Connection | None = None
 
     def write(self, rows: list[bytes]) -> None:
-        prices, overrides = split_by_table(rows)
+        tables = split_by_table(rows)
         try:
             connection = self._connection or self._connect()
             with connection.transaction(), connection.cursor() as cursor:
-                if prices:
-                    with cursor.copy(_COPY_PRICES) as copy:
-                        copy.write(b"\n".join(prices) + b"\n")
-                    cursor.execute(_INSERT_PRICES)
-                if overrides:
-                    with cursor.copy(_COPY_OVERRIDES) as copy:
-                        copy.write(b"\n".join(overrides) + b"\n")
-                    cursor.execute(_UPSERT_OVERRIDES)
+                for found, into_staging, from_staging in (
+                    (tables.prices, _COPY_PRICES, _INSERT_PRICES),
+                    (tables.overrides, _COPY_OVERRIDES, _UPSERT_OVERRIDES),
+                    (tables.freezes, _COPY_FREEZES, _UPSERT_FREEZES),
+                ):
+                    if found:
+                        with cursor.copy(into_staging) as copy:
+                            copy.write(b"\n".join(found) + b"\n")
+                        cursor.execute(from_staging)
         except psycopg.Error as error:
             # A new connection each time: after a fail-over the old one may be to a read-only server.
             self.close()
@@ -140,32 +196,100 @@ class PostgresReader:
         self._opened = False
 
     async def read(self, product_id: str, limit: int, from_ms: int | None, to_ms: int | None) -> list[HistoryPoint]:
-        values = {
-            "product_id": product_id,
-            "since": _moment(from_ms),
-            "until": _moment(to_ms),
-            "limit": limit,
-        }
+        rows = await self._fetch(_SELECT, {**_range(product_id, from_ms, to_ms), "limit": limit})
+        return [
+            HistoryPoint(
+                float(price),
+                _text(event_time),
+                source,
+                demand,
+                version,
+                policy,
+                msgspec.Raw(adjustments.encode()),
+                cause,
+                SourcePosition(topic, partition, offset),
+            )
+            for (
+                price,
+                event_time,
+                source,
+                demand,
+                version,
+                policy,
+                adjustments,
+                cause,
+                topic,
+                partition,
+                offset,
+            ) in rows
+        ]
+
+    async def chart(self, product_id: str, points: int, from_ms: int | None, to_ms: int | None) -> Chart:
+        rows = await self._fetch(_CHART, {**_range(product_id, from_ms, to_ms), "points": points - 1})
+        return Chart(
+            [
+                ChartPoint(_ms(event_time), float(price), demand, source, version)
+                for price, event_time, source, demand, version, _ in rows
+            ],
+            rows[0][5] if rows else 0,
+        )
+
+    async def overrides(self, product_id: str | None, limit: int, before: Place) -> list[PastOverride]:
+        rows = await self._fetch(_OVERRIDES, {**_before(before), "product_id": product_id, "limit": limit})
+        return [
+            PastOverride(
+                product_id, float(price), reason, set_by, _text(set_at), _text(expires), _text(removed),
+                Place(_ms(set_at), partition, offset),
+            )
+            for product_id, price, reason, set_by, set_at, expires, removed, partition, offset in rows
+        ]  # fmt: skip
+
+    async def freezes(self, limit: int, before: Place) -> list[PastFreeze]:
+        rows = await self._fetch(_FREEZES, {**_before(before), "limit": limit})
+        return [
+            PastFreeze(scope, reason, set_by, _text(set_at), _text(lifted), Place(_ms(set_at), partition, offset))
+            for scope, reason, set_by, set_at, lifted, partition, offset in rows
+        ]
+
+    async def ping(self) -> bool:
+        try:
+            return bool(await self._fetch("SELECT 1", {}))
+        except StoreError:
+            return False
+
+    async def _fetch(self, query: LiteralString, values: dict[str, Any]) -> list[Any]:
         try:
             if not self._opened:
                 await self._pool.open()
                 self._opened = True
             async with self._pool.connection(timeout=READ_WITHIN_S) as connection:
-                rows = await (await connection.execute(_SELECT, values)).fetchall()
+                return await (await connection.execute(query, values)).fetchall()
         except psycopg.errors.UndefinedTable:
             return []
         except (psycopg.Error, PoolTimeout) as error:
             raise StoreError(describe_error(error)) from None
-        return [
-            HistoryPoint(float(price), to_rfc3339(_ms(event_time)), source, demand, version)
-            for price, event_time, source, demand, version in rows
-        ]
 
     async def close(self) -> None:
         await self._pool.close()
 
 
 _EPOCH_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _range(product_id: str, from_ms: int | None, to_ms: int | None) -> dict[str, Any]:
+    return {"product_id": product_id, "since": _moment(from_ms), "until": _moment(to_ms)}
+
+
+def _before(place: Place) -> dict[str, Any]:
+    return {"before": _moment(place.at_ms), "partition": place.partition, "offset": place.offset}
+
+
+@overload
+def _text(moment: datetime) -> str: ...
+@overload
+def _text(moment: None) -> None: ...
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else to_rfc3339(_ms(moment))
 
 
 def _moment(ms: int | None) -> datetime | None:

@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 import telemetry
-from pricing.decision import PriceDecision
+from pricing.decision import FreezeChange, PriceDecision
 from pricing.events import CatalogueEntry
 from pricing.timestamps import to_rfc3339
 from sinks import redis_names
@@ -31,18 +31,31 @@ BACK_OFF_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 LINGER_S = 0.005
 CLOSE_WITHIN_S = 3.0
 
-# ARGV[1]: JSON array of rows, each of a price, [product_id, updated_at_ms, update or null, override or null],
-# or of the catalogue, [product_id, product|null]. A price, its override and the indexes change together, and
+# ARGV[1]: JSON array of rows, each of a price, [product_id, updated_at_ms, update or null, override or null,
+# day_open or null], of the catalogue, [product_id, product or null], or of a freeze, [scope, freeze or null,
+# "freeze"]. A price, its override and the indexes change together, and
 # only if the row is not older than what is there. '%.2f' and '%.17g', as Lua alone prints 14 digits.
 LUA = """
 local function write_product(id, product)
   local category = redis.call('HGET', 'product:' .. id, 'category')
-  if category then redis.call('SREM', 'category:' .. category, id) end
+  if category then
+    redis.call('SREM', 'category:' .. category, id)
+    if redis.call('EXISTS', 'category:' .. category) == 0 then redis.call('SREM', 'categories', category) end
+  end
   redis.call('DEL', 'product:' .. id)
   if product == cjson.null then return end
   redis.call('HSET', 'product:' .. id, 'name', product.name, 'category', product.category,
     'base_price', string.format('%.17g', product.base_price))
+  if product.unit_cost ~= cjson.null then
+    redis.call('HSET', 'product:' .. id, 'unit_cost', string.format('%.17g', product.unit_cost))
+  end
+  redis.call('SADD', 'categories', product.category)
   redis.call('SADD', 'category:' .. product.category, id)
+end
+
+local function write_freeze(scope, freeze)
+  if freeze == cjson.null then redis.call('HDEL', 'freezes', scope)
+  else redis.call('HSET', 'freezes', scope, cjson.encode(freeze)) end
 end
 
 local function withdraw(id)
@@ -51,7 +64,7 @@ local function withdraw(id)
   redis.call('SREM', 'overrides', id)
 end
 
-local function write_price(id, updated_at, update, override)
+local function write_price(id, updated_at, update, override, day_open)
   local key = 'price:' .. id
   local stored = redis.call('HMGET', key, 'version', 'price_source')
   if stored[1] and tonumber(stored[1]) > update.version then return end
@@ -63,6 +76,10 @@ local function write_price(id, updated_at, update, override)
     'previous_price', previous, 'updated_at_ms', string.format('%.0f', updated_at),
     'adjustments', cjson.encode(update.adjustments),
     'event_time_ms', string.format('%.0f', update.event_time_ms), 'policy', update.policy)
+  if day_open ~= cjson.null then
+    redis.call('HSET', key, 'day_open', string.format('%.2f', day_open),
+      'day', string.format('%.0f', math.floor(update.event_time_ms / 86400000)))
+  end
   redis.call('SADD', 'products', id)
   if override ~= cjson.null then
     redis.call('HSET', 'override:' .. id, 'override_price', string.format('%.2f', override.override_price),
@@ -77,8 +94,9 @@ end
 
 local function write(row)
   if #row == 2 then write_product(row[1], row[2])
+  elseif #row == 3 then write_freeze(row[1], row[2])
   elseif row[3] == cjson.null then withdraw(row[1])
-  else write_price(row[1], row[2], row[3], row[4]) end
+  else write_price(row[1], row[2], row[3], row[4], row[5]) end
 end
 
 -- A key of ours that holds something else is replaced; a row that still cannot be written holds up no other.
@@ -86,7 +104,8 @@ local failed = {}
 for _, row in ipairs(cjson.decode(ARGV[1])) do
   local ok, problem = pcall(write, row)
   if not ok and string.find(tostring(type(problem) == 'table' and problem.err or problem), 'WRONGTYPE') then
-    redis.call('DEL', 'price:' .. row[1], 'override:' .. row[1], 'product:' .. row[1])
+    if #row == 3 then redis.call('DEL', 'freezes')
+    else redis.call('DEL', 'price:' .. row[1], 'override:' .. row[1], 'product:' .. row[1]) end
     ok, problem = pcall(write, row)
     if not ok then table.insert(failed, row[1]) end
   elseif not ok then
@@ -114,6 +133,14 @@ class _Product(msgspec.Struct, gc=False):
     name: str
     category: str
     base_price: float
+    unit_cost: float | None
+
+
+class _Freeze(msgspec.Struct, gc=False):
+    scope: str
+    reason: str
+    set_by: str
+    set_at: str
 
 
 RedisRow = tuple[str, bytes]
@@ -132,7 +159,14 @@ def encode_rows(decision: PriceDecision, encoded_update: bytes | None) -> list[R
         )
     product_id = decision.product_id
     name = product_id.encode()
-    price_row = b'["%b",%d,%b,%b]' % (name, decision.updated_at_ms, encoded_update or b"null", override)
+    day_open = b"null" if decision.day_open is None else repr(decision.day_open).encode()
+    price_row = b'["%b",%d,%b,%b,%b]' % (
+        name,
+        decision.updated_at_ms,
+        encoded_update or b"null",
+        override,
+        day_open,
+    )
     if decision.catalogue is None and not decision.forgotten:
         return [(product_id, price_row)]
     product = _encode(_product_of(decision.catalogue)) if decision.catalogue else b"null"
@@ -140,8 +174,14 @@ def encode_rows(decision: PriceDecision, encoded_update: bytes | None) -> list[R
     return [(product_id, price_row), (f"{product_id} product", b'["%b",%b]' % (name, product))]
 
 
+def encode_freeze(change: FreezeChange) -> RedisRow:
+    freeze = change.freeze
+    shown = freeze and _Freeze(freeze.scope, freeze.reason, freeze.set_by, to_rfc3339(freeze.set_at_ms))
+    return f"freeze {change.scope}", _encode((change.scope, shown, "freeze"))
+
+
 def _product_of(entry: CatalogueEntry) -> _Product:
-    return _Product(entry.name, entry.category, entry.base_price)
+    return _Product(entry.name, entry.category, entry.base_price, entry.unit_cost)
 
 
 Connect = Callable[[], "redis.Redis"]

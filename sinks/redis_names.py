@@ -10,6 +10,12 @@ PRODUCTS = "products"
 OVERRIDES = "overrides"
 """Set of the ids of all products with an active override."""
 
+CATEGORIES = "categories"
+"""Set of the names of all categories."""
+
+FREEZES = "freezes"
+"""Hash of the freezes in force: scope to JSON of scope, reason, set_by, set_at."""
+
 FILLED = "pricewax:filled"
 """Present while Redis holds what the flow wrote; absent, the flow writes everything again."""
 
@@ -42,8 +48,11 @@ PRICE_FIELDS = (
     "adjustments",
     "event_time_ms",
     "policy",
+    "day_open",
+    "day",
 )
-"""Fields of `price:{product_id}`. The last two are beyond the contract, for the snapshot and explanations."""
+"""Fields of `price:{product_id}`. The last four are beyond the contract: for the snapshot, explanations, and the
+change since the day began."""
 
 
 class StoredPrice(msgspec.Struct, frozen=True):
@@ -59,6 +68,8 @@ class StoredPrice(msgspec.Struct, frozen=True):
     adjustments: list[Adjustment]
     event_time_ms: int
     policy: str
+    day_open: float | None
+    day: int
 
 
 _decode_adjustments = msgspec.json.Decoder(list[Adjustment]).decode
@@ -68,7 +79,7 @@ def read_price(product_id: str, values: list[bytes | None]) -> StoredPrice | Non
     """A price from the values of `PRICE_FIELDS`, in their order; None where there is none."""
     if values[0] is None:
         return None
-    price, demand, version, source, previous, updated_at, adjustments, event_time, policy = (
+    price, demand, version, source, previous, updated_at, adjustments, event_time, policy, day_open, day = (
         value or b"" for value in values
     )
     return StoredPrice(
@@ -82,4 +93,6 @@ def read_price(product_id: str, values: list[bytes | None]) -> StoredPrice | Non
         _decode_adjustments(adjustments) if adjustments else [],
         int(event_time or updated_at or 0),
         policy.decode(),
+        float(day_open) if day_open else None,
+        int(day) if day else -1,
     )

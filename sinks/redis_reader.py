@@ -42,6 +42,19 @@ class StoredProduct(msgspec.Struct, frozen=True):
     name: str
     category: str
     base_price: float
+    unit_cost: float | None = None
+
+
+class StoredFreeze(msgspec.Struct, frozen=True):
+    """A freeze in force. `set_at` is RFC 3339, UTC."""
+
+    scope: str
+    reason: str
+    set_by: str
+    set_at: str
+
+
+_decode_freeze = msgspec.json.Decoder(StoredFreeze).decode
 
 
 class PriceReader:
@@ -81,12 +94,14 @@ class PriceReader:
 
     async def products(self, product_ids: list[str]) -> list[StoredProduct]:
         """Those of the products that the catalogue knows, in the order asked for."""
-        fields = ("name", "category", "base_price")
+        fields = ("name", "category", "base_price", "unit_cost")
         commands = [("HMGET", redis_names.product_key(product_id), *fields) for product_id in product_ids]
         found = zip(product_ids, await self._calls(commands), strict=True)
         return [
-            StoredProduct(product_id, name.decode(), category.decode(), float(base_price))
-            for product_id, (name, category, base_price) in found
+            StoredProduct(
+                product_id, name.decode(), category.decode(), float(base_price), float(cost) if cost else None
+            )
+            for product_id, (name, category, base_price, cost) in found
             if name is not None
         ]
 
@@ -119,6 +134,15 @@ class PriceReader:
         ids = sorted(member.decode() for member in await self._call("SMEMBERS", redis_names.OVERRIDES))
         hashes = await self._calls([("HGETALL", redis_names.override_key(name)) for name in ids])
         return [_override(name, fields) for name, fields in zip(ids, hashes, strict=True) if fields]
+
+    async def categories(self) -> list[str]:
+        """The names of all categories, sorted."""
+        return sorted(member.decode() for member in await self._call("SMEMBERS", redis_names.CATEGORIES))
+
+    async def freezes(self) -> list[StoredFreeze]:
+        """The freezes in force, by scope."""
+        stored = await self._call("HVALS", redis_names.FREEZES)
+        return sorted((_decode_freeze(each) for each in stored), key=lambda freeze: freeze.scope)
 
     async def close(self) -> None:
         await self._client.aclose()

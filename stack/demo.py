@@ -27,7 +27,7 @@ from stack.redis import RedisServer
 ROOT = Path(__file__).parent.parent
 STATE = ROOT / ".pricewax"
 DAYS = (ROOT / "data" / "online-retail-2011-12-05.csv", ROOT / "data" / "online-retail-2011-12-08.csv")
-POLICY = ROOT / "policies" / "shop.toml"
+POLICY = ROOT / "policies" / "demo.toml"
 READY_WITHIN_S = 30.0
 RESTART_AFTER_S = 1.0
 STATUS_EVERY_S = 1.0
@@ -88,6 +88,7 @@ class Demo:
             "API_PORT": str(self._options.port),
             "ADMIN_API_KEY": self._key,
             "METRICS_PORT": str(self._metrics_port),
+            "FLOW_METRICS": f"127.0.0.1:{self._metrics_port}",
             "PYTHONUNBUFFERED": "1",
         }
         python = sys.executable
@@ -100,8 +101,9 @@ class Demo:
         self._programs["api"].wait_until(lambda: _answers(ready), READY_WITHIN_S)
         metrics = f"http://127.0.0.1:{self._metrics_port}/metrics"
         self._programs["flow"].wait_until(lambda: _answers(metrics), READY_WITHIN_S)
-        replay = [python, "-m", "connectors.replay", *map(str, DAYS), "--loop", "--views", str(self._options.views)]
-        self._launch("replay", [*replay, "--speed-up", str(self._options.speed_up)])
+        replay = [python, "-m", "connectors.replay", *map(str, DAYS), "--loop", "--stamp-now"]
+        pace = ["--views", str(self._options.views), "--speed-up", str(self._options.speed_up)]
+        self._launch("replay", [*replay, *pace])
 
     def watch(self) -> None:
         """Show the status until stopped; start again what ends by itself."""

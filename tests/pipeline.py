@@ -29,6 +29,7 @@ TOPICS = (
     "product-events",
     "product-catalogue",
     "price-overrides",
+    "price-freezes",
     "price-updates",
     "dead-letters",
     "history-backlog",
@@ -86,7 +87,7 @@ class Pipeline:
             connection.execute(f'CREATE DATABASE "{self.name}"')
         self.history_url = postgres.url.rsplit("/", 1)[0] + f"/{self.name}"
         self.producer = Producer({"bootstrap.servers": brokers, "linger.ms": 1, "message.max.bytes": 4_000_000})
-        compacted = {"product-catalogue", "price-overrides"}
+        compacted = {"product-catalogue", "price-overrides", "price-freezes"}
         wanted = {
             name: {"cleanup.policy": "compact"} if topic in compacted else {} for topic, name in self.topics.items()
         }
@@ -97,7 +98,8 @@ class Pipeline:
             "REDIS_ADDR": redis_server.address,
             "HISTORY_URL": self.history_url,
             "ADMIN_API_KEY": KEY,
-            "METRICS_PORT": "0",
+            "METRICS_PORT": (port := str(free_port())),
+            "FLOW_METRICS": f"127.0.0.1:{port}",
             "PYTHONWARNINGS": "ignore",
         }
 

@@ -29,7 +29,8 @@ def rows_of(*steps: object) -> list[bytes]:
 
 
 def test_an_event_is_one_row() -> None:
-    prices, overrides = split_by_table(rows_of(event(10.0, offset=42)))
+    tables = split_by_table(rows_of(event(10.0, offset=42)))
+    prices, overrides = tables.prices, tables.overrides
     assert overrides == []
     (row,) = map(parse_price, prices)
     assert (row.product_id, row.price, row.demand, row.price_source) == ("A", 15.0, 1.0, "dynamic")
@@ -40,7 +41,8 @@ def test_an_event_is_one_row() -> None:
 
 def test_events_under_an_override_are_no_history() -> None:
     rows = rows_of(event(10.0), override(99, expires_ms=NOW), event(11.0), OverrideRemoval("A", T0 + 9, 3))
-    prices, overrides = split_by_table(rows)
+    tables = split_by_table(rows)
+    prices, overrides = tables.prices, tables.overrides
     assert [parse_price(row).cause for row in prices] == ["event", "override_set", "override_removed"]
     set_, ended = map(parse_override, overrides)
     assert (set_.override_price, set_.expires_time_ms, set_.removed_time_ms) == ("99", NOW, None)
@@ -53,14 +55,16 @@ def test_events_under_an_override_are_no_history() -> None:
 )
 def test_any_printable_reason_survives(reason: str) -> None:
     changed = msgspec.structs.replace(override(5.0), reason=reason)
-    prices, overrides = split_by_table(rows_of(changed))
+    tables = split_by_table(rows_of(changed))
+    prices, overrides = tables.prices, tables.overrides
     assert parse_override(overrides[0]).reason == reason
     assert reason in [a["reason"] for a in msgspec.json.decode(parse_price(prices[0]).adjustments)]
     assert b"\n" not in prices[0]
 
 
 def test_oracle_binds_fit_the_statements_and_the_drivers_types() -> None:
-    prices, overrides = split_by_table(rows_of(event(10.0), override(99)))
+    tables = split_by_table(rows_of(event(10.0), override(99)))
+    prices, overrides = tables.prices, tables.overrides
     price = oracle.price_binds(parse_price(prices[0]))
     over = oracle.override_binds(parse_override(overrides[0]))
     for statement, binds, sizes in (
@@ -99,7 +103,7 @@ def test_an_oracle_url_is_taken_apart() -> None:
 
 def test_both_dialects_have_the_same_migrations() -> None:
     postgres, oracle_ = migrations("postgres"), migrations("oracle")
-    assert [number for number, _ in postgres] == [number for number, _ in oracle_] == [1]
+    assert [number for number, _ in postgres] == [number for number, _ in oracle_] == [1, 2]
     for ours, theirs in zip(postgres, oracle_, strict=True):
         assert [s.split("(")[0] for s in ours[1]] == [s.split("(")[0] for s in theirs[1]]
         columns = [re.findall(r"^    (\w+) ", s, re.MULTILINE) for s in ours[1]]

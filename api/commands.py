@@ -1,4 +1,4 @@
-"""Overrides to Kafka, confirmed or refused within five seconds."""
+"""What people decide (overrides, freezes), put on its topic: confirmed or refused within five seconds."""
 
 import asyncio
 import threading
@@ -13,7 +13,7 @@ PRODUCER_OPTIONS: dict[str, str | int | bool] = {
     "enable.idempotence": True,
     "acks": "all",
     "linger.ms": 0,
-    # Given up before the caller is told so: an override must not take effect after a 503, hours later.
+    # Given up before the caller is told so: a command must not take effect after a 503, hours later.
     "message.timeout.ms": 4500,
 }
 
@@ -22,12 +22,11 @@ class NotConfirmedError(Exception):
     """Kafka has not confirmed the message in time."""
 
 
-class OverrideTopic:
-    def __init__(self, client: Mapping[str, str | int], topic: str) -> None:
+class Commands:
+    def __init__(self, client: Mapping[str, str | int]) -> None:
         self._producer = Producer({**client, **PRODUCER_OPTIONS})
-        self._topic = topic
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._poll, name="override-producer", daemon=True)
+        self._thread = threading.Thread(target=self._poll, name="command-producer", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -36,8 +35,8 @@ class OverrideTopic:
         self._stop.set()
         self._thread.join(2 * POLL_S)
 
-    async def put(self, product_id: str, value: bytes | None) -> None:
-        """Send an override, or (None) its removal. Raises NotConfirmedError."""
+    async def put(self, topic: str, key: str, value: bytes | None) -> None:
+        """Send a command, or (None) the end of one. Raises NotConfirmedError."""
         loop = asyncio.get_running_loop()
         confirmed: asyncio.Future[KafkaError | None] = loop.create_future()
 
@@ -49,7 +48,7 @@ class OverrideTopic:
             loop.call_soon_threadsafe(settle, error)
 
         try:
-            self._producer.produce(self._topic, value, product_id.encode(), on_delivery=on_delivery)
+            self._producer.produce(topic, value, key.encode(), on_delivery=on_delivery)
             error = await asyncio.wait_for(confirmed, CONFIRM_WITHIN_S)
         except (KafkaException, BufferError, TimeoutError):
             raise NotConfirmedError from None

@@ -1,0 +1,69 @@
+"""What an override would do: the price after the guardrails, the difference, and what speaks against it."""
+
+import msgspec
+
+from pricing.engine import quote_override
+from pricing.events import CatalogueEntry
+from pricing.guardrails import BoundsUnusableError, GuardrailContext, limit_step, resolve_bounds, snap_to_ending
+from pricing.money import to_cents
+from pricing.policy import PricingPolicy
+from pricing.rules import PricingInputs
+from sinks.redis_names import StoredPrice
+from sinks.redis_reader import StoredProduct
+
+
+class Preview(msgspec.Struct, frozen=True):
+    """`old_price` is None for a product without a price; `new_price` is what the flow would decide."""
+
+    old_price: float | None
+    new_price: float | None
+    change_percent: float | None
+    warnings: list[str]
+
+
+def preview_override(
+    price: float, stored: StoredPrice | None, product: StoredProduct | None, policy: PricingPolicy
+) -> Preview:
+    """What setting `price`, in whole cents, would do to a product as it is known."""
+    catalogue = None
+    if product is not None:
+        catalogue = CatalogueEntry(
+            product.product_id, product.name, product.category, product.base_price, product.unit_cost
+        )
+    old = stored.price if stored else None
+    inputs = None
+    if stored and stored.adjustments:
+        inputs = PricingInputs(stored.adjustments[0].amount, stored.demand, catalogue)
+    elif catalogue:
+        inputs = PricingInputs(catalogue.base_price, 0.0, catalogue)
+    quote = quote_override(price, "", inputs or PricingInputs(0.0, 0.0, catalogue), False, policy, old)
+    warnings = []
+    if quote.alert is not None:
+        warnings.append(f"the price will not change: {quote.alert}")
+    elif quote.price is not None and quote.price != price:
+        bound = "floor" if quote.price > price else "ceiling"
+        warnings.append(f"the {bound} of {quote.price:,.2f} will apply instead of {price:,.2f}")
+    else:
+        warnings += _beyond_usual(price, old, catalogue, policy)
+    change = None
+    if old and quote.price is not None:
+        change = round((quote.price - old) / old * 100, 2)
+    return Preview(old, quote.price, change, warnings)
+
+
+def _beyond_usual(
+    price: float, old: float | None, catalogue: CatalogueEntry | None, policy: PricingPolicy
+) -> list[str]:
+    """Guardrails that do not bind a person, but that this price is outside of."""
+    try:
+        bounds = resolve_bounds(policy.guardrails, catalogue)
+    except BoundsUnusableError:
+        return []
+    warnings = []
+    stepping = GuardrailContext(policy.guardrails, bounds, old, None, 0)
+    if limit_step(price, stepping) != price:
+        warnings.append(f"more than the largest step of {policy.guardrails.max_step_percent:g} %")
+    ending = snap_to_ending(price, GuardrailContext(policy.guardrails, bounds, None, None, 0))
+    if to_cents(ending) != price:
+        warnings.append(f"not one of the usual price endings; the nearest is {ending:,.2f}")
+    return warnings
