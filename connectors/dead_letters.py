@@ -164,9 +164,11 @@ def _tail(consumer: Consumer, partition: TopicPartition, most: int) -> list[tupl
     found = []
     position = partition.offset
     while position < high:
-        messages = consumer.consume(1000, TIMEOUT_S)
+        messages = consumer.consume(1, TIMEOUT_S)
         if not messages:
             raise LetterError("Kafka does not answer in time")
+        # What else is here already, without waiting for more.
+        messages += consumer.consume(1000, 0)
         for message in messages:
             if (error := message.error()) is not None:
                 raise KafkaException(error)

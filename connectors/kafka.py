@@ -4,6 +4,7 @@ Offsets are resume state, so they move with the recovery snapshot and with nothi
 committed to a consumer group, which ordinary lag tooling can read; nothing here reads them back.
 """
 
+import os
 import threading
 import time
 from collections.abc import Collection, Mapping
@@ -30,6 +31,7 @@ POLL_MESSAGES_MAX = 4096
 IDLE_POLL_S = 0.001
 COMMIT_EVERY_S = 1.0
 METADATA_TIMEOUT_S = 5.0
+TERMINATED = 143
 
 CONSUMER_OPTIONS: dict[str, str | int | bool] = {
     "group.id": GROUP,
@@ -83,7 +85,8 @@ class KafkaSource(FixedPartitionedSource[tuple[str, RawBatch], int | None]):
         try:
             counts = count_partitions(self._client, self._topics, self._stop)
         except StoppedError:
-            return []
+            # Bytewax cannot run without a partition. Nothing has begun, so there is nothing to finish.
+            os._exit(TERMINATED)
         return [f"{topic}:{index}" for topic in self._topics for index in range(counts[topic])]
 
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> "KafkaPartition":

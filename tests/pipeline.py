@@ -137,8 +137,8 @@ class Pipeline:
             assert time.monotonic() - started < 10
         self.flow.clear()
 
-    def start_api(self, **environment: str) -> None:
-        port = free_port()
+    def start_api(self, port: int | None = None, **environment: str) -> None:
+        port = port or free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.api = self._launch("api", [sys.executable, "-m", "api"], {"API_PORT": str(port), **environment})
         self.http = httpx.Client(base_url=self.url, timeout=15)
@@ -232,6 +232,28 @@ class Pipeline:
                         position = offset + 1
                         found.append(Message(topic, index, offset, message.key(), message.value()))
             return found
+        finally:
+            consumer.close()
+
+    def wait_for_commit(self, topic: str) -> None:
+        """Until what is in a topic by now is in a recovery snapshot that has been committed: the group's offsets
+        move with each snapshot, and one that follows another means that the first is on disk."""
+        consumer = Consumer({"bootstrap.servers": self.brokers, "group.id": "pricewax"})
+
+        def committed(name: str) -> bool:
+            count = len(consumer.list_topics(self.topics[name], timeout=10).topics[self.topics[name]].partitions)
+            for index in range(count):
+                partition = TopicPartition(self.topics[name], index)
+                _, high = consumer.get_watermark_offsets(partition, timeout=10)
+                if high and consumer.committed([partition], timeout=10)[0].offset < high:
+                    return False
+            return True
+
+        try:
+            wait_for(lambda: committed(topic), what=f"offsets of {topic}")
+            self.event("of-a-later-epoch", 1.0)
+            self.flush()
+            wait_for(lambda: committed("product-events"), what="offsets of a later epoch")
         finally:
             consumer.close()
 

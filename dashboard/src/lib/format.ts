@@ -58,5 +58,5 @@ export function formatCountdown(untilMs: number, nowMs: number): string {
 
 export function formatMilliseconds(ms: number | null): string {
     if (ms === null) return "—";
-    return ms < 1000 ? `${number.format(ms)} ms` : `${number.format(ms / 1000)} s`;
+    return ms < 1000 ? `${(ms < 10 ? number : whole).format(ms)} ms` : `${number.format(ms / 1000)} s`;
 }

@@ -66,8 +66,8 @@ function Health({ status }: { status: Status }) {
                 <Tile name="Lag (messages)" value={number(flow?.lag)} />
                 <Tile name="Products" value={number(flow?.products)} />
                 <Tile
-                    name="Event to screen, p50 / p99"
-                    value={`≤ ${formatMilliseconds(toScreen)} / ${formatMilliseconds(toScreen99)}`}
+                    name="Event to screen, p50, p99"
+                    value={`≤ ${formatMilliseconds(toScreen)}, ${formatMilliseconds(toScreen99)}`}
                 />
                 <Tile
                     name="Last update"

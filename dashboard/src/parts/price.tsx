@@ -22,7 +22,7 @@ export const Price = memo(function Price({
     const fresh = moved !== 0 && Date.now() - movedAt < FLASH_MS;
     return (
         // A new key starts the flash again.
-        <span key={movedAt} className={`price ${fresh ? (moved > 0 ? "flash-up" : "flash-down") : ""}`}>
+        <span key={movedAt} className={`amount ${fresh ? (moved > 0 ? "flash-up" : "flash-down") : ""}`}>
             <span className="arrow" aria-hidden="true">
                 {moved > 0 ? "▲" : moved < 0 ? "▼" : ""}
             </span>
