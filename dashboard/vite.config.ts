@@ -2,15 +2,15 @@ import react from "@vitejs/plugin-react";
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
-    plugins: [react()],
-    build: { target: "es2022", sourcemap: false, chunkSizeWarningLimit: 500 },
-    test: { include: ["test/**/*.test.ts"] },
-    // For work on the pages: `npx vite` beside a running `make demo`.
-    server: {
-        proxy: Object.fromEntries(
-            ["board", "categories", "dead-letters", "freeze", "history", "override", "price", "products", "status"]
-                .map((route) => [`^/${route}`, "http://127.0.0.1:8080"])
-                .concat([["/ws", "ws://127.0.0.1:8080"]]),
-        ),
-    },
+  plugins: [react()],
+  build: { target: "es2022", sourcemap: false, chunkSizeWarningLimit: 500 },
+  test: { include: ["test/**/*.test.ts"] },
+  // For work on the pages: `npx vite` beside a running `make demo`.
+  server: {
+    proxy: Object.fromEntries(
+      ["board", "categories", "dead-letters", "freeze", "history", "override", "price", "products", "status"]
+        .map((route) => [`^/${route}`, "http://127.0.0.1:8080"])
+        .concat([["/ws", "ws://127.0.0.1:8080"]]),
+    ),
+  },
 });

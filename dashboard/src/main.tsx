@@ -13,17 +13,17 @@ const prices = new PriceStore(`${scheme}://${location.host}/ws/prices?subscribe=
 prices.start();
 
 const queries = new QueryClient({
-    defaultOptions: { queries: { retry: 1, refetchOnWindowFocus: true, staleTime: 1_000 } },
+  defaultOptions: { queries: { retry: 1, refetchOnWindowFocus: true, staleTime: 1_000 } },
 });
 
 const root = document.getElementById("root");
 if (!root) throw new Error("the page has no root element");
 createRoot(root).render(
-    <StrictMode>
-        <QueryClientProvider client={queries}>
-            <Prices.Provider value={prices}>
-                <App />
-            </Prices.Provider>
-        </QueryClientProvider>
-    </StrictMode>,
+  <StrictMode>
+    <QueryClientProvider client={queries}>
+      <Prices.Provider value={prices}>
+        <App />
+      </Prices.Provider>
+    </QueryClientProvider>
+  </StrictMode>,
 );

@@ -7,17 +7,17 @@ let money = new Intl.NumberFormat(undefined, { style: "currency", currency });
 let signedMoney = new Intl.NumberFormat(undefined, { style: "currency", currency, signDisplay: "exceptZero" });
 
 export function setCurrency(code: string): void {
-    if (code === currency) return;
-    currency = code;
-    money = new Intl.NumberFormat(undefined, { style: "currency", currency });
-    signedMoney = new Intl.NumberFormat(undefined, { style: "currency", currency, signDisplay: "exceptZero" });
+  if (code === currency) return;
+  currency = code;
+  money = new Intl.NumberFormat(undefined, { style: "currency", currency });
+  signedMoney = new Intl.NumberFormat(undefined, { style: "currency", currency, signDisplay: "exceptZero" });
 }
 
 const percent = new Intl.NumberFormat(undefined, {
-    style: "percent",
-    minimumFractionDigits: 2,
-    maximumFractionDigits: 2,
-    signDisplay: "exceptZero",
+  style: "percent",
+  minimumFractionDigits: 2,
+  maximumFractionDigits: 2,
+  signDisplay: "exceptZero",
 });
 const number = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
 const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
@@ -33,30 +33,30 @@ export const formatWhole = (value: number) => whole.format(value);
 export const formatClock = (time: number | string) => clock.format(new Date(time));
 export const formatTime = (time: number | string) => full.format(new Date(time));
 export const formatUtc = (time: number | string) =>
-    `${new Date(time).toISOString().replace("T", " ").slice(0, 19)} UTC`;
+  `${new Date(time).toISOString().replace("T", " ").slice(0, 19)} UTC`;
 export const currencyCode = () => currency;
 
 /** An age in one short unit: 4 s, 12 m, 3 h, 2 d. */
 export function formatAge(ms: number): string {
-    const seconds = Math.max(0, Math.floor(ms / 1000));
-    if (seconds < 60) return `${seconds} s`;
-    if (seconds < 3600) return `${Math.floor(seconds / 60)} m`;
-    if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h`;
-    return `${Math.floor(seconds / 86_400)} d`;
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} m`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h`;
+  return `${Math.floor(seconds / 86_400)} d`;
 }
 
 /** What is left until a moment, in at most two units. */
 export function formatCountdown(untilMs: number, nowMs: number): string {
-    if (untilMs <= nowMs) return "ending";
-    const { years, months, weeks, days, hours, minutes, seconds } = intervalToDuration({
-        start: nowMs,
-        end: untilMs,
-    });
-    const parts = formatDuration({ years, months, weeks, days, hours, minutes, seconds }).split(/(?<=[a-z]) /);
-    return parts.slice(0, 2).join(" ");
+  if (untilMs <= nowMs) return "ending";
+  const { years, months, weeks, days, hours, minutes, seconds } = intervalToDuration({
+    start: nowMs,
+    end: untilMs,
+  });
+  const parts = formatDuration({ years, months, weeks, days, hours, minutes, seconds }).split(/(?<=[a-z]) /);
+  return parts.slice(0, 2).join(" ");
 }
 
 export function formatMilliseconds(ms: number | null): string {
-    if (ms === null) return "—";
-    return ms < 1000 ? `${(ms < 10 ? number : whole).format(ms)} ms` : `${number.format(ms / 1000)} s`;
+  if (ms === null) return "—";
+  return ms < 1000 ? `${(ms < 10 ? number : whole).format(ms)} ms` : `${number.format(ms / 1000)} s`;
 }

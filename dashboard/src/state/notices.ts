@@ -3,11 +3,11 @@
 import { Signal } from "./signal";
 
 export interface Notice {
-    id: number;
-    text: string;
-    kind: "done" | "error";
-    /** Takes the change back; offered for ten seconds. */
-    undo?: () => Promise<void>;
+  id: number;
+  text: string;
+  kind: "done" | "error";
+  /** Takes the change back; offered for ten seconds. */
+  undo?: () => Promise<void>;
 }
 
 export const UNDO_MS = 10_000;
@@ -17,11 +17,11 @@ export const announcement = new Signal("");
 let next = 0;
 
 export function notify(text: string, kind: Notice["kind"] = "done", undo?: () => Promise<void>): void {
-    next += 1;
-    notices.set([...notices.value.slice(-3), { id: next, text, kind, undo }]);
-    announcement.set(text);
+  next += 1;
+  notices.set([...notices.value.slice(-3), { id: next, text, kind, undo }]);
+  announcement.set(text);
 }
 
 export function dismiss(id: number): void {
-    notices.set(notices.value.filter((notice) => notice.id !== id));
+  notices.set(notices.value.filter((notice) => notice.id !== id));
 }

@@ -10,43 +10,44 @@ export type KeyState = "none" | "given" | "refused";
 export type Ask = () => Promise<boolean>;
 
 class Session {
-    readonly header = "X-API-Key";
-    readonly state = new Signal<KeyState>(read() ? "given" : "none");
-    private asking: Ask = async () => false;
+  readonly header = "X-API-Key";
+  readonly state = new Signal<KeyState>(read() ? "given" : "none");
+  private asking: Ask = async () => false;
 
-    get key(): string | null {
-        return read();
-    }
+  get key(): string | null {
+    return read();
+  }
 
-    keep(key: string): void {
-        sessionStorage.setItem(STORED, key);
-        this.state.set("given");
-    }
+  keep(key: string): void {
+    sessionStorage.setItem(STORED, key);
+    this.state.set("given");
+  }
 
-    forget(): void {
-        sessionStorage.removeItem(STORED);
-        this.state.set("none");
-    }
+  forget(): void {
+    sessionStorage.removeItem(STORED);
+    this.state.set("none");
+  }
 
-    /** The API does not take the key (any more). */
-    refused(): void {
-        if (!read()) return;
-        sessionStorage.removeItem(STORED);
-        this.state.set("refused");
-    }
+  /** The API does not take the key (any more). Answers whether there was one. */
+  refused(): boolean {
+    if (!read()) return false;
+    sessionStorage.removeItem(STORED);
+    this.state.set("refused");
+    return true;
+  }
 
-    answerWith(ask: Ask): void {
-        this.asking = ask;
-    }
+  answerWith(ask: Ask): void {
+    this.asking = ask;
+  }
 
-    /** True once there is a key; false where the person would not give one. */
-    async need(): Promise<boolean> {
-        return read() !== null || (await this.asking());
-    }
+  /** True once there is a key; false where the person would not give one. */
+  async need(): Promise<boolean> {
+    return read() !== null || (await this.asking());
+  }
 }
 
 function read(): string | null {
-    return typeof sessionStorage === "undefined" ? null : sessionStorage.getItem(STORED);
+  return typeof sessionStorage === "undefined" ? null : sessionStorage.getItem(STORED);
 }
 
 export const session = new Session();

@@ -8,111 +8,111 @@ export type Column = (typeof COLUMNS)[number];
 export type SortBy = Column | "product";
 
 export interface View {
-    search: string;
-    category: string | null;
-    source: Source | "bounded" | null;
-    sort: SortBy;
-    descending: boolean;
-    columns: Column[];
-    /** A watchlist: its name, and its products, so that the address is enough to share it. */
-    list: { name: string; ids: string[] } | null;
+  search: string;
+  category: string | null;
+  source: Source | "bounded" | null;
+  sort: SortBy;
+  descending: boolean;
+  columns: Column[];
+  /** A watchlist: its name, and its products, so that the address is enough to share it. */
+  list: { name: string; ids: string[] } | null;
 }
 
 export const DEFAULT_VIEW: View = {
-    search: "",
-    category: null,
-    source: null,
-    sort: "demand",
-    descending: true,
-    columns: [...COLUMNS],
-    list: null,
+  search: "",
+  category: null,
+  source: null,
+  sort: "demand",
+  descending: true,
+  columns: [...COLUMNS],
+  list: null,
 };
 
 const SOURCES = ["base", "dynamic", "override", "bounded"];
 
 export function readView(address: string): View {
-    const parameters = new URLSearchParams(address);
-    const [sort = "", direction] = (parameters.get("sort") ?? "").split(".");
-    const sortable = sort === "product" || (COLUMNS as readonly string[]).includes(sort);
-    const columns = parameters
-        .get("cols")
-        ?.split(",")
-        .filter((name): name is Column => isColumn(name));
-    const source = parameters.get("source");
-    const ids = parameters.get("ids")?.split(",").filter(Boolean);
-    return {
-        search: parameters.get("q") ?? "",
-        category: parameters.get("category"),
-        source: source && SOURCES.includes(source) ? (source as View["source"]) : null,
-        sort: sortable ? (sort as SortBy) : DEFAULT_VIEW.sort,
-        descending: sortable ? direction === "desc" : DEFAULT_VIEW.descending,
-        columns: columns ?? [...COLUMNS],
-        list: ids ? { name: parameters.get("list") ?? "shared", ids } : null,
-    };
+  const parameters = new URLSearchParams(address);
+  const [sort = "", direction] = (parameters.get("sort") ?? "").split(".");
+  const sortable = sort === "product" || (COLUMNS as readonly string[]).includes(sort);
+  const columns = parameters
+    .get("cols")
+    ?.split(",")
+    .filter((name): name is Column => isColumn(name));
+  const source = parameters.get("source");
+  const ids = parameters.get("ids")?.split(",").filter(Boolean);
+  return {
+    search: parameters.get("q") ?? "",
+    category: parameters.get("category"),
+    source: source && SOURCES.includes(source) ? (source as View["source"]) : null,
+    sort: sortable ? (sort as SortBy) : DEFAULT_VIEW.sort,
+    descending: sortable ? direction === "desc" : DEFAULT_VIEW.descending,
+    columns: columns ?? [...COLUMNS],
+    list: ids ? { name: parameters.get("list") ?? "shared", ids } : null,
+  };
 }
 
 /** Only what differs from the usual view. */
 export function writeView(view: View): string {
-    const parameters = new URLSearchParams();
-    if (view.search) parameters.set("q", view.search);
-    if (view.category) parameters.set("category", view.category);
-    if (view.source) parameters.set("source", view.source);
-    if (view.sort !== DEFAULT_VIEW.sort || view.descending !== DEFAULT_VIEW.descending) {
-        parameters.set("sort", `${view.sort}.${view.descending ? "desc" : "asc"}`);
-    }
-    if (view.columns.length < COLUMNS.length) parameters.set("cols", view.columns.join(","));
-    if (view.list) {
-        parameters.set("list", view.list.name);
-        parameters.set("ids", view.list.ids.join(","));
-    }
-    return parameters.toString();
+  const parameters = new URLSearchParams();
+  if (view.search) parameters.set("q", view.search);
+  if (view.category) parameters.set("category", view.category);
+  if (view.source) parameters.set("source", view.source);
+  if (view.sort !== DEFAULT_VIEW.sort || view.descending !== DEFAULT_VIEW.descending) {
+    parameters.set("sort", `${view.sort}.${view.descending ? "desc" : "asc"}`);
+  }
+  if (view.columns.length < COLUMNS.length) parameters.set("cols", view.columns.join(","));
+  if (view.list) {
+    parameters.set("list", view.list.name);
+    parameters.set("ids", view.list.ids.join(","));
+  }
+  return parameters.toString();
 }
 
 /** Change of the price since the day began, in per cent; null where the day's open is not known. */
 export function changeOf(row: Row): number | null {
-    return row.dayOpen ? ((row.price - row.dayOpen) / row.dayOpen) * 100 : null;
+  return row.dayOpen ? ((row.price - row.dayOpen) / row.dayOpen) * 100 : null;
 }
 
 /** The ids that a view shows, in its order. Ties, and what has no value, by id and at the end. */
 export function arrange(rows: Map<string, Row>, view: View): string[] {
-    const words = view.search.toLowerCase().split(/\s+/).filter(Boolean);
-    const from = view.list ? view.list.ids.flatMap((id) => rows.get(id) ?? []) : rows.values();
-    const found: Row[] = [];
-    for (const row of from) {
-        if (view.category !== null && row.category !== view.category) continue;
-        if (view.source === "bounded" ? row.boundBy === null : view.source !== null && row.source !== view.source)
-            continue;
-        if (words.length) {
-            const text = `${row.name} ${row.id} ${row.category}`.toLowerCase();
-            if (!words.every((word) => text.includes(word))) continue;
-        }
-        found.push(row);
+  const words = view.search.toLowerCase().split(/\s+/).filter(Boolean);
+  const from = view.list ? view.list.ids.flatMap((id) => rows.get(id) ?? []) : rows.values();
+  const found: Row[] = [];
+  for (const row of from) {
+    if (view.category !== null && row.category !== view.category) continue;
+    if (view.source === "bounded" ? row.boundBy === null : view.source !== null && row.source !== view.source)
+      continue;
+    if (words.length) {
+      const text = `${row.name} ${row.id} ${row.category}`.toLowerCase();
+      if (!words.every((word) => text.includes(word))) continue;
     }
-    const sign = view.descending ? -1 : 1;
-    const key = KEYS[view.sort];
-    const keys = new Map(found.map((row) => [row, key(row)]));
-    found.sort((a, b) => {
-        const [left, right] = [keys.get(a) ?? null, keys.get(b) ?? null];
-        if (left !== right) {
-            if (left === null) return 1;
-            if (right === null) return -1;
-            return left < right ? -sign : sign;
-        }
-        return a.id < b.id ? -1 : 1;
-    });
-    return found.map((row) => row.id);
+    found.push(row);
+  }
+  const sign = view.descending ? -1 : 1;
+  const key = KEYS[view.sort];
+  const keys = new Map(found.map((row) => [row, key(row)]));
+  found.sort((a, b) => {
+    const [left, right] = [keys.get(a) ?? null, keys.get(b) ?? null];
+    if (left !== right) {
+      if (left === null) return 1;
+      if (right === null) return -1;
+      return left < right ? -sign : sign;
+    }
+    return a.id < b.id ? -1 : 1;
+  });
+  return found.map((row) => row.id);
 }
 
 const KEYS: Record<SortBy, (row: Row) => string | number | null> = {
-    product: (row) => (row.name || row.id).toLowerCase(),
-    price: (row) => row.price,
-    change: changeOf,
-    demand: (row) => row.demand,
-    source: (row) => `${row.source} ${row.boundBy ?? ""}`,
-    // The oldest update has the greatest age.
-    age: (row) => -row.updatedAt,
+  product: (row) => (row.name || row.id).toLowerCase(),
+  price: (row) => row.price,
+  change: changeOf,
+  demand: (row) => row.demand,
+  source: (row) => `${row.source} ${row.boundBy ?? ""}`,
+  // The oldest update has the greatest age.
+  age: (row) => -row.updatedAt,
 };
 
 function isColumn(name: string): name is Column {
-    return (COLUMNS as readonly string[]).includes(name);
+  return (COLUMNS as readonly string[]).includes(name);
 }
