@@ -9,7 +9,7 @@ NODE_BIN := $(CURDIR)/.cache/node/bin
 NPM := $(if $(NODE),,PATH=$(NODE_BIN):$$PATH )npm --prefix dashboard
 DASHBOARD := $(shell find dashboard -path dashboard/node_modules -prune -o -path dashboard/dist -prune -o -type f -print)
 
-.PHONY: setup demo test bench lint format lock clean
+.PHONY: setup demo test bench bench-board screenshots lint format lock clean
 
 setup: $(STAMP) dashboard/dist/index.html
 
@@ -46,6 +46,13 @@ test: lint
 
 bench: setup
 	@$(BIN)/python -m benchmarks $(BENCH)
+
+bench-board: setup
+	@$(BIN)/python -m benchmarks.board $(BENCH)
+
+# With a demo running: KEY is its admin key.
+screenshots: setup
+	@$(BIN)/python -m dashboard.screenshots --key "$(KEY)"
 
 lint: setup
 	@$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import bisect
+import gzip
 import re
 from typing import Annotated, Any
 
@@ -21,6 +22,7 @@ from sinks.redis_reader import RedisDownError
 
 DEFAULT_PAGE = 100
 CATEGORY_MAX_CHARS = 500
+COMPRESS_FROM_BYTES = 4_096
 
 router = APIRouter(tags=["prices"])
 _encode = msgspec.json.Encoder().encode
@@ -172,7 +174,12 @@ async def board(
     A row: product_id, name, category, price, demand, price_source, version, updated_at_ms, bound_by, day_open."""
     services = services_of(request)
     services.board.fill(services.prices)
-    return json_response(services.board.page(since))
+    body = _encode(services.board.page(since))
+    headers = {"Vary": "Accept-Encoding"}
+    if len(body) >= COMPRESS_FROM_BYTES and "gzip" in request.headers.get("Accept-Encoding", ""):
+        body = gzip.compress(body, 1)
+        headers["Content-Encoding"] = "gzip"
+    return Response(body, headers=headers, media_type="application/json")
 
 
 @router.get("/categories", response_model=models.CategoryList, responses=responses(503))

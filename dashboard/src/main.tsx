@@ -11,6 +11,8 @@ applyPreferences();
 const scheme = location.protocol === "https:" ? "wss" : "ws";
 const prices = new PriceStore(`${scheme}://${location.host}/ws/prices?subscribe=1&conflate_ms=50`);
 prices.start();
+// For measuring, and for a look from the browser's console.
+Object.assign(window, { pricewax: prices });
 
 const queries = new QueryClient({
   defaultOptions: { queries: { retry: 1, refetchOnWindowFocus: true, staleTime: 1_000 } },

@@ -5,6 +5,7 @@ import { arrange, changeOf, DEFAULT_VIEW, readView, type View, writeView } from 
 const row = (id: string, more: Partial<Row> = {}): Row => ({
   id,
   name: `Product ${id}`,
+  sortName: (more.name ?? `Product ${id}`).toLowerCase(),
   category: "toys",
   price: 10,
   demand: 1,

@@ -31,6 +31,7 @@ import {
   COLUMNS,
   type Column,
   changeOf,
+  moves,
   readView,
   type SortBy,
   type View,
@@ -226,7 +227,7 @@ function useArranged(view: View): string[] {
     // Products that appear while a page loads are many: not each of them is worth a new order.
     if (state.view !== wanted) run();
     else state.timer = window.setTimeout(run, Math.max(0, state.at + 250 - performance.now()));
-    const moving = setInterval(run, ARRANGE_EVERY_MS);
+    const moving = moves(wanted) ? setInterval(run, ARRANGE_EVERY_MS) : undefined;
     return () => {
       clearInterval(moving);
       clearTimeout(state.timer);

@@ -14,6 +14,8 @@ const DAY_MS = 86_400_000;
 export interface Row {
   readonly id: string;
   name: string;
+  /** The name, or the id of what has none, in lower case: what products are sorted by. */
+  sortName: string;
   category: string;
   price: number;
   demand: number;
@@ -94,6 +96,7 @@ export class PriceStore {
         bound,
         update.previous_price,
       ]);
+      this.membership.set(this.membership.value + 1);
       return;
     }
     if (day > row.day && row.day >= 0) row.dayOpen = update.previous_price ?? update.new_price;
@@ -108,21 +111,24 @@ export class PriceStore {
 
   /** A page of the board: everything, or what has changed since the page before. */
   applyPage(page: BoardPage, now = Date.now()): void {
+    let members = false;
     if (page.reset && this.rows.size) {
       this.rows.clear();
-      this.membership.set(this.membership.value + 1);
+      members = true;
     }
     for (const found of page.rows) {
       const row = this.rows.get(found[0]);
       if (!row) {
         this.add(found);
+        members = true;
         continue;
       }
       const [, name, category, price, demand, source, version, updatedAt, bound, dayOpen] = found;
       if (name !== row.name || category !== row.category) {
         row.name = name;
+        row.sortName = (name || row.id).toLowerCase();
         row.category = category;
-        this.membership.set(this.membership.value + 1);
+        members = true;
       }
       if (dayOpen !== null) row.dayOpen = dayOpen;
       if (version > row.version) {
@@ -134,6 +140,7 @@ export class PriceStore {
       }
       this.touch(row);
     }
+    if (members) this.membership.set(this.membership.value + 1);
   }
 
   private add(found: BoardRow): void {
@@ -141,6 +148,7 @@ export class PriceStore {
     const row: Row = {
       id,
       name,
+      sortName: (name || id).toLowerCase(),
       category,
       price,
       demand,
@@ -157,7 +165,6 @@ export class PriceStore {
       stamp: 1,
     };
     this.rows.set(id, row);
-    this.membership.set(this.membership.value + 1);
     this.schedule();
   }
 

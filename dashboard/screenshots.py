@@ -1,0 +1,72 @@
+"""`make screenshots KEY=…`: pictures of every page of a running demo, for docs/screenshots/."""
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+FOLDER = Path(__file__).parent.parent / "docs" / "screenshots"
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
+SETTLE_MS = 4_000
+
+
+def take(page: Page, url: str, name: str) -> None:
+    """The board, a product, the interventions and the system, each when it has come to rest."""
+
+    def shoot(what: str) -> None:
+        page.wait_for_timeout(SETTLE_MS)
+        page.screenshot(path=FOLDER / f"{what}-{name}.png")
+
+    page.goto(url)
+    page.locator(".line").first.wait_for()
+    shoot("board")
+    product_id = page.locator(".line .product .dim").nth(2).inner_text().split(" ")[0]
+    page.goto(f"{url}/product/{product_id}")
+    shoot("product")
+    page.get_by_role("button", name="Set the price…").click()
+    page.get_by_role("dialog").get_by_label("New price").fill("3.49")
+    page.get_by_role("dialog").get_by_label("Reason").fill("trade fair")
+    shoot("override")
+    page.get_by_role("dialog").get_by_role("button", name="Set the price").click()
+    page.get_by_role("dialog").wait_for(state="detached")
+    page.goto(f"{url}/interventions")
+    shoot("interventions")
+    page.goto(f"{url}/system")
+    shoot("system")
+
+
+def pictures(browser: Browser, url: str, key: str) -> None:
+    looks = (
+        ("light", {"color_scheme": "light", "viewport": {"width": 1280, "height": 800}}),
+        ("dark", {"color_scheme": "dark", "viewport": {"width": 1280, "height": 800}}),
+        ("phone", {"is_mobile": True, "has_touch": True, "viewport": {"width": 390, "height": 844}}),
+    )
+    for name, look in looks:
+        context = browser.new_context(locale="en-GB", **look)
+        page = context.new_page()
+        page.add_init_script(f"sessionStorage.setItem('pricewax.key', {key!r})")
+        take(page, url, name)
+        context.close()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make screenshots", description=__doc__.split(": ")[1])
+    parser.add_argument("--url", default="http://localhost:8080")
+    parser.add_argument("--key", required=True, help="the demo's admin key")
+    options = parser.parse_args()
+    if CHROMIUM is None:
+        print("screenshots: no Chromium is installed", file=sys.stderr)
+        return 1
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        pictures(browser, options.url, options.key)
+        browser.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
