@@ -260,7 +260,7 @@ function Rows({ ids, view, setView, freezes, selected, toggle }: RowsProps) {
     count: ids.length,
     getScrollElement: () => scroller.current,
     estimateSize: () => height,
-    overscan: 8,
+    overscan: 4,
     getItemKey: (index) => ids[index] ?? index,
   });
   useEffect(() => virtual.measure(), [height]);
