@@ -9,7 +9,7 @@ NODE_BIN := $(CURDIR)/.cache/node/bin
 NPM := $(if $(NODE),,PATH=$(NODE_BIN):$$PATH )npm --prefix dashboard
 DASHBOARD := $(shell find dashboard -path dashboard/node_modules -prune -o -path dashboard/dist -prune -o -type f -print)
 
-.PHONY: setup demo test bench bench-board screenshots lint format lock clean
+.PHONY: setup demo test chaos bench bench-board screenshots lint format lock clean
 
 setup: $(STAMP) dashboard/dist/index.html
 
@@ -46,6 +46,11 @@ test: lint
 
 bench: setup
 	@$(BIN)/python -m benchmarks $(BENCH)
+
+# SEED and STEPS, or KILLS for as long as it takes to kill the flow so often.
+chaos: setup
+	@$(BIN)/python -m tests.chaos.storm $(if $(SEED),--seed $(SEED)) $(if $(STEPS),--steps $(STEPS)) \
+		$(if $(KILLS),--kills $(KILLS))
 
 bench-board: setup
 	@$(BIN)/python -m benchmarks.board $(BENCH)

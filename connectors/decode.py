@@ -209,6 +209,7 @@ def decode_override(raw: RawMessage, position: SourcePosition) -> PriceOverride 
         _timestamp(wire.set_at, "set_at"),
         expires,
         position,
+        raw.kafka_time_ms,
     )
 
 

@@ -42,6 +42,9 @@ class Priced(msgspec.Struct, gc=False):
 
 Clock = Callable[[], int]
 
+EXPIRY_GRACE_MS = 200
+"""How long the timer lets what was sent before an override's end arrive: it belongs before the end."""
+
 
 def wall_clock_ms() -> int:
     return time.time_ns() // 1_000_000
@@ -116,22 +119,23 @@ class PriceLogic(StatefulBatchLogic[SignalBatch | RefillRequest, Priced, bytes])
     def on_batch(self, values: list[SignalBatch | RefillRequest]) -> tuple[list[Priced], bool]:
         now_ms = self._clock()
         shard = self._shard
-        results = [Priced(shard.expire(now_ms), 0, [])]
+        results = []
         for value in values:
             if isinstance(value, RefillRequest):
                 results.append(Priced(list(shard.refill()), 0, shard.take_freeze_changes()))
             else:
                 decisions = shard.apply(value, now_ms)
                 results.append(Priced(decisions, value.kafka_time_ms, shard.take_freeze_changes()))
+        results.append(Priced(shard.expire(now_ms - EXPIRY_GRACE_MS), 0, []))
         return self._report(results), StatefulBatchLogic.RETAIN
 
     def on_notify(self) -> tuple[list[Priced], bool]:
-        results = [Priced(self._shard.expire(self._clock()), 0, [])]
+        results = [Priced(self._shard.expire(self._clock() - EXPIRY_GRACE_MS), 0, [])]
         return self._report(results), StatefulBatchLogic.RETAIN
 
     def notify_at(self) -> datetime | None:
         expiry_ms = self._shard.next_expiry_ms()
-        return None if expiry_ms is None else datetime.fromtimestamp(expiry_ms / 1000, UTC)
+        return None if expiry_ms is None else datetime.fromtimestamp((expiry_ms + EXPIRY_GRACE_MS) / 1000, UTC)
 
     def snapshot(self) -> bytes:
         return self._shard.snapshot()

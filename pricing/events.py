@@ -65,7 +65,9 @@ class CatalogueChange(msgspec.Struct, frozen=True, gc=False):
 
 
 class PriceOverride(msgspec.Struct, frozen=True, gc=False):
-    """A price set by a person. Active until removed, replaced, or `expires_at_ms`."""
+    """A price set by a person. Active until removed, replaced, or `expires_at_ms`.
+
+    kafka_time_ms: when Kafka took it; whatever it replaces had ended by then, or had not."""
 
     product_id: str
     override_price: float
@@ -74,6 +76,7 @@ class PriceOverride(msgspec.Struct, frozen=True, gc=False):
     set_at_ms: int
     expires_at_ms: int | None
     position: SourcePosition
+    kafka_time_ms: int = 0
 
 
 class OverrideRemoval(msgspec.Struct, frozen=True, gc=False):

@@ -1,7 +1,9 @@
 """A shard: the products it owns, and what each signal does to them. The heart of the flow, without the flow.
 
 Everything a decision depends on is in the signal or in the state; `now_ms` only stamps `updated_at_ms` and
-ends overrides whose time has passed.
+ends overrides whose time has passed. How far a product's version counts must not depend on the order in which
+topics are read, nor on when a timer fires: after a crash both may be otherwise, and a version that counted less
+than before would be taken for an old one.
 """
 
 import heapq
@@ -135,6 +137,7 @@ class Shard:
                 continue
             if isinstance(signal, PriceOverride):
                 self._dirty.add(signal.product_id)
+                decisions += self._expire_before(signal.product_id, signal.kafka_time_ms, now_ms)
                 decisions.append(self._set_override(signal, now_ms))
                 continue
             position = SourcePosition(topic, partition, signal.offset)
@@ -143,6 +146,7 @@ class Shard:
                 continue
             self._dirty.add(signal.product_id)
             if isinstance(signal, OverrideRemoval):
+                decisions += self._expire_before(signal.product_id, signal.event_time_ms, now_ms)
                 decision = self._remove_override(signal, position, now_ms)
             else:
                 assert isinstance(signal, CatalogueChange)
@@ -168,6 +172,18 @@ class Shard:
             position = state.override.position
             decisions.append(self._end_override(state, Cause.OVERRIDE_EXPIRED, position, expires_at_ms, now_ms))
         return decisions
+
+    def _expire_before(self, product_id: str, kafka_time_ms: int, now_ms: int) -> list[PriceDecision]:
+        """End an override whose time was over when another command for its product came to Kafka, whether or not
+        the timer has got to it: that depends on the moment, and a replay has another one."""
+        state = self._products.get(product_id)
+        if state is None or state.override is None:
+            return []
+        expires_at_ms = state.override.expires_at_ms
+        if expires_at_ms is None or expires_at_ms > kafka_time_ms:
+            return []
+        position = state.override.position
+        return [self._end_override(state, Cause.OVERRIDE_EXPIRED, position, expires_at_ms, now_ms)]
 
     def refill(self) -> Iterable[PriceDecision]:
         """The latest decision of every product, for a store that lost its data; freezes are reported again."""
@@ -299,7 +315,7 @@ class Shard:
 
     def _lift_freeze(self, lift: FreezeLift, position: SourcePosition, now_ms: int) -> list[PriceDecision]:
         """Products that nothing else holds, and that something has happened to meanwhile, get their price at
-        once, every guardrail of the policy applied but the cooldown."""
+        once, every guardrail of the policy applied but the cooldown. It counts for every product in the scope."""
         ended = self._freezes.pop(lift.scope, None)
         if ended is None:
             return []
@@ -308,12 +324,16 @@ class Shard:
             self._freeze_changes.append(FreezeChange(lift.scope, None, ended, lift.event_time_ms))
         decisions = []
         for state in self._products.values():
-            if not state.held or self._freeze_of(state) is not None:
+            if not _covers(lift.scope, state):
+                continue
+            self._dirty.add(state.product_id)
+            inputs = self._inputs(state)
+            free = state.held and state.override is None and self._freeze_of(state) is None
+            if not free or inputs is None:
+                if state.version:
+                    state.version += 1
                 continue
             state.held = False
-            self._dirty.add(state.product_id)
-            if state.override is not None or (inputs := self._inputs(state)) is None:
-                continue
             if state.event_price is not None:
                 source = PriceSource.DYNAMIC
                 quote = quote_dynamic(inputs, self._policy, state.price, state.price, None, lift.event_time_ms)
@@ -469,3 +489,8 @@ class Shard:
     def _watch_expiry(self, override: PriceOverride) -> None:
         if override.expires_at_ms is not None:
             heapq.heappush(self._expiries, (override.expires_at_ms, override.product_id))
+
+
+def _covers(scope: str, state: ProductState) -> bool:
+    category = state.catalogue.category if state.catalogue else None
+    return scope in (EVERYTHING, f"product:{state.product_id}", f"category:{category}")

@@ -18,10 +18,11 @@ DATABASE = "pricewax"
 class PostgresServer:
     """Postgres on a loopback port, its data under `folder`, which it keeps between stop and start."""
 
-    def __init__(self, folder: Path, port: int | None = None) -> None:
+    def __init__(self, folder: Path, port: int | None = None, *, durable: bool = False) -> None:
         self._folder = folder
         self._data = folder / "postgres"
         self._user = UNPRIVILEGED if os.geteuid() == 0 else None
+        self._durable = durable
         self.port = port or free_port()
         self.url = f"postgresql://pricewax:pricewax@127.0.0.1:{self.port}/{DATABASE}"
         self.program: Program | None = None
@@ -37,8 +38,9 @@ class PostgresServer:
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
             "wal_level": "logical",
-            # A first look and tests: a crash of the machine may cost the last moments, never consistency.
-            "synchronous_commit": "off",
+            # A first look and tests: a crash may cost the last moments, never consistency. Where tests crash it
+            # (`durable`), what is committed stays.
+            "synchronous_commit": "on" if self._durable else "off",
             "max_connections": 60,
             "log_min_messages": "fatal",
         }

@@ -105,6 +105,8 @@ def test_lifting_decides_what_was_held_anew_and_nothing_else() -> None:
     assert decision.update.new_price == round(20 + 5 * 2**0.5, 2)
     assert decision.position == SourcePosition("topic", 0, 9)
     assert bench.lift("all") == []
+    # It has counted for the other product as well, whatever the order of events and freezes.
+    assert bench.event("B").version == 3
 
 
 def test_lifting_respects_the_largest_step() -> None:
@@ -175,6 +177,38 @@ def test_an_expiry_under_a_freeze_holds_the_price_too() -> None:
     (expired,) = bench.shard.expire(NOW_MS + 2000)
     assert expired.update is not None
     assert (expired.cause, expired.update.new_price) == (Cause.OVERRIDE_EXPIRED, 99.0)
+
+
+@pytest.mark.parametrize("first", ["event", "freeze"])
+def test_versions_count_the_same_in_whatever_order_topics_are_read(first: str) -> None:
+    bench = Bench()
+    bench.event()
+    bench.freeze("all")
+    if first == "event":
+        bench.event()
+        bench.lift("all")
+    else:
+        bench.lift("all")
+        bench.event()
+    assert bench.event().version == 4
+
+
+@pytest.mark.parametrize("timer", [True, False])
+def test_versions_count_the_same_whether_or_not_a_timer_was_faster_than_a_command(timer: bool) -> None:
+    bench = Bench()
+    bench.event()
+    bench.override(price=50.0, expires_at_ms=NOW_MS + 1000)
+    if timer:
+        (expired,) = bench.shard.expire(NOW_MS + 1200)
+        assert expired.version == 3
+    position = SourcePosition("price-overrides", 0, 4)
+    later = PriceOverride("A", 60.0, "r", "admin", NOW_MS + 2000, None, position, NOW_MS + 2000)
+    *before, decision = bench.apply(later)
+    assert [each.cause for each in before] == ([] if timer else [Cause.OVERRIDE_EXPIRED])
+    assert (decision.version, decision.cause) == (4, Cause.OVERRIDE_SET)
+    in_time = PriceOverride("A", 70.0, "r", "admin", NOW_MS + 2500, NOW_MS + 9000, position, NOW_MS + 2500)
+    assert len(bench.apply(in_time)) == 1
+    assert [each.cause for each in bench.apply(OverrideRemoval("A", NOW_MS + 9500, 6))] == [Cause.OVERRIDE_EXPIRED]
 
 
 def test_a_new_base_price_waits_for_the_lift() -> None:

@@ -1,0 +1,53 @@
+"""A WebSocket client that is cut again and again, and comes back with a snapshot, as a careful reader does."""
+
+import json
+import threading
+import time
+from types import TracebackType
+from typing import Any
+
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import connect
+
+
+class Watcher:
+    """`latest`: product to version and price, as this client has them. `backwards`: versions that were older than
+    one it had, other than in a snapshot."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url.replace("http", "ws") + "/ws/prices?snapshot=1"
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.latest: dict[str, tuple[int, float]] = {}
+        self.frames = 0
+        self.connections = 0
+        self.backwards: list[dict[str, Any]] = []
+
+    def __enter__(self) -> "Watcher":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._stop.set()
+        self._thread.join(10)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                with connect(self._url, open_timeout=5, close_timeout=1, proxy=None) as connection:
+                    self.connections += 1
+                    while not self._stop.is_set():
+                        try:
+                            self._note(json.loads(connection.recv(timeout=0.5)))
+                        except TimeoutError:
+                            continue
+            except (OSError, WebSocketException, TimeoutError):
+                time.sleep(0.2)
+
+    def _note(self, update: dict[str, Any]) -> None:
+        self.frames += 1
+        version = self.latest.get(update["product_id"], (0, 0.0))[0]
+        if update["version"] < version and not update.get("snapshot"):
+            self.backwards.append(update)
+        if update["version"] >= version:
+            self.latest[update["product_id"]] = update["version"], update["new_price"]
