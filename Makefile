@@ -9,7 +9,7 @@ NODE_BIN := $(CURDIR)/.cache/node/bin
 NPM := $(if $(NODE),,PATH=$(NODE_BIN):$$PATH )npm --prefix dashboard
 DASHBOARD := $(shell find dashboard -path dashboard/node_modules -prune -o -path dashboard/dist -prune -o -type f -print)
 
-.PHONY: setup demo test chaos bench bench-board screenshots lint format lock clean
+.PHONY: setup demo test chaos mutants bench bench-board screenshots lint format lock clean
 
 setup: $(STAMP) dashboard/dist/index.html
 
@@ -51,6 +51,9 @@ bench: setup
 chaos: setup
 	@$(BIN)/python -m tests.chaos.storm $(if $(SEED),--seed $(SEED)) $(if $(STEPS),--steps $(STEPS)) \
 		$(if $(KILLS),--kills $(KILLS))
+
+mutants: setup
+	@$(BIN)/python -m tests.mutants
 
 bench-board: setup
 	@$(BIN)/python -m benchmarks.board $(BENCH)

@@ -129,6 +129,9 @@ class Settings(BaseSettings):
     admin_api_key: Annotated[SecretStr | None, _secret_matching(_KEY)] = Field(
         None, description="1 to 256 printable ASCII characters without spaces"
     )
+    admin_api_key_previous: Annotated[SecretStr | None, _secret_matching(_KEY)] = Field(
+        None, description="a second key that is taken as well, while clients move to a new one"
+    )
     api_key_header: Annotated[str, _matching(_HEADER)] = Field(
         "X-API-Key", description="the name of an HTTP header"
     )
@@ -167,6 +170,12 @@ class Settings(BaseSettings):
     @property
     def kafka_client_options(self) -> dict[str, str]:
         return {name: value.get_secret_value() for name, value in self.kafka_options.items()}
+
+    @property
+    def admin_keys(self) -> list[str]:
+        """The keys that the API takes."""
+        keys = (self.admin_api_key, self.admin_api_key_previous)
+        return [key.get_secret_value() for key in keys if key is not None]
 
     @property
     def redis_password_text(self) -> str | None:

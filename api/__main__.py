@@ -32,9 +32,7 @@ def main() -> None:
         print(f"pricewax: API_PORT {settings.api_port} cannot be used: {error.strerror}", file=sys.stderr)
         raise SystemExit(1) from None
     telemetry.get_logger("api").info("API starts", **settings.masked())
-    app = create_app(
-        make_services(settings, policy), settings.api_key_header, settings.admin_api_key.get_secret_value()
-    )
+    app = create_app(make_services(settings, policy), settings.api_key_header, settings.admin_keys)
     config = uvicorn.Config(
         app,
         http="httptools",

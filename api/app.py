@@ -22,8 +22,8 @@ from api.guard import Guard
 from api.services import Services
 
 
-def create_app(services: Services, header: str, admin_key: str) -> FastAPI:
-    """The application. `admin_key` is expected in the header `header` on protected routes."""
+def create_app(services: Services, header: str, admin_keys: list[str]) -> FastAPI:
+    """The application. One of `admin_keys` is expected in the header `header` on protected routes."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -55,5 +55,5 @@ def create_app(services: Services, header: str, admin_key: str) -> FastAPI:
     app.include_router(live.router)
 
     dashboard.install(app)
-    app.add_middleware(Guard, header=header, keys=[admin_key])
+    app.add_middleware(Guard, header=header, keys=admin_keys)
     return app

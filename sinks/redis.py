@@ -76,7 +76,7 @@ local function write_price(id, updated_at, update, override, day_open)
     'previous_price', previous, 'updated_at_ms', string.format('%.0f', updated_at),
     'adjustments', cjson.encode(update.adjustments),
     'event_time_ms', string.format('%.0f', update.event_time_ms), 'policy', update.policy)
-  if day_open ~= cjson.null then
+  if day_open and day_open ~= cjson.null then
     redis.call('HSET', key, 'day_open', string.format('%.2f', day_open),
       'day', string.format('%.0f', math.floor(update.event_time_ms / 86400000)))
   end

@@ -101,6 +101,7 @@ class Pipeline:
             "METRICS_PORT": (port := str(free_port())),
             "FLOW_METRICS": f"127.0.0.1:{port}",
             "PYTHONWARNINGS": "ignore",
+            "PYTHONFAULTHANDLER": "1",
         }
 
     # The processes
@@ -132,6 +133,11 @@ class Pipeline:
             program.send(signal.SIGTERM)
         for program in self.flow:
             started = time.monotonic()
+            try:
+                program.process.wait(9.5)
+            except subprocess.TimeoutExpired:
+                # Python says where each thread is before it ends.
+                program.send(signal.SIGABRT)
             code = program.stop()
             assert code in STOP_CODES, f"{code}\n{self.output()}"
             assert time.monotonic() - started < 10

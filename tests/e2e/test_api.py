@@ -46,6 +46,15 @@ def test_protected_routes_take_the_admin_key_and_nothing_else(api: Pipeline) -> 
     assert KEY not in api.http.get("/openapi.json").text + api.http.get("/metrics").text
 
 
+def test_two_keys_are_taken_while_clients_move_to_a_new_one(pipeline: Pipeline) -> None:
+    pipeline.start_api(ADMIN_API_KEY="the-new-key", ADMIN_API_KEY_PREVIOUS=KEY)
+    wait_for(pipeline.api_ready)
+    for key, status in (("the-new-key", 200), (KEY, 200), ("the-new-key" + KEY, 401), ("", 401)):
+        assert ask(pipeline, "GET", "/overrides", headers={"X-API-Key": key})[0] == status
+    assert KEY not in pipeline.output()
+    assert "the-new-key" not in pipeline.output()
+
+
 BAD_BODIES: list[bytes] = [
     b"",
     b"{",

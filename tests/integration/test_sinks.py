@@ -120,7 +120,7 @@ def test_an_older_row_never_replaces_a_newer_one(pipeline: Pipeline) -> None:
             b'{"product_id":"A","new_price":%d,"timestamp":1,"version":%d,"previous_price":null,"demand":1.5,'
             b'"price_source":"dynamic","event_time_ms":1,"policy":"p","adjustments":[]}' % (version, version)
         )
-        return "A", b'["A",1,%b,null]' % update
+        return "A", b'["A",1,%b,null,null]' % update
 
     for version in (5, 4, 6, 3):
         part.write_batch([Outgoing(0, [row(version)])])

@@ -1,0 +1,204 @@
+"""`make mutants`: break one promise at a time and see the suite fail. Writes docs/mutants.md.
+
+Each mutant is one change of the source in a copy of the tree, and the tests that have to catch it; the same tests
+have to pass without it. A mutant that survives ends the run with code 1.
+"""
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import msgspec
+
+ROOT = Path(__file__).parent.parent
+REPORT = ROOT / "docs" / "mutants.md"
+NOT_COPIED = (
+    "*.pyc",
+    "__pycache__",
+    ".git",
+    ".venv",
+    ".cache",
+    "node_modules",
+    ".pricewax",
+    ".hypothesis",
+    ".*_cache",
+)
+WITHIN_S = 300
+PASSED, FAILED = 0, 1
+
+
+class Mutant(msgspec.Struct, frozen=True):
+    """`old` stands once in `file` and becomes `new`."""
+
+    promise: str
+    file: str
+    old: str
+    new: str
+    tests: str
+
+
+MUTANTS = (
+    Mutant(
+        "history: the first row of a position stays, and none comes twice",
+        "sinks/postgres.py",
+        "    ON CONFLICT ON CONSTRAINT price_history_position DO NOTHING",
+        "",
+        "tests/chaos/test_kill.py",
+    ),
+    Mutant(
+        "relay: what is not newer is not passed on",
+        "api/relay.py",
+        "if versions.get(update.product_id, 0) >= update.version:",
+        "if False:",
+        "tests/e2e/test_contract.py",
+    ),
+    Mutant(
+        "Kafka sink: flushed before the epoch is committed",
+        "sinks/kafka.py",
+        "    def snapshot(self) -> None:\n        self._producer.flush()",
+        "    def snapshot(self) -> None:\n        pass",
+        "tests/integration/test_sinks.py",
+    ),
+    Mutant(
+        "Redis: an older version never replaces a newer",
+        "sinks/redis.py",
+        "  if stored[1] and tonumber(stored[1]) > update.version then return end\n",
+        "",
+        "tests/integration/test_sinks.py",
+    ),
+    Mutant(
+        "source: goes on with the next offset, not the one after",
+        "connectors/kafka.py",
+        "        self._next_offset = offset + 1\n",
+        "        self._next_offset = offset + 2\n",
+        "tests/integration/test_processes.py tests/chaos/test_kill.py",
+    ),
+    Mutant(
+        "source: the offset moves with what was read",
+        "connectors/kafka.py",
+        "        self._next_offset = offset + 1\n",
+        "        self._next_offset = self._next_offset or offset + 1\n",
+        "tests/integration/test_processes.py tests/chaos/test_kill.py",
+    ),
+    Mutant(
+        "bad input becomes a dead letter",
+        "dataflows/steps.py",
+        "                if recorded:\n                    dead_letters.append(signal)\n",
+        "",
+        "tests/e2e/test_bad_input.py tests/flows",
+    ),
+    Mutant(
+        "the admin key is checked",
+        "api/guard.py",
+        "return any([hmac.compare_digest(given[0], key) for key in self._keys])",
+        "return True",
+        "tests/e2e/test_api.py",
+    ),
+    Mutant(
+        "prices are rounded half to even, once",
+        "pricing/money.py",
+        "    return round(round(amount, MINOR_UNITS) * 100)\n",
+        "    return int(scaled + 0.5)\n",
+        "tests/unit/test_pricing.py",
+    ),
+    Mutant(
+        "state is restored from its snapshot",
+        "pricing/shard.py",
+        "            self._products[state.product_id] = state\n            self._packed",
+        "            self._packed",
+        "tests/unit/test_pricing.py tests/unit/test_freezes.py",
+    ),
+    Mutant(
+        "rows that wait ride in the snapshot",
+        "sinks/history.py",
+        "rows, offset = [*self._in_flight, *self._pending], self._backlog.offset",
+        "rows, offset = [], self._backlog.offset",
+        "tests/integration/test_outages.py tests/chaos/test_kill.py",
+    ),
+    Mutant(
+        "a freeze holds prices",
+        "pricing/shard.py",
+        "        if self._freezes and (freeze := self._freeze_of(state)):\n            return",
+        "        if False and (freeze := self._freeze_of(state)):\n            return",
+        "tests/unit/test_freezes.py",
+    ),
+    Mutant(
+        "an override's end counts whether or not a timer was there",
+        "pricing/shard.py",
+        "        if expires_at_ms is None or expires_at_ms > kafka_time_ms:\n",
+        "        if True:\n",
+        "tests/unit/test_freezes.py",
+    ),
+)
+
+
+def run_tests(tree: Path, tests: str) -> tuple[int, str, float]:
+    """Exit code of pytest, what failed first, and how long it took."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests.split()]
+    started = time.monotonic()
+    try:
+        done = subprocess.run(command, cwd=tree, capture_output=True, text=True, timeout=WITHIN_S, check=False)
+    except subprocess.TimeoutExpired:
+        return FAILED, "not done in time", time.monotonic() - started
+    named = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
+    return done.returncode, named[1] if named else "", time.monotonic() - started
+
+
+def mutate(tree: Path, mutant: Mutant) -> None:
+    path = tree / mutant.file
+    source = path.read_text(encoding="utf-8")
+    if source.count(mutant.old) != 1:
+        raise SystemExit(f"mutants: {mutant.file} has {source.count(mutant.old)} times: {mutant.old!r}")
+    path.write_text(source.replace(mutant.old, mutant.new), encoding="utf-8")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make mutants", description=__doc__.split(": ")[1].split(".")[0])
+    parser.add_argument("--only", help="mutants whose promise contains this")
+    options = parser.parse_args()
+    chosen = [mutant for mutant in MUTANTS if not options.only or options.only in mutant.promise]
+    rows, survivors = [], 0
+    with tempfile.TemporaryDirectory(prefix="pricewax-mutants-") as folder:
+        for number, mutant in enumerate(chosen, 1):
+            tree = Path(folder) / str(number)
+            shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*NOT_COPIED))
+            if (ROOT / ".cache").exists():
+                (tree / ".cache").symlink_to(ROOT / ".cache")
+            mutate(tree, mutant)
+            code, caught_by, took_s = run_tests(tree, mutant.tests)
+            caught = code == FAILED
+            survivors += not caught
+            rows.append(f"| {mutant.promise} | `{mutant.file}` | {caught_by if caught else '**survived**'} |")
+            print(
+                f"{number}/{len(chosen)} {'caught' if caught else 'SURVIVED'} in {took_s:.0f} s: {mutant.promise}",
+                flush=True,
+            )
+            shutil.rmtree(tree, ignore_errors=True)
+        tests = sorted({test for mutant in chosen for test in mutant.tests.split()})
+        code, failed, _ = run_tests(ROOT, " ".join(tests))
+        if code != PASSED:
+            print(f"mutants: without a mutant, {failed} fails; nothing of this counts", file=sys.stderr)
+            return 1
+    if not options.only:
+        lines = [
+            "# What breaks the suite",
+            "",
+            "Each row is one change of the source that breaks a promise, and the test that failed first. By"
+            " `make mutants`; the same tests pass without the change.",
+            "",
+            "| promise | broken in | caught by |",
+            "|---|---|---|",
+            *rows,
+            "",
+        ]
+        REPORT.write_text("\n".join(lines), encoding="utf-8")
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
