@@ -13,10 +13,11 @@ import redis
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
 import telemetry
-from pricing.shard import RefillRequest
+from pricing.shard import SETTLED, RefillRequest
 
 LOOK_EVERY_S = 2.0
 OTHER_SERVER_EVERY_S = 60.0
+SETTLES_AFTER_S = 5.0
 PART = "redis"
 
 log = telemetry.get_logger("redis_watch")
@@ -24,7 +25,7 @@ log = telemetry.get_logger("redis_watch")
 
 class RedisWatch(FixedPartitionedSource[tuple[str, RefillRequest], None]):
     """Items are `(shard, RefillRequest)`, one for every shard, at the start, and whenever the marker is
-    gone or the server is not the one it was.
+    gone or the server is not the one it was; and once, when a start has settled, with the reason `SETTLED`.
 
     marker: the key that tells a full Redis from an empty one."""
 
@@ -54,6 +55,8 @@ class RedisWatchPartition(StatefulSourcePartition[tuple[str, RefillRequest], Non
         self._empty = threading.Event()
         self._closed = threading.Event()
         self._started = False
+        self._settled = False
+        self._settles_at = time.monotonic() + SETTLES_AFTER_S
         self._run_id: str | None = None
         self._patient_until = 0.0
         self._awake_at = datetime.now(UTC)
@@ -71,6 +74,9 @@ class RedisWatchPartition(StatefulSourcePartition[tuple[str, RefillRequest], Non
             self._empty.clear()
             reason = "Redis is empty"
             log.warning("Redis may not hold our prices; writing all of them")
+        elif not self._settled and time.monotonic() >= self._settles_at:
+            self._settled = True
+            return [(str(shard), RefillRequest(SETTLED)) for shard in range(self._shards)]
         if not reason:
             return []
         telemetry.REFILLS.inc()

@@ -16,7 +16,7 @@ from connectors.kafka import RawBatch
 from pricing.decision import PUBLISHED, Cause, FreezeChange, PriceDecision, encode_update
 from pricing.events import DeadLetter, Freeze, FreezeLift, Signal, shard_of
 from pricing.policy import PricingPolicy
-from pricing.shard import RefillRequest, Shard, SignalBatch
+from pricing.shard import SETTLED, RefillRequest, Shard, SignalBatch
 from sinks import history_rows, redis
 from sinks.dead_letters import encode_dead_letter
 from sinks.kafka import Record
@@ -121,7 +121,9 @@ class PriceLogic(StatefulBatchLogic[SignalBatch | RefillRequest, Priced, bytes])
         shard = self._shard
         results = []
         for value in values:
-            if isinstance(value, RefillRequest):
+            if isinstance(value, RefillRequest) and value.reason == SETTLED:
+                results.append(Priced(list(shard.repeat()), 0, []))
+            elif isinstance(value, RefillRequest):
                 results.append(Priced(list(shard.refill()), 0, shard.take_freeze_changes()))
             else:
                 decisions = shard.apply(value, now_ms)
@@ -179,7 +181,9 @@ def encode(item: tuple[str, Priced]) -> tuple[str, Encoded]:
         update = decision.update
         encoded = None if update is None else encode_update(update)
         cause = decision.cause
-        if cause in PUBLISHED:
+        if cause == Cause.REPEAT and encoded is not None:
+            updates.append((decision.product_id.encode(), encoded))
+        elif cause in PUBLISHED:
             if encoded is not None:
                 updates.append((decision.product_id.encode(), encoded))
             if encoded is not None and cause == Cause.EVENT:

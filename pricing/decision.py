@@ -17,7 +17,8 @@ class PriceSource:
 
 class Cause:
     """Why a decision was made. The first five are published and kept as history; the rest only refresh the
-    latest state: an event under an active override or freeze, a catalogue change, the refilling of a store."""
+    latest state: an event under an active override or freeze, a catalogue change, the refilling of a store. A
+    repeat is published, and is no history: see `Shard.repeat`."""
 
     EVENT: Final = "event"
     OVERRIDE_SET: Final = "override_set"
@@ -27,6 +28,7 @@ class Cause:
     UNDER_OVERRIDE: Final = "under_override"
     CATALOGUE: Final = "catalogue"
     UNDER_FREEZE: Final = "under_freeze"
+    REPEAT: Final = "repeat"
     REFILL: Final = "refill"
 
 

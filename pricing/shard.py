@@ -62,8 +62,12 @@ class SignalBatch(msgspec.Struct, gc=False):
     kafka_time_ms: int = 0
 
 
+SETTLED = "settled"
+
+
 class RefillRequest(msgspec.Struct, frozen=True, array_like=True):
-    """Asks a shard for the latest decision of every product it owns."""
+    """Asks a shard for the latest decision of every product it owns; with the reason `SETTLED`, which comes once,
+    some seconds after a start, for what `Shard.repeat` gives."""
 
     reason: str
 
@@ -84,6 +88,7 @@ class Shard:
         self._freezes: dict[str, Freeze] = {}
         self._lifted: set[str] = set()
         self._freeze_changes: list[FreezeChange] = []
+        self._restored = snapshot is not None
         self.alerts: Counter[str] = Counter()
         if snapshot:
             self._restore(snapshot)
@@ -205,6 +210,18 @@ class Shard:
                 override=state.override,
                 catalogue=state.catalogue,
             )
+
+    def repeat(self) -> Iterable[PriceDecision]:
+        """After a restart, once what was read before is read again: the decision of every product under an override
+        or a freeze, whose events count and publish nothing.
+
+        Before the crash these events may have come before the override, and been published up to a version that the
+        override then did not reach: readers would have dropped it, and kept a price that is none any more."""
+        if not self._restored:
+            return
+        for state in self._products.values():
+            if state.override is not None or state.held:
+                yield self._decision(state, Cause.REPEAT, NO_POSITION)
 
     def _apply_event(self, event: ProductEvent, position: SourcePosition, now_ms: int) -> PriceDecision:
         """The hot path: what `_decide` does, in one piece, and without guardrails where there are none."""

@@ -211,6 +211,21 @@ def test_versions_count_the_same_whether_or_not_a_timer_was_faster_than_a_comman
     assert [each.cause for each in bench.apply(OverrideRemoval("A", NOW_MS + 9500, 6))] == [Cause.OVERRIDE_EXPIRED]
 
 
+def test_what_counts_silently_is_published_once_more_after_a_restart() -> None:
+    bench = Bench()
+    bench.event()
+    bench.event("B")
+    bench.override()
+    assert list(bench.shard.repeat()) == []
+    bench.restart()
+    bench.event()
+    bench.event("B")
+    (repeated,) = bench.shard.repeat()
+    assert (repeated.product_id, repeated.version, repeated.cause) == ("A", 3, Cause.REPEAT)
+    assert repeated.update is not None
+    assert repeated.update.new_price == 99.0
+
+
 def test_a_new_base_price_waits_for_the_lift() -> None:
     bench = Bench()
     bench.catalogue("A", "toys", 5.0)

@@ -14,6 +14,7 @@ import {
   useRef,
   useState,
   useSyncExternalStore,
+  type RefObject,
 } from "react";
 import { tinykeys } from "tinykeys";
 import { useLocation, useSearch } from "wouter";
@@ -40,6 +41,7 @@ import {
 
 /** Rows move to their new places so often at most: a list that never stands still cannot be read. */
 const ARRANGE_EVERY_MS = 3_000;
+const POINTED_MS = 2_500;
 const NO_FREEZES: Freeze[] = [];
 const HEADS: Record<SortBy, string> = {
   product: "Product",
@@ -132,7 +134,8 @@ export function Board() {
     },
     [view, go],
   );
-  const ids = useArranged(view);
+  const pointedAt = useRef(Number.NEGATIVE_INFINITY);
+  const ids = useArranged(view, pointedAt);
   const loading = useSignal(prices.loading);
   const { data: status } = useStatus();
   const freezes = status?.freezes ?? NO_FREEZES;
@@ -147,7 +150,12 @@ export function Board() {
   const total = prices.rows.size;
 
   return (
-    <div className="board">
+    <div
+      className="board"
+      onPointerMove={() => {
+        pointedAt.current = performance.now();
+      }}
+    >
       <h1 className="visually-hidden">Board: all products</h1>
       <Toolbar
         view={view}
@@ -210,7 +218,7 @@ function FirstRun({ events }: { events: number }) {
 }
 
 /** The ids in the order of the view: at once when the view changes, now and then as prices move. */
-function useArranged(view: View): string[] {
+function useArranged(view: View, pointedAt: RefObject<number>): string[] {
   const prices = usePrices();
   const wanted = useDeferredValue(view);
   const membership = useSyncExternalStore(prices.membership.subscribe, () => prices.membership.value);
@@ -227,12 +235,14 @@ function useArranged(view: View): string[] {
     // Products that appear while a page loads are many: not each of them is worth a new order.
     if (state.view !== wanted) run();
     else state.timer = window.setTimeout(run, Math.max(0, state.at + 250 - performance.now()));
-    const moving = moves(wanted) ? setInterval(run, ARRANGE_EVERY_MS) : undefined;
+    // Nothing moves from under a hand that is about to click.
+    const unlessPointed = () => performance.now() - pointedAt.current > POINTED_MS && run();
+    const moving = moves(wanted) ? setInterval(unlessPointed, ARRANGE_EVERY_MS) : undefined;
     return () => {
       clearInterval(moving);
       clearTimeout(state.timer);
     };
-  }, [prices, wanted, membership]);
+  }, [prices, wanted, membership, pointedAt]);
   return ids;
 }
 
@@ -252,7 +262,9 @@ function Rows({ ids, view, setView, freezes, selected, toggle }: RowsProps) {
   const phone = useSyncExternalStore(PHONE.subscribe, () => PHONE.matches);
   const compact = useSignal(density) === "compact";
   const height = phone ? 76 : compact ? 34 : 48;
-  const [cursor, setCursor] = useState(-1);
+  // A product, not a place: rows move under it.
+  const [chosen, setChosen] = useState<string | null>(null);
+  const cursor = useMemo(() => (chosen === null ? -1 : ids.indexOf(chosen)), [ids, chosen]);
   const now = useNow();
   // Drawn again once a frame at most, and only what is on screen.
   useSyncExternalStore(prices.frame.subscribe, () => prices.frame.value);
@@ -296,7 +308,7 @@ function Rows({ ids, view, setView, freezes, selected, toggle }: RowsProps) {
   useEffect(() => {
     const move = (by: number) => () => {
       const next = Math.min(ids.length - 1, Math.max(0, cursor + by));
-      setCursor(next);
+      setChosen(ids[next] ?? null);
       virtual.scrollToIndex(next);
     };
     const at = () => ids[cursor];
@@ -528,7 +540,12 @@ function Toolbar({ view, setView, shown, total, selected, clear }: ToolbarProps)
           setText(event.target.value);
           setView({ search: event.target.value });
         }}
-        onKeyDown={(event) => event.key === "Escape" && event.currentTarget.blur()}
+        onKeyDown={(event) => {
+          if (event.key !== "Escape") return;
+          // Back to the rows; the browser would empty the field.
+          event.preventDefault();
+          event.currentTarget.blur();
+        }}
       />
       <select
         aria-label="Category"
