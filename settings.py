@@ -144,6 +144,9 @@ class Settings(BaseSettings):
     )
     policy: Path | None = Field(None, description="the path of a TOML file with a pricing policy")
     shards: int = Field(64, ge=1, le=4096, description="a whole number from 1 to 4096, fixed at deployment")
+    state_log: Literal["on", "off"] = Field(
+        "on", description="on, or off where the flow's processes share no recovery folder"
+    )
     metrics_port: int = Field(
         9464, ge=0, le=65535, description="the flow's port for Prometheus, 0 to 65535 (0: any free port)"
     )

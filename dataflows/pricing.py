@@ -20,6 +20,7 @@ from connectors.kafka import KafkaSource, RawBatch
 from connectors.redis_watch import RedisWatch
 from connectors.topics import StoppedError, client_options, ensure_topics
 from dataflows.shutdown import stop_on_signals
+from dataflows.state_log import FOLDER, StateLog, recovery_folder
 from dataflows.steps import (
     Clock,
     DecodeLogic,
@@ -64,8 +65,10 @@ def build(
     kinds: Mapping[str, SignalKind],
     shards: int,
     clock: Clock = wall_clock_ms,
+    state_log: StateLog | None = None,
 ) -> Dataflow:
-    """The flow. `kinds` says what each topic carries; `clock` gives UTC milliseconds."""
+    """The flow. `kinds` says what each topic carries; `clock` gives UTC milliseconds. Without `state_log`, a
+    snapshot of a shard holds all of it."""
     flow = Dataflow("pricing")
     raw = op.input("messages", flow, messages)  # (shard of the key, RawBatch)
     decoded = op.stateful_batch("decode", raw, lambda _: DecodeLogic(kinds, shards))  # (shard, Decoded)
@@ -73,7 +76,8 @@ def build(
     signals = op.flat_map("key_by_shard", decoded, lambda item: item[1].batches)  # (shard, SignalBatch)
     refill = op.input("refills", flow, refills)  # (shard, RefillRequest)
     work: Work = op.merge("work", signals, refill)  # (shard, SignalBatch | RefillRequest)
-    priced = op.stateful_batch("price", work, lambda state: PriceLogic(policy, state, clock))  # (shard, Priced)
+    price = partial(PriceLogic, policy, clock=clock, state_log=state_log)
+    priced = op.stateful_batch("price", work, price)  # (shard, Priced)
     encoded = op.map("encode", priced, encode)  # (shard, Encoded)
     op.output("price_updates", op.filter_map("updates", encoded, updates_of), sinks.updates)
     op.output("redis", op.filter_map("latest", encoded, latest_of), sinks.latest)
@@ -109,6 +113,7 @@ def flow() -> Dataflow:
         settings.price_overrides_topic: SignalKind.OVERRIDES,
         settings.price_freezes_topic: SignalKind.FREEZES,
     }
+    folder = recovery_folder()
     redis_client = partial(redis.connect, settings.redis_addr, settings.redis_password_text)
     history = None
     if url := settings.history_dsn:
@@ -130,4 +135,5 @@ def flow() -> Dataflow:
         policy,
         kinds,
         settings.shards,
+        state_log=StateLog(folder / FOLDER, writes=settings.state_log == "on") if folder else None,
     )

@@ -13,6 +13,7 @@ from prometheus_client import Counter
 import telemetry
 from connectors.decode import RawMessage, SignalKind, decode, decode_usual_event
 from connectors.kafka import RawBatch
+from dataflows.state_log import StateLog
 from pricing.decision import PUBLISHED, Cause, FreezeChange, PriceDecision, encode_update
 from pricing.events import DeadLetter, Freeze, FreezeLift, Signal, shard_of
 from pricing.policy import PricingPolicy
@@ -109,10 +110,23 @@ class DecodeLogic(StatefulBatchLogic[RawBatch, Decoded, None]):
 
 
 class PriceLogic(StatefulBatchLogic[SignalBatch | RefillRequest, Priced, bytes]):
-    """Holds one shard, and wakes when an override in it ends."""
+    """Holds one shard, and wakes when an override in it ends. Without a log, snapshots hold the whole shard."""
 
-    def __init__(self, policy: PricingPolicy, resume_state: bytes | None, clock: Clock = wall_clock_ms) -> None:
-        self._shard = Shard(policy, resume_state)
+    def __init__(
+        self,
+        policy: PricingPolicy,
+        resume_state: bytes | None,
+        *,
+        clock: Clock = wall_clock_ms,
+        state_log: StateLog | None = None,
+    ) -> None:
+        documents = [] if resume_state is None else [resume_state]
+        self._state_log = state_log
+        if state_log is not None:
+            self._log, documents = state_log.open(resume_state)
+        self._shard = Shard(policy, *documents)
+        if state_log is not None:
+            self._log.follow(self._shard)
         self._clock = clock
         self._size = 0
 
@@ -140,7 +154,10 @@ class PriceLogic(StatefulBatchLogic[SignalBatch | RefillRequest, Priced, bytes])
         return None if expiry_ms is None else datetime.fromtimestamp((expiry_ms + EXPIRY_GRACE_MS) / 1000, UTC)
 
     def snapshot(self) -> bytes:
-        return self._shard.snapshot()
+        if self._state_log is None or not self._state_log.writes:
+            return self._shard.snapshot()
+        self._state_log.save()
+        return self._log.place()
 
     def _report(self, results: list[Priced]) -> list[Priced]:
         if len(self._shard) != self._size:

@@ -46,7 +46,7 @@ from pricing.events import (
 from pricing.money import cents_between, to_cents
 from pricing.policy import PricingPolicy
 from pricing.rules import PricingInputs
-from pricing.state import ProductState, pack_product, pack_shard, unpack_product, unpack_shard
+from pricing.state import GONE, ProductState, pack_product, pack_shard, unpack_product, unpack_shard
 from pricing.timestamps import DAY_MS
 
 NO_POSITION = SourcePosition("", -1, -1)
@@ -73,34 +73,38 @@ class RefillRequest(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Shard:
-    """State of the products of one shard. `alerts` counts guardrail alerts by their text."""
+    """State of the products of one shard, as its documents (pricing/state.py), the oldest first, have it.
 
-    def __init__(self, policy: PricingPolicy, snapshot: bytes | None = None) -> None:
+    `alerts` counts guardrail alerts by their text."""
+
+    def __init__(self, policy: PricingPolicy, *documents: bytes) -> None:
         self._policy = policy
         self._policy_version = policy.version
         self._weights: dict[str, float] = dict(policy.demand.weights.items())
         self._half_life_ms = policy.demand.half_life_ms
         self._unguarded = policy.guardrails == NO_GUARDRAILS
         self._products: dict[str, ProductState] = {}
-        self._packed: dict[str, msgspec.Raw] = {}
-        self._dirty: set[str] = set()
+        # In order of change, which is that of the log's, so that a run's documents do not depend on hashes.
+        self._dirty: dict[str, None] = {}
+        self._freezes_dirty = False
         self._expiries: list[tuple[int, str]] = []
         self._freezes: dict[str, Freeze] = {}
         self._lifted: set[str] = set()
         self._freeze_changes: list[FreezeChange] = []
-        self._restored = snapshot is not None
+        self._restored = bool(documents)
         self.alerts: Counter[str] = Counter()
-        if snapshot:
-            self._restore(snapshot)
+        self._restore(documents)
 
-    def _restore(self, snapshot: bytes) -> None:
-        document = unpack_shard(snapshot)
-        self._freezes = {freeze.scope: freeze for freeze in document.freezes}
-        self._lifted = set(document.lifted)
-        for packed in document.products:
-            state = unpack_product(packed)
-            self._products[state.product_id] = state
-            self._packed[state.product_id] = packed
+    def _restore(self, documents: Iterable[bytes]) -> None:
+        newest: dict[str, msgspec.Raw] = {}
+        for document in map(unpack_shard, documents):
+            newest.update(document.products)
+            self._freezes = {freeze.scope: freeze for freeze in document.freezes}
+            self._lifted = set(document.lifted)
+        for product_id, packed in newest.items():
+            if packed == GONE:
+                continue
+            state = self._products[product_id] = unpack_product(packed)
             if state.override:
                 self._watch_expiry(state.override)
 
@@ -111,15 +115,24 @@ class Shard:
         return self._products.get(product_id)
 
     def snapshot(self) -> bytes:
-        """All products, packed; only those that changed since the last call are encoded again."""
-        for product_id in self._dirty:
-            state = self._products.get(product_id)
-            if state is None:
-                self._packed.pop(product_id, None)
-            else:
-                self._packed[product_id] = pack_product(state)
+        """A document of the whole shard."""
+        return self._pack(self._products)
+
+    def changes(self) -> bytes | None:
+        """A document of what changed since the last one of either kind; None where nothing did."""
+        if not self._dirty and not self._freezes_dirty:
+            return None
+        return self._pack(self._dirty)
+
+    def _pack(self, product_ids: Iterable[str]) -> bytes:
+        products = self._products
+        packed = {
+            product_id: pack_product(products[product_id]) if product_id in products else GONE
+            for product_id in product_ids
+        }
         self._dirty.clear()
-        return pack_shard(list(self._packed.values()), list(self._freezes.values()), sorted(self._lifted))
+        self._freezes_dirty = False
+        return pack_shard(packed, list(self._freezes.values()), sorted(self._lifted))
 
     def take_freeze_changes(self) -> list[FreezeChange]:
         """What has happened to freezes since the last call, where this shard is the one that reports it."""
@@ -133,7 +146,7 @@ class Shard:
         topic, partition = batch.topic, batch.partition
         for signal in batch.signals:
             if type(signal) is ProductEvent:
-                self._dirty.add(signal.product_id)
+                self._dirty[signal.product_id] = None
                 position = SourcePosition(topic, partition, signal.offset)
                 decisions.append(self._apply_event(signal, position, now_ms))
                 continue
@@ -141,7 +154,7 @@ class Shard:
                 self._set_freeze(signal)
                 continue
             if isinstance(signal, PriceOverride):
-                self._dirty.add(signal.product_id)
+                self._dirty[signal.product_id] = None
                 decisions += self._expire_before(signal.product_id, signal.kafka_time_ms, now_ms)
                 decisions.append(self._set_override(signal, now_ms))
                 continue
@@ -149,7 +162,7 @@ class Shard:
             if isinstance(signal, FreezeLift):
                 decisions += self._lift_freeze(signal, position, now_ms)
                 continue
-            self._dirty.add(signal.product_id)
+            self._dirty[signal.product_id] = None
             if isinstance(signal, OverrideRemoval):
                 decisions += self._expire_before(signal.product_id, signal.event_time_ms, now_ms)
                 decision = self._remove_override(signal, position, now_ms)
@@ -173,7 +186,7 @@ class Shard:
             # The heap also holds ends of overrides that were replaced or removed since.
             if state is None or state.override is None or state.override.expires_at_ms != expires_at_ms:
                 continue
-            self._dirty.add(product_id)
+            self._dirty[product_id] = None
             position = state.override.position
             decisions.append(self._end_override(state, Cause.OVERRIDE_EXPIRED, position, expires_at_ms, now_ms))
         return decisions
@@ -326,6 +339,7 @@ class Shard:
     def _set_freeze(self, freeze: Freeze) -> None:
         replaced = self._freezes.get(freeze.scope)
         self._freezes[freeze.scope] = freeze
+        self._freezes_dirty = True
         self._lifted.discard(freeze.scope)
         if freeze.recorded:
             self._freeze_changes.append(FreezeChange(freeze.scope, freeze, replaced, freeze.set_at_ms))
@@ -336,6 +350,7 @@ class Shard:
         ended = self._freezes.pop(lift.scope, None)
         if ended is None:
             return []
+        self._freezes_dirty = True
         if lift.recorded:
             self._lifted.add(lift.scope)
             self._freeze_changes.append(FreezeChange(lift.scope, None, ended, lift.event_time_ms))
@@ -343,7 +358,7 @@ class Shard:
         for state in self._products.values():
             if not _covers(lift.scope, state):
                 continue
-            self._dirty.add(state.product_id)
+            self._dirty[state.product_id] = None
             inputs = self._inputs(state)
             free = state.held and state.override is None and self._freeze_of(state) is None
             if not free or inputs is None:

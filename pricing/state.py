@@ -1,7 +1,5 @@
 """What is kept of a product, and its compact form for recovery snapshots."""
 
-from typing import Any
-
 import msgspec
 
 from pricing.decision import Adjustment, PriceSource, PriceUpdate
@@ -10,10 +8,11 @@ from pricing.events import CatalogueEntry, Freeze, PriceOverride
 from pricing.guardrails import GUARDRAILS
 from pricing.rules import RULES
 
-FORMAT = 2
-"""Version of the snapshot's layout. Raise it with every change, and teach `unpack` the previous one.
+FORMAT = 3
+"""Version of the snapshot's layout. Raise it with every change, and teach `unpack_shard` the previous one.
 
-1: products. 2: each product's day and the price it began with; the shard's freezes."""
+1: products. 2: each product's day and the price it began with; the shard's freezes. 3: products by their id, as a
+document may hold those that changed."""
 
 _USUAL_REASONS = {"base": BASE_REASON, **{name: reason for name, _, reason in (*RULES, *GUARDRAILS)}}
 
@@ -90,8 +89,26 @@ class _Packed(msgspec.Struct, array_like=True, gc=False):
     held: bool = False
 
 
-class ShardSnapshot(msgspec.Struct, array_like=True):
-    """What a shard's snapshot holds. `lifted` are the scopes of freezes that have ended."""
+class ShardDocument(msgspec.Struct, array_like=True):
+    """What is written of a shard: all of it, or what changed. Where there are several, a later one's products take
+    the place of an earlier one's, and its freezes that of all before.
+
+    products: by id; `GONE` for one that is no more. lifted: scopes of freezes that have ended."""
+
+    version: int
+    products: dict[str, msgspec.Raw]
+    freezes: list[Freeze] = []
+    lifted: list[str] = []
+
+
+class _Head(msgspec.Struct, array_like=True):
+    """What documents of all formats begin with."""
+
+    version: int
+
+
+class _ListDocument(msgspec.Struct, array_like=True):
+    """`ShardDocument` of formats 1 and 2: always all products."""
 
     version: int
     products: list[msgspec.Raw]
@@ -99,15 +116,27 @@ class ShardSnapshot(msgspec.Struct, array_like=True):
     lifted: list[str] = []
 
 
+GONE = msgspec.Raw(b"\xc0")  # MessagePack's nil.
+
+_shared: dict[str, str] = {}
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode_product = msgspec.msgpack.Decoder(_Packed).decode
-_decode_document = msgspec.msgpack.Decoder(ShardSnapshot).decode
+_decode_head = msgspec.msgpack.Decoder(_Head).decode
+_decode_document = msgspec.msgpack.Decoder(ShardDocument).decode
+_decode_list = msgspec.msgpack.Decoder(_ListDocument).decode
+
+
+def _share(text: str) -> str:
+    """One string for all that are equal: of these there are few, and a million products."""
+    return _shared.setdefault(text, text)
 
 
 def pack_product(state: ProductState) -> msgspec.Raw:
+    # A tuple in the order of `_Packed`: every product that changed passes here at every snapshot.
     return msgspec.Raw(
         _encode(
-            _Packed(
+            (
                 state.product_id,
                 state.event_price,
                 state.demand,
@@ -135,23 +164,43 @@ def pack_product(state: ProductState) -> msgspec.Raw:
 
 
 def unpack_product(packed: msgspec.Raw) -> ProductState:
-    fields: dict[str, Any] = msgspec.structs.asdict(_decode_product(packed))
-    fields["adjustments"] = [
-        Adjustment(rule, amount, _USUAL_REASONS[rule] if reason is None else reason)
-        for rule, amount, reason in fields["adjustments"]
-    ]
-    return ProductState(**fields)
+    fields = _decode_product(packed)
+    return ProductState(
+        fields.product_id,
+        fields.event_price,
+        fields.demand,
+        fields.demand_time_ms,
+        fields.version,
+        fields.price,
+        fields.previous_price,
+        _share(fields.price_source),
+        fields.changed_at_ms,
+        fields.event_time_ms,
+        fields.updated_at_ms,
+        _share(fields.policy),
+        [
+            Adjustment(_share(rule), amount, _USUAL_REASONS[rule] if reason is None else reason)
+            for rule, amount, reason in fields.adjustments
+        ],
+        fields.override,
+        fields.catalogue,
+        fields.day,
+        fields.day_open,
+        fields.held,
+    )
 
 
-def pack_shard(products: list[msgspec.Raw], freezes: list[Freeze], lifted: list[str]) -> bytes:
-    return _encode(ShardSnapshot(FORMAT, products, freezes, lifted))
+def pack_shard(products: dict[str, msgspec.Raw], freezes: list[Freeze], lifted: list[str]) -> bytes:
+    return _encode(ShardDocument(FORMAT, products, freezes, lifted))
 
 
-def unpack_shard(snapshot: bytes) -> ShardSnapshot:
-    """What a snapshot holds. Raises ValueError for a layout that this version does not know."""
-    document = _decode_document(snapshot)
-    if not 1 <= document.version <= FORMAT:
-        raise ValueError(f"recovery snapshot has format {document.version}, this version reads up to {FORMAT}")
-    # A slice of the snapshot would keep all of it alive.
-    document.products = [product.copy() for product in document.products]
-    return document
+def unpack_shard(document: bytes) -> ShardDocument:
+    """What a document holds. Raises ValueError for a layout that this version does not know."""
+    version = _decode_head(document).version
+    if not 1 <= version <= FORMAT:
+        raise ValueError(f"recovery snapshot has format {version}, this version reads up to {FORMAT}")
+    if version >= 3:
+        return _decode_document(document)
+    listed = _decode_list(document)
+    products: dict[str, msgspec.Raw] = {_decode_product(packed).product_id: packed for packed in listed.products}
+    return ShardDocument(version, products, listed.freezes, listed.lifted)

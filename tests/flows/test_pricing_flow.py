@@ -14,6 +14,7 @@ from bytewax.testing import TestingSink, TestingSource, cluster_main, run_main
 from connectors.decode import RawMessage, SignalKind, routing_key
 from connectors.kafka import RawBatch
 from dataflows.pricing import Sinks, build
+from dataflows.state_log import StateLog
 from pricing.events import shard_of
 from pricing.policy import default_policy
 from pricing.shard import RefillRequest
@@ -69,7 +70,12 @@ class Outputs:
         self.history: list[Any] = []
         self.letters: list[Any] = []
 
-    def flow(self, items: list[Any], refills: list[tuple[str, RefillRequest]] | None = None) -> Dataflow:
+    def flow(
+        self,
+        items: list[Any],
+        refills: list[tuple[str, RefillRequest]] | None = None,
+        state_log: StateLog | None = None,
+    ) -> Dataflow:
         sinks = Sinks(
             updates=TestingSink(self.updates),
             latest=TestingSink(self.latest),
@@ -84,6 +90,7 @@ class Outputs:
             TOPICS,
             SHARDS,
             clock=lambda: CLOCK_MS,
+            state_log=state_log,
         )
 
     def lines(self) -> list[str]:
@@ -120,8 +127,9 @@ def test_two_workers_give_what_one_gives() -> None:
     assert two.newest() == one.newest()
 
 
+@pytest.mark.parametrize("log", ["log, log", "whole, whole", "whole, log", "log, whole"])
 @pytest.mark.parametrize("crash_after", [1, 37, 150, 299])
-def test_a_crash_and_a_resume_give_what_a_full_run_gives(tmp_path: Path, crash_after: int) -> None:
+def test_a_crash_and_a_resume_give_what_a_full_run_gives(tmp_path: Path, crash_after: int, log: str) -> None:
     full = Outputs()
     run_main(full.flow(seeded_items(any_order=False)))
     init_db_dir(tmp_path, 2)
@@ -129,9 +137,11 @@ def test_a_crash_and_a_resume_give_what_a_full_run_gives(tmp_path: Path, crash_a
     outputs = Outputs()
     items: list[Any] = seeded_items(any_order=False)
     items.insert(crash_after, TestingSource.ABORT())
-    flow = outputs.flow(items)
+    before_crash, after_crash = (StateLog(tmp_path / "state", writes=kind == "log") for kind in log.split(", "))
+    flow = outputs.flow(items, state_log=before_crash)
     run_main(flow, epoch_interval=EVERY_BATCH, recovery_config=recovery)
     before = sum(len(out.rows) for _, out in outputs.updates)
+    flow = outputs.flow(items, state_log=after_crash)
     run_main(flow, epoch_interval=EVERY_BATCH, recovery_config=recovery)
     assert outputs.lines() == full.lines()
     assert outputs.newest() == full.newest()

@@ -174,12 +174,14 @@ def test_a_shard_restored_from_its_snapshot_goes_on_as_if_nothing_had_happened(
 ) -> None:
     policy = parse_policy("[demand]\nhalf_life_s = 60\n[guardrails]\nmax_step_percent = 30\ncooldown_s = 5")
     steady, restored = Shard(policy), Shard(policy)
+    documents: list[bytes] = []
     for index, (event_type, price, set_override) in enumerate(steps):
         signal: Signal = (
             override(price, index, NOW + index) if set_override else event(price, event_type, T0 + index)
         )
         assert apply(steady, signal) == apply(restored, signal)
-        restored = Shard(policy, restored.snapshot())
+        documents.append(restored.changes() or restored.snapshot())
+        restored = Shard(policy, *documents)
     assert list(steady.refill()) == list(restored.refill())
     assert steady.expire(NOW + 100) == restored.expire(NOW + 100)
 

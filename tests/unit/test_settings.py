@@ -33,6 +33,7 @@ def test_defaults_are_those_of_the_contract() -> None:
         ("API_PORT", "65536"),
         ("SHARDS", "0"),
         ("SHARDS", "many"),
+        ("STATE_LOG", "maybe"),
         ("HISTORY_URL", "mysql://x"),
         ("HISTORY_URL", "oracle://nonsense"),
         ("HISTORY_URL", "postgresql://u:p@h:port/db"),

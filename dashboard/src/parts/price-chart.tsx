@@ -65,7 +65,7 @@ export function PriceChart({ points, overrides, theme, ref }: Props) {
         panes: { separatorColor: color("--line"), enableResize: false },
       },
       grid: { vertLines: { color: color("--line") }, horzLines: { color: color("--line") } },
-      timeScale: { timeVisible: true, secondsVisible: true, borderColor: color("--line") },
+      timeScale: { timeVisible: true, secondsVisible: true, rightOffset: 4, borderColor: color("--line") },
       rightPriceScale: { borderColor: color("--line") },
       localization: { timeFormatter: (time: number) => formatTime(time * 1000) },
     });

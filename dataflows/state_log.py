@@ -1,0 +1,283 @@
+"""The state log: what changed of each shard, appended to files beside Bytewax's recovery store.
+
+Bytewax keeps a whole snapshot of whatever an epoch touched. Of a shard with 15,000 products that would be
+megabytes a second for one event. So a shard's snapshot is its place: which files hold its documents
+(pricing/state.py), and how many bytes of each count. Files are only ever appended to, by the process that made
+them, and are synced before the place is handed to Bytewax: whatever epoch it resumes from, all that its places
+name is there, and what came after them does not count.
+"""
+
+import argparse
+import itertools
+import os
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from struct import Struct
+from zlib import crc32
+
+import msgspec
+
+import telemetry
+from pricing.shard import Shard
+
+FOLDER = "state"
+REWRITE_RATIO = 2
+"""A log is written anew once the changes are this many times what a whole document took."""
+
+REWRITE_BYTES_MIN = 256 * 1024
+FILES_MAX = 32
+KEEP_OLD_S = 60.0
+KEEP_OLD_ROUNDS = 30
+FREE_BYTES_MIN = 32 * 1024 * 1024
+LOOK_AGAIN_S = 0.5
+SAY_AGAIN_S = 10.0
+SYNC_THREADS = 8
+
+_HEADER = Struct("<II")  # Length and CRC-32 of the document that follows.
+
+log = telemetry.get_logger("state_log")
+
+
+class Extent(msgspec.Struct, frozen=True, array_like=True):
+    """The first `end` bytes of a file count."""
+
+    file: str
+    end: int
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Resume state of a shard. `log` names the folder of its files, `extents` are in order."""
+
+    log: str
+    extents: list[Extent]
+
+
+_encode_place = msgspec.msgpack.Encoder().encode
+_decode_place = msgspec.msgpack.Decoder(Place).decode
+
+
+def recovery_folder() -> Path | None:
+    """The folder that Bytewax was told to recover from, on its command line or by its environment."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("-r", "--recovery-directory", default=os.environ.get("BYTEWAX_RECOVERY_DIRECTORY"))
+    found = parser.parse_known_args(sys.argv[1:])[0].recovery_directory
+    return Path(found) if found else None
+
+
+class StateLog:
+    """The logs of all shards of a process. `folder` is made when the first is written.
+
+    writes: False where snapshots are to hold whole shards again; what is in logs is read all the same."""
+
+    def __init__(self, folder: Path, *, writes: bool = True) -> None:
+        self.writes = writes
+        self._folder = folder
+        self._of_worker: dict[int, list[ShardLog]] = {}
+        self._sync = ThreadPoolExecutor(SYNC_THREADS, thread_name_prefix="state-log")
+        self.round = 0
+
+    def open(self, resume_state: bytes | None) -> tuple["ShardLog", list[bytes]]:
+        """A shard's log, and the documents to restore it from, the oldest first. Ends the process where what the
+        place names is not there."""
+        place = Place(uuid.uuid4().hex, [])
+        documents: list[bytes] = []
+        if resume_state is not None and _is_place(resume_state):
+            place = _decode_place(resume_state)
+            documents = [document for extent in place.extents for document in self._read(place, extent)]
+        elif resume_state is not None:
+            documents = [resume_state]
+        shard_log = ShardLog(self._folder / place.log, place, inherited=bool(documents) and not place.extents)
+        self._of_worker.setdefault(threading.get_ident(), []).append(shard_log)
+        return shard_log, documents
+
+    def save(self) -> None:
+        """Append what changed in every shard of the calling worker, and sync it. Bytewax asks shard by shard, at
+        the end of an epoch: the first call does the work of all, so that files are synced side by side."""
+        self.round += 1
+        wrote = [shard_log for shard_log in self._of_worker[threading.get_ident()] if shard_log.write(self.round)]
+        if not wrote:
+            return
+        _wait_for_room(self._folder)
+        ripe = [shard_log for shard_log in wrote if shard_log.may_rewrite(self.round)]
+        if ripe:
+            # One a round: writing a whole shard takes a while.
+            max(ripe, key=ShardLog.excess).rewrite(self.round)
+        for shard_log, problem in zip(wrote, self._sync.map(ShardLog.sync, wrote), strict=True):
+            if problem is not None:
+                # Whether what was written is on the disk is not known any more, so it must not count.
+                telemetry.fatal("the state log cannot be synced", file=str(shard_log.file), error=problem)
+
+    def _read(self, place: Place, extent: Extent) -> Iterator[bytes]:
+        path = self._folder / place.log / extent.file
+        try:
+            content = memoryview(path.read_bytes())
+        except OSError as error:
+            _lost(path, error.strerror)
+        position = 0
+        while position < extent.end:
+            start = position + _HEADER.size
+            if start > len(content):
+                _lost(path, f"it ends at byte {len(content)} of {extent.end}")
+            length, checksum = _HEADER.unpack(content[position:start])
+            position = start + length
+            document = bytes(content[start:position])
+            if len(document) < length or crc32(document) != checksum:
+                _lost(path, f"what begins at byte {start} is not what was written")
+            yield document
+
+
+class ShardLog:
+    """One shard's files. `folder` is its own. inherited: what it was restored from is not in a log yet."""
+
+    def __init__(self, folder: Path, place: Place, *, inherited: bool = False) -> None:
+        self._folder = folder
+        self._place = place
+        self._must_rewrite = inherited
+        self._old = list(place.extents)
+        self._current: Extent | None = None
+        self._descriptor: int | None = None
+        self._whole_bytes = 0
+        self._changed_bytes = sum(extent.end for extent in place.extents)
+        self._obsolete: list[Path] = []
+        self._obsolete_round = 0
+        self._obsolete_at = 0.0
+        self._shard: Shard | None = None
+        self._remove_strangers()
+
+    def follow(self, shard: Shard) -> None:
+        self._shard = shard
+
+    @property
+    def file(self) -> Path | None:
+        return self._folder / self._current.file if self._current else None
+
+    def place(self) -> bytes:
+        current = [self._current] if self._current else []
+        return _encode_place(Place(self._place.log, [*self._old, *current]))
+
+    def write(self, now: int) -> bool:
+        """Append what changed; whether anything did."""
+        assert self._shard is not None
+        if self._must_rewrite:
+            self.rewrite(now)
+            return True
+        document = self._shard.changes()
+        if document is None:
+            return False
+        self._append(document)
+        self._changed_bytes += len(document)
+        return True
+
+    def excess(self) -> float:
+        """How much longer the log is than it should be; from 1 on, it should be written anew."""
+        size = self._changed_bytes / max(REWRITE_RATIO * self._whole_bytes, REWRITE_BYTES_MIN)
+        return max(size, len(self._old) / FILES_MAX)
+
+    def may_rewrite(self, now: int) -> bool:
+        """Whether it should, and the files that were replaced the last time can go."""
+        if self.excess() < 1:
+            return False
+        rounds, seconds = now - self._obsolete_round, time.monotonic() - self._obsolete_at
+        return not self._obsolete or (rounds >= KEEP_OLD_ROUNDS and seconds >= KEEP_OLD_S)
+
+    def rewrite(self, now: int) -> None:
+        """Begin a new file with all of the shard. The old ones are kept until the place that names them can be
+        no epoch's that Bytewax may resume from."""
+        assert self._shard is not None
+        for path in self._obsolete:
+            path.unlink(missing_ok=True)
+        self._obsolete = [self._folder / extent.file for extent in (*self._old, self._current) if extent]
+        self._obsolete_round, self._obsolete_at = now, time.monotonic()
+        self._old, self._current, self._must_rewrite = [], None, False
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+        document = self._shard.snapshot()
+        self._append(document)
+        self._whole_bytes, self._changed_bytes = len(document), 0
+
+    def sync(self) -> str | None:
+        """Wait until what was written is on the disk. Returns what went wrong."""
+        assert self._descriptor is not None
+        try:
+            os.fdatasync(self._descriptor)
+        except OSError as error:
+            return error.strerror
+        return None
+
+    def _append(self, document: bytes) -> None:
+        if self._descriptor is None:
+            self._create()
+        assert self._descriptor is not None
+        assert self._current is not None
+        data = _HEADER.pack(len(document), crc32(document)) + document
+        _write_all(self._descriptor, data)
+        self._current = Extent(self._current.file, self._current.end + len(data))
+
+    def _create(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for number in itertools.count(self._last_number() + 1):
+            name = f"{number:06d}.log"
+            try:
+                flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND
+                self._descriptor = os.open(self._folder / name, flags, 0o644)
+            except FileExistsError:
+                continue
+            self._current = Extent(name, 0)
+            return
+
+    def _last_number(self) -> int:
+        return max((int(path.stem) for path in self._folder.glob("*.log")), default=0)
+
+    def _remove_strangers(self) -> None:
+        """Files of epochs that were never committed, and old ones that a crash left."""
+        known = {extent.file for extent in self._old}
+        for path in self._folder.glob("*.log"):
+            if path.name not in known:
+                path.unlink(missing_ok=True)
+
+
+def _is_place(resume_state: bytes) -> bool:
+    # A place is a map in MessagePack, a document an array.
+    return resume_state[0] >> 4 == 0x8
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    """Write, waiting where there is no room: a late price is better than one that is lost."""
+    view = memoryview(data)
+    next_word = 0.0
+    while view:
+        try:
+            view = view[os.write(descriptor, view) :]
+        except OSError as error:
+            if time.monotonic() >= next_word:
+                log.warning("the state log cannot be written; the flow waits", error=error.strerror)
+                next_word = time.monotonic() + SAY_AGAIN_S
+            time.sleep(LOOK_AGAIN_S)
+
+
+def _wait_for_room(folder: Path) -> None:
+    """Bytewax ends with a panic where its own store cannot be written, so there must be room for that as well."""
+    next_word = 0.0
+    waited = False
+    while (room := os.statvfs(folder)).f_bavail * room.f_frsize < FREE_BYTES_MIN:
+        waited = True
+        if time.monotonic() >= next_word:
+            log.warning("the recovery folder's disk is full; the flow waits", folder=str(folder))
+            next_word = time.monotonic() + SAY_AGAIN_S
+        time.sleep(LOOK_AGAIN_S)
+    if waited:
+        log.info("the recovery folder's disk has room again")
+
+
+def _lost(path: Path, problem: str | None) -> None:
+    telemetry.fatal(
+        "state is lost: a file of the state log is not as it was left; see docs/operations.md, lost state",
+        file=str(path),
+        problem=problem,
+    )
