@@ -48,6 +48,7 @@ def create_app(services: Services, header: str, admin_keys: list[str]) -> FastAP
     app.include_router(prices.router)
     app.include_router(overrides.router, dependencies=documented)
     app.include_router(freezes.router, dependencies=documented)
+    app.include_router(freezes.open_router)
     app.include_router(history.router, dependencies=documented)
     app.include_router(dead_letters.router, dependencies=documented)
     app.include_router(status.router)

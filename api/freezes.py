@@ -20,6 +20,9 @@ from pricing.timestamps import parse_rfc3339, to_rfc3339
 from sinks.history_store import PastFreeze, Place
 
 router = APIRouter(tags=["freezes"])
+open_router = APIRouter(tags=["freezes"])
+"""What needs no key."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -47,7 +50,7 @@ async def freeze(request: Request) -> Response:
 
 
 @router.delete("/freeze/{scope:path}", response_model=models.FreezeLifted, responses=responses(400, 401, 404, 503))
-async def lift(scope: str, request: Request) -> Response:
+async def lift(scope: models.Scope, request: Request) -> Response:
     """Lift a freeze; prices that it held are decided anew at once."""
     services = services_of(request)
     _check_scope(scope)
@@ -58,7 +61,7 @@ async def lift(scope: str, request: Request) -> Response:
     return json_response({"scope": scope, "lifted": True})
 
 
-@router.get("/freezes", response_model=models.FreezeList, responses=responses(503))
+@open_router.get("/freezes", response_model=models.FreezeList, responses=responses(503))
 async def list_freezes(request: Request) -> Response:
     """The freezes in force, by scope. Needs no key: whoever reads prices may know that they are held."""
     return json_response({"freezes": await services_of(request).prices.freezes()})

@@ -37,8 +37,8 @@ async def chart(
     product_id: models.ProductId,
     request: Request,
     points: Annotated[int, Query(ge=2, le=CHART_POINTS_MAX, description="At most so many.")] = 500,
-    since: Annotated[str | None, Query(alias="from", description="RFC 3339, inclusive.")] = None,
-    until: Annotated[str | None, Query(alias="to", description="RFC 3339, exclusive.")] = None,
+    since: models.FromQuery = None,
+    until: models.ToQuery = None,
 ) -> Response:
     """Past prices thinned for a chart: of each of `points` equal spans of time the last, oldest first. A point:
     event_time_ms, price, demand, price_source, version; `prices` says how many they stand for."""
@@ -54,10 +54,8 @@ async def history(
     product_id: models.ProductId,
     request: Request,
     limit: models.LimitQuery = DEFAULT_LIMIT,
-    since: Annotated[
-        str | None, Query(alias="from", description="RFC 3339, inclusive.", examples=["2011-12-05T00:00:00Z"])
-    ] = None,
-    until: Annotated[str | None, Query(alias="to", description="RFC 3339, exclusive.")] = None,
+    since: models.FromQuery = None,
+    until: models.ToQuery = None,
     detail: Annotated[
         bool, Query(description="With policy, adjustments, cause, source position and an explanation.")
     ] = False,

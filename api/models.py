@@ -3,13 +3,16 @@
 from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import Path, Query
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 from pricing.events import DEFAULT_REASON, IDENTIFIER, REASON_MAX_CHARS
 from pricing.money import PRICE_MAX
 
 ID_PATTERN = f"^{IDENTIFIER.pattern}$"
 ProductId = Annotated[str, Path(pattern=ID_PATTERN, description="A product id.", examples=["85123A"])]
+IN_BODY = Field(json_schema_extra={"pattern": ID_PATTERN})
+"""A pattern for the description alone: what is wrong with an id is said in words of ours."""
+
 Source = Literal["base", "dynamic", "override"]
 
 
@@ -73,10 +76,22 @@ class ExplanationShown(BaseModel):
 class OverrideRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    product_id: StrictStr | StrictInt = Field(examples=["85123A"])
-    override_price: float = Field(gt=0, le=PRICE_MAX, allow_inf_nan=False, strict=True, examples=[19.99])
+    product_id: Annotated[StrictStr, IN_BODY] | StrictInt = Field(examples=["85123A"])
+    override_price: float = Field(
+        gt=0,
+        le=PRICE_MAX,
+        allow_inf_nan=False,
+        strict=True,
+        description="Rounded to whole cents, of which there must be one at least.",
+        examples=[19.99],
+        json_schema_extra={"minimum": 0.01},
+    )
     reason: StrictStr = Field(
-        DEFAULT_REASON, min_length=1, max_length=REASON_MAX_CHARS, description="Printable characters."
+        DEFAULT_REASON,
+        min_length=1,
+        max_length=REASON_MAX_CHARS,
+        description="Printable characters.",
+        json_schema_extra={"format": "printable"},
     )
     expires_at: StrictStr | StrictInt | Annotated[float, Field(strict=True, allow_inf_nan=False)] | None = Field(
         None,
@@ -148,7 +163,36 @@ def responses(*statuses: int) -> dict[int | str, dict[str, object]]:
 LimitQuery = Annotated[int | None, Query(ge=1, description=f"How many; more than {PAGE_MAX} means {PAGE_MAX}.")]
 
 
-CursorQuery = Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before.")]
+IdsQuery = Annotated[
+    str,
+    Query(
+        description=f"Product ids, separated by commas; {PAGE_MAX} at most.",
+        examples=["A,B"],
+        json_schema_extra={"pattern": f"^{IDENTIFIER.pattern}(,{IDENTIFIER.pattern}){{0,{PAGE_MAX - 1}}}$"},
+    ),
+]
+CursorQuery = Annotated[
+    str | None,
+    Query(
+        max_length=200,
+        description="`next_cursor` of the page before.",
+        json_schema_extra={"format": "audit-cursor"},
+    ),
+]
+FromQuery = Annotated[
+    str | None,
+    Query(
+        alias="from",
+        description="RFC 3339, inclusive.",
+        examples=["2011-12-05T00:00:00Z"],
+        json_schema_extra={"format": "date-time"},
+    ),
+]
+ToQuery = Annotated[
+    str | None,
+    Query(alias="to", description="RFC 3339, exclusive.", json_schema_extra={"format": "date-time"}),
+]
+Scope = Annotated[str, Path(json_schema_extra={"format": "freeze-scope"}, examples=["category:kitchen"])]
 Body = TypeVar("Body", bound=BaseModel)
 BULK_MAX = 200
 UNSET = "unset"
@@ -161,7 +205,7 @@ class BulkChange(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    product_id: StrictStr | StrictInt = Field(examples=["85123A"])
+    product_id: Annotated[StrictStr, IN_BODY] | StrictInt = Field(examples=["85123A"])
     override_price: float | None = Field(
         None, gt=0, le=PRICE_MAX, allow_inf_nan=False, strict=True, examples=[19.99]
     )
@@ -175,7 +219,12 @@ class BulkRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     changes: list[Any] = Field(
-        min_length=1, max_length=BULK_MAX, json_schema_extra={"items": BulkChange.model_json_schema()}
+        min_length=1,
+        max_length=BULK_MAX,
+        description="Each is checked for itself: what is wrong with one is said in its result. product_id;"
+        " override_price or change_percent; and, if wanted, reason, expires_at, and expected_set_at (null: no"
+        " override): the line is then a conflict where the active override is another.",
+        examples=[[{"product_id": "85123A", "change_percent": -10, "reason": "clearance"}]],
     )
     dry_run: StrictBool = False
 
@@ -198,7 +247,7 @@ class BulkAnswer(BaseModel):
 class BulkRemovalRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    product_ids: list[StrictStr | StrictInt] = Field(min_length=1, max_length=BULK_MAX)
+    product_ids: list[Annotated[StrictStr, IN_BODY] | StrictInt] = Field(min_length=1, max_length=BULK_MAX)
 
 
 class BulkRemoval(BaseModel):
@@ -223,8 +272,17 @@ class OverrideAudit(BaseModel):
 class FreezeRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    scope: StrictStr = Field(max_length=520, examples=["all", "category:kitchen", "product:85123A"])
-    reason: StrictStr = Field(min_length=1, max_length=REASON_MAX_CHARS, description="Printable characters.")
+    scope: StrictStr = Field(
+        max_length=520,
+        examples=["all", "category:kitchen", "product:85123A"],
+        json_schema_extra={"format": "freeze-scope"},
+    )
+    reason: StrictStr = Field(
+        min_length=1,
+        max_length=REASON_MAX_CHARS,
+        description="Printable characters.",
+        json_schema_extra={"format": "printable"},
+    )
 
 
 class FreezeAccepted(BaseModel):
@@ -258,12 +316,20 @@ class FreezeAudit(BaseModel):
     next_cursor: str | None
 
 
+def _without_fraction(number: Any) -> Any:
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+WholeNumber = Annotated[StrictInt, BeforeValidator(_without_fraction)]
+"""In JSON, 5.0 is a whole number too."""
+
+
 class SourceShown(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     topic: StrictStr = Field(min_length=1, max_length=249)
-    partition: StrictInt = Field(ge=0, lt=2**31)
-    offset: StrictInt = Field(ge=0, lt=2**63)
+    partition: WholeNumber = Field(ge=0, lt=2**31)
+    offset: WholeNumber = Field(ge=0, lt=2**63)
 
 
 class DeadLetterShown(BaseModel):
@@ -297,7 +363,9 @@ class Replayed(BaseModel):
 class ChartShown(BaseModel):
     product_id: str
     prices: int
-    points: list[tuple[int, float, float, Source, int]]
+    points: list[list[Any]] = Field(
+        description="Oldest first: event time (ms), price, demand, price_source, version."
+    )
 
 
 class CategoryList(BaseModel):
@@ -310,7 +378,10 @@ class BoardShown(BaseModel):
     more: bool
     loading: bool
     total: int
-    rows: list[tuple[str, str, str, float, float, Source, int, int, str | None, float | None]]
+    rows: list[list[Any]] = Field(
+        description="product_id, name, category, price, demand, price_source, version, updated_at_ms, bound_by"
+        " (or null), day_open (or null)."
+    )
 
 
 class Status(BaseModel):

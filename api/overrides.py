@@ -33,7 +33,10 @@ _encode = msgspec.json.Encoder().encode
 
 def body_of(model: type[BaseModel]) -> dict[str, Any]:
     """The description of a body that the route reads itself, whatever Content-Type the client gives or forgets."""
-    content = {"application/json": {"schema": model.model_json_schema()}}
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    # A model within a model is one of an answer as well, so it is among the components.
+    schema.pop("$defs", None)
+    content = {"application/json": {"schema": schema}}
     return {"requestBody": {"required": True, "content": content}}
 
 
@@ -121,7 +124,9 @@ async def list_overrides(request: Request) -> Response:
 @router.get("/overrides/audit", response_model=models.OverrideAudit, responses=responses(400, 401, 503))
 async def past_overrides(
     request: Request,
-    product_id: Annotated[str | None, Query(description="Only this product's.")] = None,
+    product_id: Annotated[
+        str | None, Query(description="Only this product's.", json_schema_extra={"pattern": models.ID_PATTERN})
+    ] = None,
     limit: models.LimitQuery = None,
     cursor: models.CursorQuery = None,
 ) -> Response:

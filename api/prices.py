@@ -111,10 +111,18 @@ def _from_memory(services: Services, product_id: str) -> Response:
 @router.get("/prices", response_model=models.PricePage, responses=responses(400, 503))
 async def prices(
     request: Request,
-    ids: Annotated[str | None, Query(description="Product ids, separated by commas.", examples=["A,B"])] = None,
-    category: Annotated[str | None, Query(description="Only products of this category.")] = None,
+    ids: models.IdsQuery | None = None,
+    category: Annotated[
+        str | None,
+        Query(
+            description="Only products of this category.",
+            json_schema_extra={"minLength": 1, "maxLength": CATEGORY_MAX_CHARS},
+        ),
+    ] = None,
     limit: models.LimitQuery = None,
-    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
+    cursor: Annotated[
+        str | None, Query(description="`next_cursor` of the page before.", json_schema_extra={"format": "cursor"})
+    ] = None,
 ) -> Response:
     """Prices by product id, a page at a time. Ids that nobody knows are left out."""
     services = services_of(request)
@@ -155,7 +163,7 @@ async def prices(
 @router.get("/products", response_model=models.ProductList, responses=responses(400, 503))
 async def products(
     request: Request,
-    ids: Annotated[str, Query(description="Product ids, separated by commas.", examples=["A,B"])],
+    ids: models.IdsQuery,
 ) -> Response:
     """What the catalogue says of some products. Ids that it does not know are left out."""
     found = await services_of(request).prices.products(sorted(set(parse_ids(ids))))

@@ -19,6 +19,7 @@ from connectors.decode import SignalKind
 from connectors.kafka import KafkaSource, RawBatch
 from connectors.redis_watch import RedisWatch
 from connectors.topics import StoppedError, client_options, ensure_topics
+from dataflows.recovery_store import forget_uncommitted
 from dataflows.shutdown import stop_on_signals
 from dataflows.state_log import FOLDER, StateLog, recovery_folder
 from dataflows.steps import (
@@ -113,7 +114,8 @@ def flow() -> Dataflow:
         settings.price_overrides_topic: SignalKind.OVERRIDES,
         settings.price_freezes_topic: SignalKind.FREEZES,
     }
-    folder = recovery_folder()
+    if folder := recovery_folder():
+        forget_uncommitted(folder)
     redis_client = partial(redis.connect, settings.redis_addr, settings.redis_password_text)
     history = None
     if url := settings.history_dsn:

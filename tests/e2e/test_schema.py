@@ -1,0 +1,89 @@
+"""The OpenAPI description against the API as it runs: schemathesis, with all its checks."""
+
+import base64
+import json
+from typing import Any
+
+import schemathesis
+from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
+from schemathesis import GenerationMode
+from schemathesis.core.failures import FailureGroup
+from schemathesis.core.result import Ok
+
+from pricing.events import IDENTIFIER
+from tests.pipeline import KEY, Pipeline, wait_for
+
+EXAMPLES = 40
+CONFIG = schemathesis.Config.from_dict(
+    {
+        "auth": {"openapi": {"APIKeyHeader": {"api_key": KEY}}},
+        # A parameter that a route does not know is not looked at.
+        "generation": {"allow-extra-parameters": False, "with-security-parameters": False},
+    }
+)
+
+
+def base64_of(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+IDS = st.from_regex(IDENTIFIER, fullmatch=True)
+FORMATS = {
+    "cursor": IDS.map(lambda name: base64_of(name.encode())),
+    "audit-cursor": st.tuples(st.integers(0, 2**40), st.integers(0, 9), st.integers(0, 2**40)).map(
+        lambda place: base64_of(json.dumps(place).encode())
+    ),
+    "printable": st.from_regex("[ -~]{0,199}[!-~]", fullmatch=True),
+    "freeze-scope": st.just("all") | IDS.map("product:{}".format) | IDS.map("category:{}".format),
+}
+
+
+def problem_of(operation: Any, mode: GenerationMode) -> str | None:
+    """What is wrong with an operation's answers to input that its description allows, or forbids."""
+
+    @given(case=operation.as_strategy(generation_mode=mode))
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+        database=None,
+        derandomize=True,
+    )
+    def check(case: schemathesis.Case[Any]) -> None:
+        # That a moment is to come cannot be said in a description.
+        body = case.body if isinstance(case.body, dict) else {}
+        assume(mode is GenerationMode.NEGATIVE or body.get("expires_at") is None)
+        case.call_and_validate()
+
+    try:
+        check()
+    except Unsatisfiable:
+        # An operation that takes nothing has no wrong input.
+        assert mode is GenerationMode.NEGATIVE
+    except FailureGroup as found:
+        return f"{operation.label} {mode.name}: {found}"
+    return None
+
+
+def test_the_api_is_as_it_is_described(pipeline: Pipeline) -> None:
+    pipeline.start_flow()
+    pipeline.start_api()
+    wait_for(pipeline.api_ready)
+    pipeline.event("A", 10.0)
+    pipeline.flush()
+    pipeline.wait_for_version("A", 1)
+    pipeline.wait_for_history(1)
+    for name, strategy in FORMATS.items():
+        schemathesis.openapi.format(name, strategy)
+    schema = schemathesis.openapi.from_url(f"{pipeline.url}/openapi.json", config=CONFIG)
+    found = list(schema.get_all_operations())
+    assert len(found) > 20
+    assert all(isinstance(each, Ok) for each in found), found
+    problems = [problem_of(each.ok(), mode) for each in found if isinstance(each, Ok) for mode in GenerationMode]
+    assert not any(problems), "\n\n".join(filter(None, problems))
+    # Whatever came in, nothing is broken.
+    assert pipeline.http.get("/price/A").status_code == 200
+    assert pipeline.http.get("/ready").status_code == 200
