@@ -64,8 +64,8 @@ def _raise_file_limit() -> None:
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
-    """uvicorn calls every refused WebSocket an error of the application, and logs a traceback for every text that is
-    not UTF-8: clients could fill the log."""
+    """uvicorn calls every refused WebSocket an error of the application, and logs a traceback for every text that
+    is not UTF-8: clients could fill the log."""
     message = record.getMessage()
     return not any(part in message for part in ("without completing handshake", "Invalid UTF-8", "Invalid HTTP"))
 

@@ -19,6 +19,10 @@ POLL_S = 0.1
 PROBE_EVERY_S = 2.0
 TIMEOUT_S = 2.0
 WINDOW_S = 10.0
+WARM_UP_MESSAGES = 20_000
+"""Read of each partition at the start, and not passed on. After a crash the flow publishes its last second again:
+whoever does not know what was published before would take that for news."""
+
 RECENT_READS = 10_000
 
 CONSUMER_OPTIONS: dict[str, str | int | bool] = {
@@ -38,7 +42,8 @@ _decode = msgspec.json.Decoder(SeenUpdate).decode
 
 
 class Relay:
-    """Reads in a thread of its own and hands batches to the event loop.
+    """Reads in a thread of its own and hands batches to the event loop; what was published before its start goes to
+    the board alone.
 
     `ready` is true once the position after the newest message is fixed in every partition: whatever is
     produced from then on is read, be it after an outage of Kafka. `live` is false while Kafka is away.
@@ -51,6 +56,9 @@ class Relay:
         self._topic = topic
         self._topics = topics
         self._versions: dict[str, int] = {}
+        # By partition: the first offset that is passed on; those with something to read before that.
+        self._live_from: dict[int, int] = {}
+        self._behind: set[int] = set()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.ready = False
@@ -84,6 +92,7 @@ class Relay:
             return
         except KafkaException as error:
             telemetry.fatal("the relay cannot read Kafka", error=str(error))
+        self._warm_up(consumer, deliver)
         self.ready = self.live = True
         log.info("relay is ready", topic=self._topic)
         probe = TopicPartition(self._topic, 0)
@@ -94,9 +103,10 @@ class Relay:
                 # What else is here already, without waiting for more.
                 messages += consumer.consume(POLL_MESSAGES_MAX, 0)
                 updates, decoded = self._select(messages)
+                if decoded:
+                    deliver(updates, decoded)
                 if updates:
                     self._note(len(updates), messages[0].timestamp()[1])
-                    deliver(updates, decoded)
                     self._set_live(True)
                     next_probe = time.monotonic() + PROBE_EVERY_S
             if time.monotonic() >= next_probe:
@@ -111,7 +121,11 @@ class Relay:
         for partition in partitions:
             while True:
                 try:
-                    _, partition.offset = consumer.get_watermark_offsets(partition, timeout=TIMEOUT_S)
+                    low, high = consumer.get_watermark_offsets(partition, timeout=TIMEOUT_S)
+                    self._live_from[partition.partition] = high
+                    partition.offset = max(low, high - WARM_UP_MESSAGES)
+                    if partition.offset < high:
+                        self._behind.add(partition.partition)
                     break
                 except KafkaException as error:
                     if self._stop.is_set():
@@ -120,6 +134,16 @@ class Relay:
                     log.warning("waiting for Kafka", error=error.args[0].str())
         consumer.assign(partitions)
         return consumer
+
+    def _warm_up(self, consumer: Consumer, deliver: Callable[[list[Update], list[SeenUpdate]], None]) -> None:
+        """Read what was published before, as far as it comes without a pause."""
+        behind = set(self._behind)
+        while behind and not self._stop.is_set() and (messages := consumer.consume(1, TIMEOUT_S)):
+            messages += consumer.consume(POLL_MESSAGES_MAX, 0)
+            deliver(*self._select(messages))
+            for place in consumer.position(consumer.assignment()):
+                if place.offset >= self._live_from[place.partition]:
+                    behind.discard(place.partition)
 
     def _select(self, messages: list[Message]) -> tuple[list[Update], list[SeenUpdate]]:
         """Frames of the updates that are newer than the last of their product."""
@@ -142,8 +166,9 @@ class Relay:
                 old += 1
                 continue
             versions[update.product_id] = update.version
-            updates.append((update.product_id, update.version, frame))
             decoded.append(update)
+            if (message.offset() or 0) >= self._live_from[message.partition() or 0]:
+                updates.append((update.product_id, update.version, frame))
         for outcome, count in (("relayed", len(updates)), ("not_newer", old), ("unreadable", bad)):
             if count:
                 telemetry.RELAY_UPDATES.labels(outcome).inc(count)

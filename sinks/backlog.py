@@ -90,7 +90,8 @@ class Backlog:
                 if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
                     log.error("rows of history have left the backlog topic undrained", offset=self.offset)
                     self.offset = None
-                self.rewind()
+                # To be read again from `offset`.
+                self.close()
                 raise BacklogError(error.str())
             offset, value = message.offset(), message.value()
             assert offset is not None
@@ -98,10 +99,6 @@ class Backlog:
             if message.key() == self._key and value:
                 rows.extend(value.split(b"\n"))
         return rows, next_offset
-
-    def rewind(self) -> None:
-        """Read again from `offset`, after rows that could not be written."""
-        self.close()
 
     def close(self) -> None:
         consumer, self._consumer = self._consumer, None

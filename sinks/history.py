@@ -101,6 +101,10 @@ class HistorySinkPartition(StatefulSinkPartition[Outgoing[bytes], bytes]):
         self._changed = threading.Condition()
         self._pending = rows
         self._in_flight: list[bytes] = []
+        self._call_rows = WRITE_ROWS_MAX
+        # Read from the backlog, not written yet; the writer thread's own.
+        self._draining: list[bytes] = []
+        self._drained_to: int | None = None
         self._waiting_since: float | None = time.monotonic() if rows else None
         self._oldest_ms = 0
         # How often rows went to the backlog since it was last empty. A start counts: there may be rows from
@@ -170,14 +174,17 @@ class HistorySinkPartition(StatefulSinkPartition[Outgoing[bytes], bytes]):
 
     def _run(self) -> None:
         failures = 0
+        said = ""
         while True:
             try:
                 wrote = self._write_pending()
                 busy = self._drain() or wrote
             except (StoreError, BacklogError) as error:
-                if failures == 0:
-                    log.warning("history cannot be written; rows are kept", error=str(error))
+                if said != (said := str(error)):
+                    log.warning("history cannot be written; rows are kept", error=said)
                 _ERRORS.inc()
+                # Over a slow line only a small batch gets through within the time limits.
+                self._call_rows = max(1, self._call_rows // 2)
                 self._set_down(True)
                 pause = BACK_OFF_S[min(failures, len(BACK_OFF_S) - 1)] * random.uniform(0.5, 1.0)  # noqa: S311
                 failures += 1
@@ -187,7 +194,7 @@ class HistorySinkPartition(StatefulSinkPartition[Outgoing[bytes], bytes]):
                 continue
             if failures:
                 log.info("history is written again")
-                failures = 0
+                failures, said = 0, ""
                 self._set_down(False)
             with self._changed:
                 if not busy:
@@ -214,13 +221,18 @@ class HistorySinkPartition(StatefulSinkPartition[Outgoing[bytes], bytes]):
             oldest_ms = self._oldest_ms
             self._waiting_since = time.monotonic() if self._pending else None
             self._changed.notify_all()
-        self._writer.write(self._in_flight)
+        rows = self._in_flight[: self._call_rows]
+        self._write(rows)
         with self._changed:
-            self._report(len(self._in_flight), oldest_ms)
-            self._in_flight = []
-            self._pending_gauge.set(len(self._pending))
+            self._report(len(rows), oldest_ms)
+            self._in_flight = self._in_flight[len(rows) :]
+            self._pending_gauge.set(len(self._pending) + len(self._in_flight))
             self._changed.notify_all()
         return True
+
+    def _write(self, rows: list[bytes]) -> None:
+        self._writer.write(rows)
+        self._call_rows = min(WRITE_ROWS_MAX, 2 * self._call_rows)
 
     def _drain(self) -> bool:
         """Write the next rows from the backlog; whether there may be more."""
@@ -228,18 +240,22 @@ class HistorySinkPartition(StatefulSinkPartition[Outgoing[bytes], bytes]):
             undrained = self._undrained
         if not undrained:
             return False
-        rows, next_offset = self._backlog.read()
-        try:
-            # Also without rows: whether the database answers is worth knowing before there are any.
-            self._writer.write(rows)
-        except StoreError:
-            self._backlog.rewind()
-            raise
-        self._report(len(rows), 0)
-        waiting = self._backlog.waiting(next_offset)
+        if not self._draining:
+            self._draining, self._drained_to = self._backlog.read()
+        # Also without rows: whether the database answers is worth knowing before there are any.
+        while True:
+            rows = self._draining[: self._call_rows]
+            self._write(rows)
+            self._report(len(rows), 0)
+            # What is written is not written again, or a slow line would never get through a whole read.
+            self._draining = self._draining[len(rows) :]
+            if not self._draining:
+                break
+        with self._changed:
+            self._backlog.offset = self._drained_to
+        waiting = self._backlog.waiting(self._drained_to)
         self._backlog_gauge.set(waiting)
         with self._changed:
-            self._backlog.offset = next_offset
             if waiting == 0 and undrained == self._undrained:
                 # Nothing was put since we looked, so nothing is left.
                 self._undrained = 0

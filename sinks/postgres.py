@@ -1,5 +1,11 @@
 """History in Postgres: COPY into a temporary table, then one INSERT that leaves existing rows alone."""
 
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, LiteralString, overload
 
@@ -35,6 +41,7 @@ OPTIONS: dict[str, str | int] = {
     "tcp_user_timeout": 5000,
 }
 READ_WITHIN_S = 5.0
+WRITE_WITHIN_S = 30.0
 POOL_SIZE_MAX = 8
 
 log = telemetry.get_logger("postgres")
@@ -131,7 +138,7 @@ class PostgresWriter:
         tables = split_by_table(rows)
         try:
             connection = self._connection or self._connect()
-            with connection.transaction(), connection.cursor() as cursor:
+            with _time_limit(connection), connection.transaction(), connection.cursor() as cursor:
                 for found, into_staging, from_staging in (
                     (tables.prices, _COPY_PRICES, _INSERT_PRICES),
                     (tables.overrides, _COPY_OVERRIDES, _UPSERT_OVERRIDES),
@@ -154,14 +161,37 @@ class PostgresWriter:
     def _connect(self) -> psycopg.Connection:
         connection = psycopg.connect(self._url, autocommit=True, **OPTIONS)  # type: ignore[arg-type]
         try:
-            migrate(connection)
-            for statement in _STAGING:
-                connection.execute(statement)
+            with _time_limit(connection):
+                migrate(connection)
+                for statement in _STAGING:
+                    connection.execute(statement)
         except BaseException:
             connection.close()
             raise
         self._connection = connection
         return connection
+
+
+@contextmanager
+def _time_limit(connection: psycopg.Connection) -> Iterator[None]:
+    """Cut the connection where the server does not answer: its own time limits do not help where it, or the line to
+    it, stands still."""
+
+    # Of our own, so that it cannot be another file by the time it is cut.
+    line = socket.socket(fileno=os.dup(connection.fileno()))
+
+    def cut() -> None:
+        with contextlib.suppress(OSError):
+            line.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(WRITE_WITHIN_S, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        line.close()
 
 
 def migrate(connection: psycopg.Connection) -> None:

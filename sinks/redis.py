@@ -5,6 +5,7 @@ number of products. It is not kept in recovery snapshots: after every start, and
 data, the flow writes the latest row of every product again (connectors/redis_watch.py).
 """
 
+import itertools
 import random
 import threading
 import time
@@ -226,6 +227,7 @@ class RedisSinkPartition(StatefulSinkPartition[Outgoing[RedisRow], None]):
         self._pending: dict[str, tuple[int, bytes]] = {}
         self._lost = False
         self._down = False
+        self._call_rows = CALL_ROWS_MAX
         self._changed = threading.Condition()
         self._closing = False
         self._idle = False
@@ -277,6 +279,8 @@ class RedisSinkPartition(StatefulSinkPartition[Outgoing[RedisRow], None]):
                 if failures == 0:
                     log.warning("Redis cannot be written; the newest rows wait", error=_text(error))
                 _ERRORS.inc()
+                # Over a slow line only a small call gets through within the time limit.
+                self._call_rows = max(1, len(rows) // 2)
                 self._set_down(True)
                 pause = BACK_OFF_S[min(failures, len(BACK_OFF_S) - 1)]
                 failures += 1
@@ -284,6 +288,7 @@ class RedisSinkPartition(StatefulSinkPartition[Outgoing[RedisRow], None]):
                     return
                 time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
                 continue
+            self._call_rows = min(CALL_ROWS_MAX, 2 * self._call_rows)
             if failures:
                 log.info("Redis is written again")
                 failures = 0
@@ -296,15 +301,15 @@ class RedisSinkPartition(StatefulSinkPartition[Outgoing[RedisRow], None]):
                 self._idle = True
                 self._changed.wait()
             self._idle = False
-            few = len(self._pending) < CALL_ROWS_MAX and not self._closing
+            few = len(self._pending) < self._call_rows and not self._closing
         if few:
             # Not woken for every batch that comes: a wake-up costs more than a row.
             time.sleep(LINGER_S)
         with self._changed:
-            if len(self._pending) <= CALL_ROWS_MAX:
+            if len(self._pending) <= self._call_rows:
                 rows, self._pending = self._pending, {}
             else:
-                chosen = list(self._pending)[:CALL_ROWS_MAX]
+                chosen = list(itertools.islice(self._pending, self._call_rows))
                 rows = {product_id: self._pending.pop(product_id) for product_id in chosen}
             self._pending_gauge.set(len(self._pending))
             self._changed.notify_all()

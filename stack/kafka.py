@@ -46,11 +46,12 @@ class KafkaServer:
 
     kind = f"Apache Kafka {VERSION}"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, advertised_port: int | None = None) -> None:
         self._folder = folder / "kafka"
-        self._port = free_port()
+        self.port = free_port()
+        self._advertised_port = advertised_port or self.port
         self._controller_port = free_port()
-        self.brokers = f"127.0.0.1:{self._port}"
+        self.brokers = f"127.0.0.1:{self.port}"
         self.program: Program | None = None
 
     def start(self) -> None:
@@ -80,14 +81,15 @@ class KafkaServer:
             return False
 
     def _properties(self) -> dict[str, str | int]:
-        listeners = f"PLAINTEXT://127.0.0.1:{self._port}"
+        listeners = f"PLAINTEXT://127.0.0.1:{self.port}"
         return {
             "process.roles": "broker,controller",
             "node.id": 1,
             "controller.quorum.voters": f"1@127.0.0.1:{self._controller_port}",
             "controller.listener.names": "CONTROLLER",
             "listeners": f"{listeners},CONTROLLER://127.0.0.1:{self._controller_port}",
-            "advertised.listeners": listeners,
+            # Another port is that of a proxy: clients go through it.
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self._advertised_port}",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "log.dirs": str(self._folder / "log"),
             "num.partitions": 4,

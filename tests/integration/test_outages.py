@@ -1,11 +1,13 @@
 """An output that is down stops no other, and what it missed arrives when it is back."""
 
+import json
 import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from websockets.sync.client import connect
 
 from stack.postgres import PostgresServer
 from stack.redis import RedisServer
@@ -86,6 +88,27 @@ def test_redis_down_delays_the_latest_price_and_stops_nothing(
     redis_server.start()
     assert_matches_fold(pipeline)
     wait_for(pipeline.api_ready)
+    pipeline.stop_flow()
+
+
+def test_an_api_that_starts_knows_what_was_published_before(pipeline: Pipeline, redis_server: RedisServer) -> None:
+    """Also without Redis; and what a crashed flow publishes again is no news to its clients."""
+    pipeline.start_flow()
+    send(pipeline, 100)
+    pipeline.wait_for_history(100)
+    redis_server.stop()
+    pipeline.start_api()
+    wait_for(lambda: "relay is ready" in pipeline.output())
+    assert pipeline.http.get("/price/P1").json()["stale"] is True
+    old = pipeline.read("price-updates")[0]
+    with connect(pipeline.url.replace("http", "ws") + "/ws/prices", proxy=None) as client:
+        pipeline.send("price-updates", old.key, old.value)
+        pipeline.flush()
+        pipeline.event("P1", 10.0)
+        pipeline.flush()
+        update = json.loads(client.recv(timeout=10))
+        assert (update["product_id"], update["version"]) == ("P1", 6)
+    redis_server.start()
     pipeline.stop_flow()
 
 

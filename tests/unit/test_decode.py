@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.decode import (
-    VALUE_MAX_BYTES,
     RawMessage,
     SignalKind,
     decode,
@@ -22,16 +21,17 @@ from pricing.events import (
     ProductEvent,
     Signal,
 )
-
-EVENT = {"event_type": "view", "product_id": "A1", "timestamp": 1_700_000_000, "price": 10.5}
-OVERRIDE = {
-    "product_id": "A1",
-    "override_price": 9.99,
-    "reason": "clearance",
-    "set_by": "ann",
-    "set_at": "2023-11-14T22:13:20Z",
-}
-ENTRY = {"product_id": "A1", "name": "Café", "category": "kitchen", "base_price": 4.5}
+from tests.bad_messages import (
+    BAD_ENTRY_FIELDS,
+    BAD_EVENT_FIELDS,
+    BAD_FREEZE_FIELDS,
+    BAD_OVERRIDE_FIELDS,
+    ENTRY,
+    EVENT,
+    FREEZE,
+    NO_EVENTS,
+    OVERRIDE,
+)
 
 
 def read(kind: SignalKind, value: Any, key: bytes | None = b"A1") -> Signal | DeadLetter:
@@ -90,36 +90,7 @@ def test_an_integer_id_is_its_decimal_text(number: int, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("change", "code"),
-    [
-        ({"event_type": "return"}, ErrorCode.BAD_EVENT_TYPE),
-        ({"event_type": "VIEW"}, ErrorCode.BAD_EVENT_TYPE),
-        ({"event_type": None}, ErrorCode.WRONG_TYPE),
-        ({"product_id": "a/b"}, ErrorCode.BAD_PRODUCT_ID),
-        ({"product_id": "x" * 65}, ErrorCode.BAD_PRODUCT_ID),
-        ({"product_id": ""}, ErrorCode.BAD_PRODUCT_ID),
-        ({"product_id": "a\n"}, ErrorCode.BAD_PRODUCT_ID),
-        ({"product_id": "é"}, ErrorCode.BAD_PRODUCT_ID),
-        ({"product_id": 10**64}, ErrorCode.BAD_PRODUCT_ID),
-        ({"product_id": 1.0}, ErrorCode.WRONG_TYPE),
-        ({"product_id": True}, ErrorCode.WRONG_TYPE),
-        ({"product_id": None}, ErrorCode.WRONG_TYPE),
-        ({"product_id": ["A"]}, ErrorCode.WRONG_TYPE),
-        ({"price": 0}, ErrorCode.BAD_PRICE),
-        ({"price": -0.01}, ErrorCode.BAD_PRICE),
-        ({"price": 1_000_000_000}, ErrorCode.BAD_PRICE),
-        ({"price": "10"}, ErrorCode.WRONG_TYPE),
-        ({"price": True}, ErrorCode.WRONG_TYPE),
-        ({"price": None}, ErrorCode.WRONG_TYPE),
-        ({"quantity": 0}, ErrorCode.BAD_QUANTITY),
-        ({"quantity": -3}, ErrorCode.BAD_QUANTITY),
-        ({"quantity": "1"}, ErrorCode.WRONG_TYPE),
-        ({"quantity": True}, ErrorCode.WRONG_TYPE),
-        ({"timestamp": 95_617_584_000}, ErrorCode.BAD_TIMESTAMP),
-        ({"timestamp": "5000-01-01T00:00:00Z"}, ErrorCode.BAD_TIMESTAMP),
-        ({"timestamp": -1}, ErrorCode.BAD_TIMESTAMP),
-        ({"timestamp": True}, ErrorCode.WRONG_TYPE),
-        ({"timestamp": None}, ErrorCode.WRONG_TYPE),
-    ],
+    BAD_EVENT_FIELDS,
 )
 def test_bad_fields_of_events_are_dead_letters(change: dict[str, Any], code: ErrorCode) -> None:
     assert code_of(SignalKind.PRODUCT_EVENTS, {**EVENT, **change}) == code
@@ -133,28 +104,7 @@ def test_a_missing_field_is_a_dead_letter(field: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "code"),
-    [
-        (None, ErrorCode.TOMBSTONE),
-        (b"", ErrorCode.NOT_JSON),
-        (b"\x00", ErrorCode.NOT_JSON),
-        (b"{", ErrorCode.NOT_JSON),
-        (json.dumps(EVENT).encode() + b"x", ErrorCode.NOT_JSON),
-        (b"\xef\xbb\xbf" + json.dumps(EVENT).encode(), ErrorCode.NOT_JSON),
-        (b"\xff\xfe", ErrorCode.NOT_UTF8),
-        (json.dumps({**EVENT, "user_id": "?"}).encode().replace(b"?", b"\xff"), ErrorCode.NOT_UTF8),
-        (json.dumps(EVENT).encode("utf-16"), ErrorCode.NOT_UTF8),
-        (b"null", ErrorCode.NOT_OBJECT),
-        (b"[]", ErrorCode.NOT_OBJECT),
-        (b"1", ErrorCode.NOT_OBJECT),
-        (b'"x"', ErrorCode.NOT_OBJECT),
-        (json.dumps(EVENT).replace("10.5", "NaN").encode(), ErrorCode.NOT_JSON),
-        (json.dumps(EVENT).replace("10.5", "Infinity").encode(), ErrorCode.NOT_JSON),
-        (json.dumps(EVENT).replace("10.5", "1e400").encode(), ErrorCode.BAD_PRICE),
-        (json.dumps(EVENT).replace("10.5", "1" * 5000).encode(), ErrorCode.NOT_JSON),
-        (json.dumps(EVENT).replace("1700000000", "1e400").encode(), ErrorCode.BAD_TIMESTAMP),
-        (b"[" * 100_000, ErrorCode.NOT_JSON),
-        (json.dumps({**EVENT, "user_id": "x" * VALUE_MAX_BYTES}).encode(), ErrorCode.TOO_LARGE),
-    ],
+    NO_EVENTS,
 )
 def test_what_is_not_an_event_at_all_is_a_dead_letter(value: bytes | None, code: ErrorCode) -> None:
     assert code_of(SignalKind.PRODUCT_EVENTS, value) == code
@@ -172,17 +122,7 @@ def test_an_override_is_read_and_null_removes_it() -> None:
 
 @pytest.mark.parametrize(
     ("change", "code"),
-    [
-        ({"override_price": 0}, ErrorCode.BAD_PRICE),
-        ({"override_price": 0.001}, ErrorCode.BAD_PRICE),
-        ({"override_price": "5"}, ErrorCode.WRONG_TYPE),
-        ({"reason": ""}, ErrorCode.BAD_TEXT),
-        ({"reason": "a\tb"}, ErrorCode.BAD_TEXT),
-        ({"reason": "x" * 201}, ErrorCode.BAD_TEXT),
-        ({"set_by": " "}, ErrorCode.BAD_TEXT),
-        ({"set_at": "yesterday"}, ErrorCode.BAD_TIMESTAMP),
-        ({"expires_at": 5}, ErrorCode.BAD_TIMESTAMP),
-    ],
+    BAD_OVERRIDE_FIELDS,
 )
 def test_bad_overrides_are_dead_letters(change: dict[str, Any], code: ErrorCode) -> None:
     assert code_of(SignalKind.OVERRIDES, {**OVERRIDE, **change}) == code
@@ -201,9 +141,16 @@ def test_catalogue_entries_are_read_and_null_removes_them() -> None:
     removal = read(SignalKind.CATALOGUE, None)
     assert isinstance(removal, CatalogueChange)
     assert removal.entry is None
-    assert code_of(SignalKind.CATALOGUE, {**ENTRY, "base_price": 0}) == ErrorCode.BAD_PRICE
-    assert code_of(SignalKind.CATALOGUE, {**ENTRY, "unit_cost": -1}) == ErrorCode.BAD_NUMBER
-    assert code_of(SignalKind.CATALOGUE, {**ENTRY, "name": ""}) == ErrorCode.BAD_TEXT
+
+
+@pytest.mark.parametrize(("change", "code"), BAD_ENTRY_FIELDS)
+def test_bad_catalogue_entries_are_dead_letters(change: dict[str, Any], code: ErrorCode) -> None:
+    assert code_of(SignalKind.CATALOGUE, {**ENTRY, **change}) == code
+
+
+@pytest.mark.parametrize(("change", "code"), BAD_FREEZE_FIELDS)
+def test_bad_freezes_are_dead_letters(change: dict[str, Any], code: ErrorCode) -> None:
+    assert code_of(SignalKind.FREEZES, {**FREEZE, **change}) == code
 
 
 @given(

@@ -1,0 +1,170 @@
+"""What benchmarks share: the servers of a run, its topics and events, and the flow as it is started."""
+
+import json
+import random
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import psycopg
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from connectors.topics import client_options, ensure_topics
+from stack import kafka
+from stack.postgres import PostgresServer
+from stack.process import Program, free_port
+from stack.redis import RedisServer
+
+ROOT = Path(__file__).parent.parent
+REPORT = ROOT / "docs" / "benchmarks"
+TOPICS = (
+    "PRODUCT_EVENTS",
+    "PRODUCT_CATALOGUE",
+    "PRICE_OVERRIDES",
+    "PRICE_FREEZES",
+    "PRICE_UPDATES",
+    "DEAD_LETTERS",
+    "HISTORY_BACKLOG",
+)
+
+Message = dict[str, str]
+
+
+class Bench:
+    """Servers for all runs; topics, a database and a Redis without keys for each."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.broker = kafka.KafkaServer(folder)
+        self.redis = RedisServer()
+        self.postgres = PostgresServer(folder)
+        self._runs = 0
+        self._chance = random.Random(7)
+
+    def __enter__(self) -> "Bench":
+        for server in (self.broker, self.redis, self.postgres):
+            server.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for server in (self.postgres, self.redis, self.broker):
+            server.stop()
+
+    def next_run(self) -> str:
+        self._runs += 1
+        return f"run{self._runs}"
+
+    def topics(self, name: str) -> dict[str, str]:
+        """Fresh topics, made; by the setting that takes each."""
+        topics = {f"{topic}_TOPIC": f"{name}-{topic.lower()}" for topic in TOPICS}
+        ensure_topics(
+            client_options(self.broker.brokers, {}), {topic: {} for topic in topics.values()}, threading.Event()
+        )
+        return topics
+
+    def event(self, product: int, timestamp: float) -> Message:
+        """An event of about 150 bytes, keyed by its product. `timestamp`: seconds since the epoch."""
+        name = f"product-{product:07d}"
+        value = (
+            f'{{"event_type": "{self._chance.choice(("view", "cart", "purchase"))}", "product_id": "{name}",'
+            f' "timestamp": {int(timestamp * 1000)}, "price": {self._chance.randrange(100, 100_000) / 100},'
+            f' "user_id": "user-{self._chance.randrange(10**6):06d}", "quantity": 1}}'
+        )
+        return {"key": name, "value": value}
+
+    def producer(self, linger_ms: float = 20) -> Producer:
+        return Producer(
+            {"bootstrap.servers": self.broker.brokers, "linger.ms": linger_ms, "compression.type": "lz4"}
+        )
+
+    def produce(self, topic: str, messages: Iterable[Message]) -> None:
+        """As fast as Kafka takes them, so that what reads them, not the producer, is what limits."""
+        producer = self.producer()
+        batch: list[Message] = []
+        for message in messages:
+            batch.append(message)
+            if len(batch) == 10_000:
+                _send(producer, topic, batch)
+                batch = []
+        _send(producer, topic, batch)
+        producer.flush()
+
+    def count(self, topic: str) -> int:
+        consumer = Consumer({"bootstrap.servers": self.broker.brokers, "group.id": "count"})
+        parts = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        ends = [consumer.get_watermark_offsets(TopicPartition(topic, index), timeout=10)[1] for index in parts]
+        consumer.close()
+        return sum(ends)
+
+    def prepare_pricewax(self, *, history: bool = True, redis: bool = True) -> "PricewaxRun":
+        return PricewaxRun(self, history=history, redis=redis)
+
+
+def _send(producer: Producer, topic: str, messages: list[Message]) -> None:
+    while len(producer) > 50_000:
+        producer.poll(0.05)
+    if messages:
+        producer.produce_batch(topic, messages)
+
+
+class PricewaxRun:
+    """The flow with a recovery store, topics, a database and a Redis of its own. `history` and `redis`: whether it
+    writes there; without `redis` it is given an address where nobody answers."""
+
+    def __init__(self, bench: Bench, *, history: bool, redis: bool) -> None:
+        self._bench = bench
+        name = bench.next_run()
+        self.topics = bench.topics(name)
+        self.recovery = bench.folder / name
+        self.recovery.mkdir()
+        subprocess.run([sys.executable, "-m", "bytewax.recovery", str(self.recovery), "1"], check=True, cwd=ROOT)
+        self.url = ""
+        if history:
+            with psycopg.connect(bench.postgres.url, autocommit=True) as connection:
+                connection.execute(f'CREATE DATABASE "{name}"')
+            self.url = bench.postgres.url.rsplit("/", 1)[0] + f"/{name}"
+        self._metrics_port = free_port()
+        self.environment = {
+            **self.topics,
+            "KAFKA_BROKERS": bench.broker.brokers,
+            "REDIS_ADDR": bench.redis.address if redis else "",
+            "HISTORY_URL": self.url,
+            "METRICS_PORT": str(self._metrics_port),
+        }
+
+    def start(self, module: str = "dataflows.pricing", environment: Mapping[str, str] | None = None) -> Program:
+        """Start the flow; returns when it is about to read."""
+        command = ["-m", "bytewax.run", module, "-r", str(self.recovery), "-s", "1", "-b", "0"]
+        program = Program(
+            "pricewax", [sys.executable, *command], env={**self.environment, **(environment or {})}, cwd=ROOT
+        )
+        program.wait_until(lambda: any("flow starts" in line for line in program.tail), 60)
+        return program
+
+    def count_updates(self) -> int:
+        return self._bench.count(self.topics["PRICE_UPDATES_TOPIC"])
+
+    def count_rows(self) -> int:
+        try:
+            with psycopg.connect(self.url) as connection:
+                row = connection.execute("SELECT count(*) FROM price_history").fetchone()
+        except psycopg.errors.UndefinedTable:
+            return 0
+        return int(row[0]) if row else 0
+
+    def metric(self, name: str) -> float:
+        """The sum of all series whose line begins with `name`; -1 where there is none."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._metrics_port}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        found = [float(line.rpartition(" ")[2]) for line in lines if line.startswith(name)]
+        return sum(found) if found else -1.0
+
+
+def write_report(name: str, lines: list[str], content: object) -> None:
+    """`docs/benchmarks/NAME.md` for people, `NAME.json` for machines."""
+    REPORT.mkdir(parents=True, exist_ok=True)
+    (REPORT / f"{name}.md").write_text("\n".join([*lines, ""]), encoding="utf-8")
+    (REPORT / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

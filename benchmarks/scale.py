@@ -1,0 +1,234 @@
+"""`make bench-scale`: a million products in one process. Memory, bytes per product, what a snapshot costs the path
+of an event, and how long a start takes after a crash."""
+
+import argparse
+import json
+import random
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import redis
+from confluent_kafka import OFFSET_END, Consumer, TopicPartition
+from rich.console import Console
+from rich.progress import Progress
+
+from benchmarks.bench import Bench, write_report
+from stack import kafka
+
+MEMORY_TARGET_BYTES = 2 * 1024**3
+RECOVERY_TARGET_S = 60.0
+EPOCH_TARGET_MS = 50.0
+RATE_PER_S = 1_000
+STEADY_S = 30
+WITHIN_S = 900.0
+
+console = Console(stderr=True)
+
+
+class Peak:
+    """The most memory that a process has held since `start`."""
+
+    def __init__(self, pid: int) -> None:
+        self.bytes = 0
+        self._process = psutil.Process(pid)
+        self._stopped = threading.Event()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def stop(self) -> int:
+        self._stopped.set()
+        return self.bytes
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(0.1):
+            try:
+                self.bytes = max(self.bytes, self._process.memory_info().rss)
+            except psutil.NoSuchProcess:
+                return
+
+
+class Updates:
+    """Reads `price-updates` from its end on, and notes how long each took since its event was made."""
+
+    def __init__(self, brokers: str, topic: str) -> None:
+        self.latencies_ms: list[float] = []
+        self._consumer = Consumer(
+            {"bootstrap.servers": brokers, "group.id": "scale", "fetch.wait.max.ms": 2, "enable.auto.commit": False}
+        )
+        partitions = self._consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        self._consumer.assign([TopicPartition(topic, index, OFFSET_END) for index in partitions])
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        while not self._stopped.is_set():
+            for message in self._consumer.consume(1, 0.1) + self._consumer.consume(1000, 0):
+                now_ms = time.time() * 1000
+                if not message.error():
+                    self.latencies_ms.append(now_ms - json.loads(message.value() or b"{}")["event_time_ms"])
+
+    def stop(self) -> list[float]:
+        self._stopped.set()
+        self._thread.join(5)
+        self._consumer.close()
+        return self.latencies_ms
+
+
+def steady(bench: Bench, topics: dict[str, str], products: int) -> list[float]:
+    """Latencies at a steady rate, of events spread over all products."""
+    updates = Updates(bench.broker.brokers, topics["PRICE_UPDATES_TOPIC"])
+    chance = random.Random(3)
+    # The reader has to be at the end of every partition first.
+    while not updates.latencies_ms:
+        bench.produce(topics["PRODUCT_EVENTS_TOPIC"], [bench.event(chance.randrange(products), time.time())])
+        time.sleep(0.1)
+    updates.latencies_ms.clear()
+    producer = bench.producer(linger_ms=0)
+    started = time.monotonic()
+    for index in range(RATE_PER_S * STEADY_S):
+        while time.monotonic() - started < index / RATE_PER_S:
+            time.sleep(0.001)
+        message = bench.event(chance.randrange(products), time.time())
+        producer.produce(topics["PRODUCT_EVENTS_TOPIC"], message["value"], message["key"])
+        producer.poll(0)
+    producer.flush()
+    deadline = time.monotonic() + 30
+    while len(updates.latencies_ms) < RATE_PER_S * STEADY_S and time.monotonic() < deadline:
+        time.sleep(0.1)
+    found = updates.stop()
+    if len(found) < RATE_PER_S * STEADY_S:
+        raise SystemExit(f"scale: {len(found)} updates for {RATE_PER_S * STEADY_S} events")
+    return found
+
+
+def percentile(values: list[float], share: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+
+
+def measure(bench: Bench, products: int, progress: Progress) -> dict[str, Any]:
+    run = bench.prepare_pricewax()
+    task = progress.add_task(f"{products:,} products: first events", total=products)
+    program = run.start()
+    result: dict[str, Any] = {"products": products}
+    try:
+        peak = Peak(program.pid)
+        bench.produce(
+            run.topics["PRODUCT_EVENTS_TOPIC"], [bench.event(index, time.time()) for index in range(products)]
+        )
+
+        def done() -> bool:
+            rows = run.count_rows()
+            progress.update(task, completed=rows)
+            return rows >= products and run.count_updates() >= products
+
+        program.wait_until(done, WITHIN_S, "price every product once")
+        store = redis.Redis(port=bench.redis.port)
+        program.wait_until(lambda: store.scard("products") >= products, WITHIN_S, "fill Redis")
+        result["memory_bytes"] = psutil.Process(program.pid).memory_info().rss
+        result["memory_peak_bytes"] = peak.stop()
+        result["redis_bytes"] = int(store.info("memory")["used_memory"])  # type: ignore[index]
+        progress.update(task, description=f"{products:,} products: {RATE_PER_S:,} events/s")
+        latencies = steady(bench, run.topics, products)
+        result["latency_ms"] = {
+            "p50": statistics.median(latencies),
+            "p99": percentile(latencies, 0.99),
+            "p99.9": percentile(latencies, 0.999),
+            "max": max(latencies),
+        }
+        result["state_bytes"] = sum(file.stat().st_size for file in run.recovery.rglob("*") if file.is_file())
+        progress.update(task, description=f"{products:,} products: start after a crash")
+        program.kill()
+        updates = Updates(bench.broker.brokers, run.topics["PRICE_UPDATES_TOPIC"])
+        started = time.monotonic()
+        program = run.start()
+        peak = Peak(program.pid)
+        bench.produce(run.topics["PRODUCT_EVENTS_TOPIC"], [bench.event(0, time.time())])
+        program.wait_until(lambda: bool(updates.latencies_ms), WITHIN_S, "price an event after the crash")
+        result["recovery_s"] = time.monotonic() - started
+        # The refill of Redis is behind it when what waits is written.
+        program.wait_until(lambda: run.metric("pricewax_redis_refills_total") > 0, WITHIN_S)
+        program.wait_until(lambda: run.metric("pricewax_sink_pending{") == 0, WITHIN_S, "refill Redis")
+        result["refill_s"] = time.monotonic() - started
+        result["recovery_memory_peak_bytes"] = peak.stop()
+        updates.stop()
+    finally:
+        program.stop()
+    return result
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make bench-scale", description=(__doc__ or "").split("`: ")[1])
+    parser.add_argument("--products", type=int, nargs="+", default=[1_000, 1_000_000])
+    options = parser.parse_args()
+    if not kafka.is_available():
+        console.print("bench: needs a real Kafka, and so Java and Maven")
+        return 1
+    with tempfile.TemporaryDirectory(prefix="pricewax-bench-") as path, Progress(console=console) as progress:
+        folder = Path(path)
+        folder.chmod(0o755)
+        results = []
+        for products in options.products:
+            with Bench(folder / str(products)) as bench:
+                results.append(measure(bench, products, progress))
+            console.print_json(json.dumps(results[-1]))
+    report(results)
+    return 0
+
+
+def report(results: list[dict[str, Any]]) -> None:
+    missed = []
+    rows = []
+    for each in results:
+        products = each["products"]
+        latency = each["latency_ms"]
+        rows.append(
+            f"| {products:,} | {each['memory_bytes'] / 1e6:,.0f} | {each['memory_peak_bytes'] / 1e6:,.0f}"
+            f" | {each['state_bytes'] / 1e6:,.1f} | {each['redis_bytes'] / 1e6:,.1f}"
+            f" | {latency['p50']:.1f} | {latency['p99']:.1f} | {latency['p99.9']:.1f} | {latency['max']:.1f}"
+            f" | {each['recovery_s']:.1f} | {each['refill_s']:.1f} | {each['recovery_memory_peak_bytes'] / 1e6:,.0f} |"
+        )
+        most = max(each["memory_peak_bytes"], each["recovery_memory_peak_bytes"])
+        if most > MEMORY_TARGET_BYTES:
+            missed.append(f"{products:,} products: {most / 1e9:.2f} GB, target {MEMORY_TARGET_BYTES / 1e9:.2f}")
+        if each["recovery_s"] > RECOVERY_TARGET_S:
+            missed.append(f"{products:,} products: first price after {each['recovery_s']:.0f} s")
+    small, large = results[0], results[-1]
+    per_product = []
+    if len(results) > 1:
+        more = large["products"] - small["products"]
+        for what, name in (
+            ("memory_bytes", "process"),
+            ("state_bytes", "recovery folder"),
+            ("redis_bytes", "Redis"),
+        ):
+            per_product.append(f"{(large[what] - small[what]) / more:,.0f} bytes in the {name}")
+    write_report(
+        "scale",
+        [
+            "# A million products in one process",
+            "",
+            "By `make bench-scale`: one event of every product, with Redis, Postgres and Kafka out and recovery on;"
+            f" then {RATE_PER_S:,} events/s spread over all products for {STEADY_S} s (latency from the event's making"
+            " to its update's reading); then `kill -9` and a start. Kafka, Redis, Postgres and both clients share the"
+            " machine's two cores.",
+            "",
+            "| products | memory MB | peak MB | recovery folder MB | Redis MB | p50 ms | p99 ms | p99.9 ms | max ms"
+            " | first price after a crash s | Redis refilled s | peak after the crash MB |",
+            "|" + "---|" * 12,
+            *rows,
+            "",
+            *(["Per product: " + ", ".join(per_product) + ".", ""] if per_product else []),
+            "Missed: " + ("; ".join(missed) if missed else "nothing") + ".",
+        ],
+        results,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
