@@ -9,7 +9,7 @@ NODE_BIN := $(CURDIR)/.cache/node/bin
 NPM := $(if $(NODE),,PATH=$(NODE_BIN):$$PATH )npm --prefix dashboard
 DASHBOARD := $(shell find dashboard -path dashboard/node_modules -prune -o -path dashboard/dist -prune -o -type f -print)
 
-.PHONY: setup demo test chaos mutants bench bench-board screenshots lint format lock clean
+.PHONY: setup demo test chaos mutants bench bench-scale bench-outages bench-board screenshots lint format lock clean
 
 setup: $(STAMP) dashboard/dist/index.html
 
@@ -54,6 +54,12 @@ chaos: setup
 
 mutants: setup
 	@$(BIN)/python -m tests.mutants
+
+bench-scale: setup
+	@$(BIN)/python -m benchmarks.scale $(BENCH)
+
+bench-outages: setup
+	@$(BIN)/python -m benchmarks.outages $(BENCH)
 
 bench-board: setup
 	@$(BIN)/python -m benchmarks.board $(BENCH)

@@ -1,255 +1,256 @@
-"""`make bench`: CPU time per event of the whole job, as a multiple of the engine-free loop's, on a real Kafka.
+"""`make bench`: CPU time per event of Pricewax and of others, as a multiple of an engine-free loop's.
 
-Both read the same events from the same kind of topic and write one update for each. The loop does nothing
-else; Pricewax has recovery on and writes Redis and Postgres as well. Start-up is not counted: CPU time is
-read when the process is ready, and again when the last update is in Kafka and the last row in Postgres.
+All run on a real Kafka, read the same events and write one update for each. The broker shares the cores, so CPU
+time of the engine's process is what counts; wall time is beside it. Start-up and the first events (just-in-time
+compilers) do not count. The updates of every run are read back and checked; a wrong run does not count.
 """
 
 import argparse
-import json
-import random
 import statistics
-import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable
+from math import sqrt
 from pathlib import Path
 
+import msgspec
 import psutil
-import psycopg
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
-from connectors.topics import client_options, ensure_topics
+from benchmarks.bench import Bench, Message, write_report
+from benchmarks.engines import ENGINES, EVERYTHING, KAFKA_ONLY, LOOP, QUIX, TEXTBOOK, Engine
 from stack import kafka
-from stack.postgres import PostgresServer
-from stack.process import Program
-from stack.redis import RedisServer
 
-ROOT = Path(__file__).parent.parent
-REPORT = ROOT / "docs" / "benchmarks"
 WITHIN_S = 300.0
-TARGET_RATIO = 2.0
+WARM_UP_EVENTS = 30_000
+WEIGHTS = {"view": 1.0, "cart": 3.0, "purchase": 5.0}
 
 console = Console(stderr=True)
 
 
-class Bench:
-    """Servers for all runs; a topic, a database and a Redis key space for each."""
+class Run(msgspec.Struct):
+    """What one run measured; `problem` says why it does not count."""
 
-    def __init__(self, folder: Path, events: int) -> None:
-        self.folder = folder
-        self.events = events
-        self.broker = kafka.KafkaServer(folder)
-        self.redis = RedisServer()
-        self.postgres = PostgresServer(folder)
-        self._runs = 0
-
-    def start(self) -> None:
-        for server in (self.broker, self.redis, self.postgres):
-            server.start()
-
-    def stop(self) -> None:
-        for server in (self.postgres, self.redis, self.broker):
-            server.stop()
-
-    def topics(self) -> dict[str, str]:
-        """Fresh topics, made."""
-        self._runs += 1
-        names = ("PRODUCT_EVENTS", "PRODUCT_CATALOGUE", "PRICE_OVERRIDES", "PRICE_UPDATES", "DEAD_LETTERS")
-        topics = {f"{name}_TOPIC": f"run{self._runs}-{name.lower()}" for name in (*names, "HISTORY_BACKLOG")}
-        ensure_topics(
-            client_options(self.broker.brokers, {}), {topic: {} for topic in topics.values()}, threading.Event()
-        )
-        return topics
-
-    def messages(self, products: int) -> list[dict[str, str]]:
-        """Seeded events of about 150 bytes, keyed by product."""
-        chance = random.Random(7)
-        messages = []
-        for index in range(self.events):
-            product = f"product-{chance.randrange(products):06d}"
-            event = {
-                "event_type": chance.choice(("view", "cart", "purchase")),
-                "product_id": product,
-                "timestamp": 1_700_000_000 + index // 100,
-                "price": chance.randrange(100, 100_000) / 100,
-                "user_id": f"user-{chance.randrange(10**6):06d}",
-                "quantity": 1,
-            }
-            messages.append({"key": product, "value": json.dumps(event)})
-        return messages
-
-    def produce(self, topic: str, messages: list[dict[str, str]]) -> None:
-        """As fast as Kafka takes them, so that the engine, not the producer, is what limits."""
-        producer = Producer({"bootstrap.servers": self.broker.brokers, "linger.ms": 20, "compression.type": "lz4"})
-        for start in range(0, len(messages), 10_000):
-            while len(producer) > 50_000:
-                producer.poll(0.05)
-            producer.produce_batch(topic, messages[start : start + 10_000])
-        producer.flush()
-
-    def count(self, topic: str) -> int:
-        consumer = Consumer({"bootstrap.servers": self.broker.brokers, "group.id": "count"})
-        parts = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-        ends = [consumer.get_watermark_offsets(TopicPartition(topic, index), timeout=10)[1] for index in parts]
-        consumer.close()
-        return sum(ends)
+    cpu_us: float
+    events_per_s: float
+    memory_mb: float
+    problem: str | None = None
 
 
-def cpu_s(program: Program) -> float:
-    times = psutil.Process(program.pid).cpu_times()
+class Final(msgspec.Struct):
+    """What a product's last update has to say."""
+
+    version: int
+    demand: float
+    price: float
+
+
+class _Event(msgspec.Struct):
+    event_type: str
+    price: float
+
+
+class _Update(msgspec.Struct):
+    product_id: str
+    new_price: float
+    version: int
+    demand: float
+
+
+def make_events(bench: Bench, products: int, events: int) -> tuple[list[Message], dict[str, Final]]:
+    """Events spread over all products, and what the last update of each has to be."""
+    start = time.time()
+    # A step that shares no divisor with the number of products visits all of them.
+    messages = [bench.event(index * 7919 % products, start) for index in range(events)]
+    decode = msgspec.json.Decoder(_Event).decode
+    finals: dict[str, Final] = {}
+    for message in messages:
+        event = decode(message["value"])
+        final = finals.setdefault(message["key"], Final(0, 0.0, 0.0))
+        final.version += 1
+        final.demand += WEIGHTS[event.event_type]
+        final.price = round(event.price + 5 * sqrt(final.demand), 2)
+    return messages, finals
+
+
+def check(bench: Bench, topic: str, events: int, finals: dict[str, Final]) -> str | None:
+    """What is wrong with the updates in a topic, if anything."""
+    consumer = Consumer({"bootstrap.servers": bench.broker.brokers, "group.id": "check", "fetch.wait.max.ms": 10})
+    partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+    consumer.assign([TopicPartition(topic, index, 0) for index in partitions])
+    decode = msgspec.json.Decoder(_Update).decode
+    last: dict[str, _Update] = {}
+    count = 0
+    while count < events and (messages := consumer.consume(10_000, 1.0)):
+        count += len(messages)
+        for message in messages:
+            update = decode(message.value() or b"")
+            last[update.product_id] = update
+    consumer.close()
+    if count != events:
+        return f"{count} updates for {events} events"
+    for name, final in finals.items():
+        found = last.get(name)
+        # A cent for engines that round in another way.
+        right = found and (found.version, found.demand) == (final.version, final.demand)
+        if not (found and right and abs(found.new_price - final.price) < 0.011):
+            return f"{name} ended with {found}, expected {final}"
+    return None
+
+
+def cpu_s(pid: int) -> float:
+    times = psutil.Process(pid).cpu_times()
     return float(times.user + times.system)
 
 
-def measure(
-    bench: Bench, program: Program, events_topic: str, products: int, done: Callable[[], bool]
-) -> dict[str, float]:
-    """CPU microseconds per event from ready to done, events per wall second, peak memory in MB."""
-    messages = bench.messages(products)
-    before, started = cpu_s(program), time.monotonic()
-    bench.produce(events_topic, messages)
-    program.wait_until(done, WITHIN_S, "finish")
-    wall, used = time.monotonic() - started, cpu_s(program) - before
-    memory = psutil.Process(program.pid).memory_info().rss / 1e6
-    return {"cpu_us": used / bench.events * 1e6, "events_per_s": bench.events / wall, "memory_mb": memory}
+def measure(bench: Bench, engine: Engine, messages: list[Message], finals: dict[str, Final]) -> Run:
+    job = engine.start(bench)
+    program = job.program
+    events = len(messages)
 
+    def done(count: int) -> bool:
+        return bench.count(job.target) >= count and job.is_complete(count)
 
-def run_loop(bench: Bench, products: int) -> dict[str, float]:
-    topics = bench.topics()
-    source, target = topics["PRODUCT_EVENTS_TOPIC"], topics["PRICE_UPDATES_TOPIC"]
-    environment = {"BROKERS": bench.broker.brokers, "SOURCE": source, "TARGET": target}
-    program = Program("loop", [sys.executable, "-m", "benchmarks.loop"], env=environment, cwd=ROOT)
     try:
-        program.wait_until(lambda: "ready" in program.tail, 30)
-        return measure(bench, program, source, products, lambda: bench.count(target) >= bench.events)
+        bench.produce(job.source, messages[:WARM_UP_EVENTS])
+        program.wait_until(lambda: done(WARM_UP_EVENTS), WITHIN_S, "finish warming up")
+        before, started = cpu_s(program.pid), time.monotonic()
+        bench.produce(job.source, messages[WARM_UP_EVENTS:])
+        program.wait_until(lambda: done(events), WITHIN_S, "finish")
+        counted = events - WARM_UP_EVENTS
+        run = Run(
+            (cpu_s(program.pid) - before) / counted * 1e6,
+            counted / (time.monotonic() - started),
+            psutil.Process(program.pid).memory_info().rss / 1e6,
+        )
+        run.problem = check(bench, job.target, events, finals)
+        return run
     finally:
         program.stop()
-
-
-def run_pricewax(bench: Bench, products: int) -> dict[str, float]:
-    topics = bench.topics()
-    name = f"run{bench._runs}"
-    with psycopg.connect(bench.postgres.url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    url = bench.postgres.url.rsplit("/", 1)[0] + f"/{name}"
-    recovery = bench.folder / name
-    recovery.mkdir()
-    subprocess.run([sys.executable, "-m", "bytewax.recovery", str(recovery), "1"], check=True, cwd=ROOT)
-    environment = {
-        **topics,
-        "KAFKA_BROKERS": bench.broker.brokers,
-        "REDIS_ADDR": bench.redis.address,
-        "HISTORY_URL": url,
-        "METRICS_PORT": "0",
-    }
-    command = ["-m", "bytewax.run", "dataflows.pricing", "-r", str(recovery), "-s", "1", "-b", "0"]
-    program = Program("pricewax", [sys.executable, *command], env=environment, cwd=ROOT)
-    updates = topics["PRICE_UPDATES_TOPIC"]
-    try:
-        program.wait_until(lambda: any("migration applied" in line for line in program.tail), 30)
-
-        def done() -> bool:
-            return bench.count(updates) >= bench.events and _rows(url) >= bench.events
-
-        result = measure(bench, program, topics["PRODUCT_EVENTS_TOPIC"], products, done)
-        if (found := (bench.count(updates), _rows(url))) != (bench.events, bench.events):
-            raise SystemExit(f"bench: wrong output, {found} updates and rows for {bench.events} events")
-        return result
-    finally:
-        program.stop()
-        bench.redis.stop()
-        bench.redis.start()
-
-
-def _rows(url: str) -> int:
-    with psycopg.connect(url) as connection:
-        row = connection.execute("SELECT count(*) FROM price_history").fetchone()
-    return int(row[0]) if row else 0
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="make bench", description=__doc__.split(": ")[1].split(".")[0])
-    parser.add_argument("--events", type=int, default=400_000)
-    parser.add_argument("--products", type=int, nargs="+", default=[1_000, 100_000])
-    parser.add_argument("--repeat", type=int, default=3)
+    parser = argparse.ArgumentParser(prog="make bench", description=(__doc__ or "").split("`: ")[1])
+    parser.add_argument("--events", type=int, default=230_000)
+    parser.add_argument("--products", type=int, nargs="+", default=[1_000, 100_000, 1_000_000])
+    parser.add_argument("--repeat", type=int, default=2)
+    parser.add_argument("--only", nargs="+", help="names of rows, the loop's is always there")
     options = parser.parse_args()
     if not kafka.is_available():
         console.print("bench: needs a real Kafka, and so Java and Maven")
         return 1
-    results: dict[tuple[str, int], list[dict[str, float]]] = {}
-    with tempfile.TemporaryDirectory(prefix="pricewax-bench-") as path:
+    engines = [each for each in ENGINES if not options.only or each is LOOP or each.name in options.only]
+    missing = {each.name: problem for each in engines if (problem := each.prepare())}
+    engines = [each for each in engines if each.name not in missing]
+    results: dict[tuple[str, int], list[Run]] = {}
+    with tempfile.TemporaryDirectory(prefix="pricewax-bench-") as path, Progress(console=console) as progress:
         folder = Path(path)
         folder.chmod(0o755)
-        bench = Bench(folder, options.events)
-        bench.start()
-        try:
-            total = len(options.products) * options.repeat * 2
+        task = progress.add_task("bench", total=len(engines) * len(options.products) * options.repeat)
+        with Bench(folder) as bench:
             for _ in range(options.repeat):
                 for products in options.products:
-                    for name, run in (("loop", run_loop), ("pricewax", run_pricewax)):
-                        result = run(bench, products)
-                        results.setdefault((name, products), []).append(result)
-                        number = sum(map(len, results.values()))
-                        console.print(f"{number}/{total}  {name:9} {products:>9,} products  {_line(result)}")
-        finally:
-            bench.stop()
-    return report(results, options.events, options.repeat)
+                    messages, finals = make_events(bench, products, options.events)
+                    for engine in engines:
+                        progress.update(task, description=f"{engine.name}, {products:,} products")
+                        run = measure(bench, engine, messages, finals)
+                        results.setdefault((engine.name, products), []).append(run)
+                        progress.advance(task)
+                        progress.console.print(
+                            f"{engine.name:24} {products:>9,} products  {run.cpu_us:6.2f} us/event"
+                            f"  {run.events_per_s:9,.0f} events/s  {run.memory_mb:5.0f} MB  {run.problem or ''}"
+                        )
+    return report(results, missing, options.events, options.repeat)
 
 
-def _line(result: dict[str, float]) -> str:
-    return f"{result['cpu_us']:.2f} us/event  {result['events_per_s']:,.0f} events/s  {result['memory_mb']:.0f} MB"
+def ratio_of(results: dict[tuple[str, int], list[Run]], name: str, other: str, products: int) -> float:
+    """How many times the CPU of another row, run against the one beside it; the median."""
+    pairs = zip(results[name, products], results[other, products], strict=True)
+    return statistics.median(run.cpu_us / beside.cpu_us for run, beside in pairs)
 
 
-def report(results: dict[tuple[str, int], list[dict[str, float]]], events: int, repeat: int) -> int:
-    """Write the tables; say what misses its target."""
-    REPORT.mkdir(parents=True, exist_ok=True)
-    header = ["job", "products", "CPU us/event (median)", "spread", "times the loop", "events/s", "memory MB"]
-    rows, missed = [], []
-    for (name, products), runs in sorted(results.items(), key=lambda item: (item[0][1], item[0][0])):
-        cpu = [run["cpu_us"] for run in runs]
-        ratios = [a["cpu_us"] / b["cpu_us"] for a, b in zip(runs, results["loop", products], strict=True)]
-        ratio = statistics.median(ratios)
-        if name == "pricewax" and ratio > TARGET_RATIO:
-            missed.append(f"{products:,} products: {ratio:.2f} times the loop, target {TARGET_RATIO}")
-        rows.append(
-            [
-                name,
-                f"{products:,}",
-                f"{statistics.median(cpu):.2f}",
-                f"{min(cpu):.2f} to {max(cpu):.2f}",
-                f"{ratio:.2f}",
-                f"{statistics.median(run['events_per_s'] for run in runs):,.0f}",
-                f"{statistics.median(run['memory_mb'] for run in runs):.0f}",
-            ]
-        )
+def targets(results: dict[tuple[str, int], list[Run]], sizes: list[int]) -> list[tuple[str, float, float]]:
+    """What is asked for, what was found, and the limit that it must not exceed."""
+    found = []
+    for products in sizes:
+        for name, limit in ((KAFKA_ONLY.name, 1.5), (EVERYTHING.name, 2.0)):
+            if (name, products) in results:
+                ratio = ratio_of(results, name, LOOP.name, products)
+                found.append((f"{name}, {products:,} products: times the loop", ratio, limit))
+        for other, least in ((TEXTBOOK.name, 4.0 if products <= 1_000 else 6.0), (QUIX.name, 6.0)):
+            if (other, products) in results and (KAFKA_ONLY.name, products) in results:
+                share = 1 / ratio_of(results, other, KAFKA_ONLY.name, products)
+                text = f"Kafka only against {other}, {products:,} products: its share of the CPU"
+                found.append((text, share, 1 / least))
+    small, large = min(sizes), max(sizes)
+    if (EVERYTHING.name, large) in results and large > small:
+        cost = [statistics.median(run.cpu_us for run in results[EVERYTHING.name, each]) for each in (large, small)]
+        found.append((f"everything on: {large:,} products against {small:,}", cost[0] / cost[1], 1.5))
+    return found
+
+
+def report(results: dict[tuple[str, int], list[Run]], missing: dict[str, str], events: int, repeat: int) -> int:
+    """Write the tables; say what misses its target. 1 where a run was wrong."""
+    header = ["row", "products", "CPU us/event", "spread", "times the loop", "events/s", "memory MB"]
+    sizes = sorted({products for _, products in results})
+    rows, wrong = [], []
+    for products in sizes:
+        for engine in ENGINES:
+            runs = results.get((engine.name, products), [])
+            problems = [run.problem for run in runs if run.problem]
+            if problems:
+                wrong.append(f"{engine.name}, {products:,} products: {problems[0]}")
+            if not runs or problems:
+                continue
+            cpu = [run.cpu_us for run in runs]
+            rows.append(
+                [
+                    engine.name,
+                    f"{products:,}",
+                    f"{statistics.median(cpu):.2f}",
+                    f"{min(cpu):.2f} to {max(cpu):.2f}",
+                    f"{ratio_of(results, engine.name, LOOP.name, products):.2f}",
+                    f"{statistics.median(run.events_per_s for run in runs):,.0f}",
+                    f"{statistics.median(run.memory_mb for run in runs):.0f}",
+                ]
+            )
     table = Table(*header)
     for row in rows:
         table.add_row(*row)
     console.print(table)
+    asked = [] if wrong else targets(results, sizes)
+    missed = [f"{text} {found:.2f}, target {limit:.2f}" for text, found, limit in asked if found > limit]
     lines = [
         "# CPU per event",
         "",
-        f"{events:,} events, median of {repeat} interleaved runs, Kafka {kafka.VERSION}; by `make bench`.",
-        "`loop` consumes, decodes, adds up, encodes and produces, with no engine. `pricewax` is the whole job:",
-        "recovery on, Redis, Postgres and Kafka out. CPU is that of the process, start-up not counted.",
+        f"{events - WARM_UP_EVENTS:,} events after {WARM_UP_EVENTS:,} that do not count, median of {repeat}"
+        f" interleaved runs, Kafka {kafka.VERSION}; by `make bench`. CPU is that of the engine's process. The"
+        " updates of every run were read back and are right.",
+        "",
+        *[f"* {engine.name}: {engine.what}." for engine in ENGINES],
         "",
         "| " + " | ".join(header) + " |",
         "|" + "---|" * len(header),
         *("| " + " | ".join(row) + " |" for row in rows),
         "",
-        "Slower than its target: " + ("; ".join(missed) if missed else "nothing") + ".",
-        "",
+        *[f"Not measured: {name}: {problem}." for name, problem in missing.items()],
+        *[f"Wrong, and so not counted: {line}." for line in wrong],
+        *[
+            f"* {'missed' if found > limit else 'met'}: {text} {found:.2f} (at most {limit:.2f})"
+            for text, found, limit in asked
+        ],
     ]
-    (REPORT / "cpu-per-event.md").write_text("\n".join(lines), encoding="utf-8")
-    plain = [{"job": name, "products": products, "runs": runs} for (name, products), runs in results.items()]
-    (REPORT / "cpu-per-event.json").write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
-    for line in missed:
+    plain = [
+        {"row": name, "products": products, "runs": [msgspec.to_builtins(run) for run in runs]}
+        for (name, products), runs in results.items()
+    ]
+    write_report("cpu-per-event", lines, plain)
+    for line in (*missed, *wrong):
         console.print(f"missed: {line}")
-    return 0
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

@@ -5,10 +5,12 @@ import random
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import msgspec
 import psycopg
 from confluent_kafka import Consumer, Producer, TopicPartition
 
@@ -161,6 +163,75 @@ class PricewaxRun:
             lines = answer.read().decode().splitlines()
         found = [float(line.rpartition(" ")[2]) for line in lines if line.startswith(name)]
         return sum(found) if found else -1.0
+
+
+class Updates:
+    """Reads `price-updates` from its end on, and notes how long each took since its event was made."""
+
+    def __init__(self, bench: Bench, topics: Mapping[str, str]) -> None:
+        self.latencies_ms: list[float] = []
+        topic = topics["PRICE_UPDATES_TOPIC"]
+        options = {"group.id": "updates", "fetch.wait.max.ms": 5, "enable.auto.commit": False}
+        self._consumer = Consumer({"bootstrap.servers": bench.broker.brokers, **options})
+        partitions = []
+        for index in self._consumer.list_topics(topic, timeout=10).topics[topic].partitions:
+            _, end = self._consumer.get_watermark_offsets(TopicPartition(topic, index), timeout=10)
+            partitions.append(TopicPartition(topic, index, end))
+        self._consumer.assign(partitions)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        decode = msgspec.json.Decoder(_Timed).decode
+        while not self._stopped.is_set():
+            for message in self._consumer.consume(1, 0.1) + self._consumer.consume(1000, 0):
+                now_ms = time.time() * 1000
+                if not message.error():
+                    self.latencies_ms.append(now_ms - decode(message.value() or b"").event_time_ms)
+
+    def take(self) -> list[float]:
+        """Those since the last call, in milliseconds."""
+        taken, self.latencies_ms = self.latencies_ms, []
+        return taken
+
+    def stop(self) -> list[float]:
+        self._stopped.set()
+        self._thread.join(5)
+        self._consumer.close()
+        return self.latencies_ms
+
+
+class _Timed(msgspec.Struct):
+    event_time_ms: int
+
+
+class Feeder:
+    """Sends events of products by chance at a steady rate, from a process of its own: a Python that also read would
+    measure itself."""
+
+    def __init__(self, bench: Bench, topic: str, products: int, rate_per_s: float) -> None:
+        self.sent = 0
+        command = [sys.executable, "-m", "benchmarks.feeder", bench.broker.brokers, topic]
+        self._program = Program("feeder", [*command, str(products), str(rate_per_s)], cwd=ROOT)
+
+    def __enter__(self) -> "Feeder":
+        self._program.wait_until(lambda: "ready" in self._program.tail, 20)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._program.stop()
+        self.sent = int(self._program.tail[-1])
+
+
+def describe(latencies_ms: list[float]) -> dict[str, float]:
+    """Percentiles, in milliseconds."""
+    found = sorted(latencies_ms)
+    shares = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
+    return {
+        **{name: found[min(len(found) - 1, int(len(found) * share))] for name, share in shares.items()},
+        "max": found[-1],
+    }
 
 
 def write_report(name: str, lines: list[str], content: object) -> None:

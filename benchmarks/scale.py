@@ -3,8 +3,6 @@ of an event, and how long a start takes after a crash."""
 
 import argparse
 import json
-import random
-import statistics
 import sys
 import tempfile
 import threading
@@ -14,11 +12,10 @@ from typing import Any
 
 import psutil
 import redis
-from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 from rich.console import Console
 from rich.progress import Progress
 
-from benchmarks.bench import Bench, write_report
+from benchmarks.bench import Bench, Feeder, Updates, describe, write_report
 from stack import kafka
 
 MEMORY_TARGET_BYTES = 2 * 1024**3
@@ -52,63 +49,19 @@ class Peak:
                 return
 
 
-class Updates:
-    """Reads `price-updates` from its end on, and notes how long each took since its event was made."""
-
-    def __init__(self, brokers: str, topic: str) -> None:
-        self.latencies_ms: list[float] = []
-        self._consumer = Consumer(
-            {"bootstrap.servers": brokers, "group.id": "scale", "fetch.wait.max.ms": 2, "enable.auto.commit": False}
-        )
-        partitions = self._consumer.list_topics(topic, timeout=10).topics[topic].partitions
-        self._consumer.assign([TopicPartition(topic, index, OFFSET_END) for index in partitions])
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-
-    def _read(self) -> None:
-        while not self._stopped.is_set():
-            for message in self._consumer.consume(1, 0.1) + self._consumer.consume(1000, 0):
-                now_ms = time.time() * 1000
-                if not message.error():
-                    self.latencies_ms.append(now_ms - json.loads(message.value() or b"{}")["event_time_ms"])
-
-    def stop(self) -> list[float]:
-        self._stopped.set()
-        self._thread.join(5)
-        self._consumer.close()
-        return self.latencies_ms
-
-
 def steady(bench: Bench, topics: dict[str, str], products: int) -> list[float]:
     """Latencies at a steady rate, of events spread over all products."""
-    updates = Updates(bench.broker.brokers, topics["PRICE_UPDATES_TOPIC"])
-    chance = random.Random(3)
-    # The reader has to be at the end of every partition first.
-    while not updates.latencies_ms:
-        bench.produce(topics["PRODUCT_EVENTS_TOPIC"], [bench.event(chance.randrange(products), time.time())])
-        time.sleep(0.1)
-    updates.latencies_ms.clear()
-    producer = bench.producer(linger_ms=0)
-    started = time.monotonic()
-    for index in range(RATE_PER_S * STEADY_S):
-        while time.monotonic() - started < index / RATE_PER_S:
-            time.sleep(0.001)
-        message = bench.event(chance.randrange(products), time.time())
-        producer.produce(topics["PRODUCT_EVENTS_TOPIC"], message["value"], message["key"])
-        producer.poll(0)
-    producer.flush()
+    updates = Updates(bench, topics)
+    with Feeder(bench, topics["PRODUCT_EVENTS_TOPIC"], products, RATE_PER_S) as feeder:
+        time.sleep(STEADY_S)
+    sent = feeder.sent
     deadline = time.monotonic() + 30
-    while len(updates.latencies_ms) < RATE_PER_S * STEADY_S and time.monotonic() < deadline:
+    while len(updates.latencies_ms) < sent and time.monotonic() < deadline:
         time.sleep(0.1)
     found = updates.stop()
-    if len(found) < RATE_PER_S * STEADY_S:
-        raise SystemExit(f"scale: {len(found)} updates for {RATE_PER_S * STEADY_S} events")
+    if len(found) < sent:
+        raise SystemExit(f"scale: {len(found)} updates for {sent} events")
     return found
-
-
-def percentile(values: list[float], share: float) -> float:
-    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 
 def measure(bench: Bench, products: int, progress: Progress) -> dict[str, Any]:
@@ -132,19 +85,14 @@ def measure(bench: Bench, products: int, progress: Progress) -> dict[str, Any]:
         program.wait_until(lambda: store.scard("products") >= products, WITHIN_S, "fill Redis")
         result["memory_bytes"] = psutil.Process(program.pid).memory_info().rss
         result["memory_peak_bytes"] = peak.stop()
-        result["redis_bytes"] = int(store.info("memory")["used_memory"])  # type: ignore[index]
+        result["redis_bytes"] = int(store.info("memory")["used_memory"])
         progress.update(task, description=f"{products:,} products: {RATE_PER_S:,} events/s")
         latencies = steady(bench, run.topics, products)
-        result["latency_ms"] = {
-            "p50": statistics.median(latencies),
-            "p99": percentile(latencies, 0.99),
-            "p99.9": percentile(latencies, 0.999),
-            "max": max(latencies),
-        }
+        result["latency_ms"] = describe(latencies)
         result["state_bytes"] = sum(file.stat().st_size for file in run.recovery.rglob("*") if file.is_file())
         progress.update(task, description=f"{products:,} products: start after a crash")
         program.kill()
-        updates = Updates(bench.broker.brokers, run.topics["PRICE_UPDATES_TOPIC"])
+        updates = Updates(bench, run.topics)
         started = time.monotonic()
         program = run.start()
         peak = Peak(program.pid)
@@ -191,7 +139,8 @@ def report(results: list[dict[str, Any]]) -> None:
             f"| {products:,} | {each['memory_bytes'] / 1e6:,.0f} | {each['memory_peak_bytes'] / 1e6:,.0f}"
             f" | {each['state_bytes'] / 1e6:,.1f} | {each['redis_bytes'] / 1e6:,.1f}"
             f" | {latency['p50']:.1f} | {latency['p99']:.1f} | {latency['p99.9']:.1f} | {latency['max']:.1f}"
-            f" | {each['recovery_s']:.1f} | {each['refill_s']:.1f} | {each['recovery_memory_peak_bytes'] / 1e6:,.0f} |"
+            f" | {each['recovery_s']:.1f} | {each['refill_s']:.1f}"
+            f" | {each['recovery_memory_peak_bytes'] / 1e6:,.0f} |"
         )
         most = max(each["memory_peak_bytes"], each["recovery_memory_peak_bytes"])
         if most > MEMORY_TARGET_BYTES:
@@ -214,9 +163,9 @@ def report(results: list[dict[str, Any]]) -> None:
             "# A million products in one process",
             "",
             "By `make bench-scale`: one event of every product, with Redis, Postgres and Kafka out and recovery on;"
-            f" then {RATE_PER_S:,} events/s spread over all products for {STEADY_S} s (latency from the event's making"
-            " to its update's reading); then `kill -9` and a start. Kafka, Redis, Postgres and both clients share the"
-            " machine's two cores.",
+            f" then {RATE_PER_S:,} events/s spread over all products for {STEADY_S} s (latency from the event's"
+            " making to its update's reading); then `kill -9` and a start. Kafka, Redis, Postgres and both clients"
+            " share the machine's two cores.",
             "",
             "| products | memory MB | peak MB | recovery folder MB | Redis MB | p50 ms | p99 ms | p99.9 ms | max ms"
             " | first price after a crash s | Redis refilled s | peak after the crash MB |",

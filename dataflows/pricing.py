@@ -50,11 +50,11 @@ Work = op.KeyedStream[SignalBatch | RefillRequest]
 
 
 class Sinks(msgspec.Struct, frozen=True):
-    """Where results go. Each takes `(shard, Outgoing)`. Without a database there is no history."""
+    """Where results go. Each takes `(shard, Outgoing)`. What has no sink is not encoded."""
 
     updates: Sink[Any]
-    latest: Sink[Any]
     dead_letters: Sink[Any]
+    latest: Sink[Any] | None = None
     history: Sink[Any] | None = None
 
 
@@ -79,16 +79,18 @@ def build(
     work: Work = op.merge("work", signals, refill)  # (shard, SignalBatch | RefillRequest)
     price = partial(PriceLogic, policy, clock=clock, state_log=state_log)
     priced = op.stateful_batch("price", work, price)  # (shard, Priced)
-    encoded = op.map("encode", priced, encode)  # (shard, Encoded)
+    wanted = partial(encode, with_latest=sinks.latest is not None, with_history=sinks.history is not None)
+    encoded = op.map("encode", priced, wanted)  # (shard, Encoded)
     op.output("price_updates", op.filter_map("updates", encoded, updates_of), sinks.updates)
-    op.output("redis", op.filter_map("latest", encoded, latest_of), sinks.latest)
+    if sinks.latest is not None:
+        op.output("redis", op.filter_map("latest", encoded, latest_of), sinks.latest)
     if sinks.history is not None:
         op.output("history", op.filter_map("rows", encoded, history_of), sinks.history)
     op.output("dead_letters", bad, sinks.dead_letters)
     return flow
 
 
-def flow() -> Dataflow:
+def flow(*, with_redis: bool = True) -> Dataflow:
     """The flow as the environment configures it. Exits with code 2 where a setting is not usable."""
     try:
         settings = load_settings()
@@ -130,7 +132,7 @@ def flow() -> Dataflow:
         RedisWatch(redis_client, FILLED, settings.shards, stop),
         Sinks(
             updates=KafkaSink(producer, settings.price_updates_topic, "price_updates"),
-            latest=redis.RedisSink(redis_client),
+            latest=redis.RedisSink(redis_client) if with_redis else None,
             dead_letters=KafkaSink(producer, settings.dead_letters_topic, "dead_letters"),
             history=history,
         ),

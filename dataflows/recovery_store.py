@@ -60,7 +60,10 @@ def find_resume_epoch(stores: Iterable[Path]) -> int | None:
                 "SELECT ex_num, worker_index, worker_frontier FROM fronts"
             ):
                 frontiers[execution, worker] = frontier
-    if not executions or len(parts) < part_count:
+    if not executions:
+        return None
+    if len(parts) < part_count:
+        log.warning("a part of the recovery store is not here; what was not committed is not deleted")
         return None
     last = max(executions)
     workers, begun_at = executions[last]

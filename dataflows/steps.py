@@ -14,7 +14,7 @@ import telemetry
 from connectors.decode import RawMessage, SignalKind, decode, decode_usual_event
 from connectors.kafka import RawBatch
 from dataflows.state_log import StateLog
-from pricing.decision import PUBLISHED, Cause, FreezeChange, PriceDecision, encode_update
+from pricing.decision import PUBLISHED, Cause, FreezeChange, PriceDecision, PriceSource, encode_update
 from pricing.events import DeadLetter, Freeze, FreezeLift, Signal, shard_of
 from pricing.policy import PricingPolicy
 from pricing.shard import SETTLED, RefillRequest, Shard, SignalBatch
@@ -185,29 +185,47 @@ def _decisions(price_source: str, cause: str) -> Counter:
     return telemetry.DECISIONS.labels(price_source, cause)
 
 
-def encode(item: tuple[str, Priced]) -> tuple[str, Encoded]:
-    """Encode every update once, and from it what each sink takes. Of the latest rows only the newest of a
-    product is kept."""
+def encode(item: tuple[str, Priced], *, with_latest: bool = True, with_history: bool = True) -> tuple[str, Encoded]:
+    """Encode every update once, and from it what each sink takes that there is. Of the latest rows only the newest
+    of a product is kept."""
     shard, priced = item
     updates: list[Record] = []
     latest: dict[str, bytes] = {}
     history: list[bytes] = []
     newest: dict[str, tuple[PriceDecision, bytes | None]] = {}
     counts: dict[tuple[str, str], int] = {}
+    events = 0
+    topic, partition, place = "", -1, b""
+    encoded: bytes | None
     for decision in priced.decisions:
         update = decision.update
-        encoded = None if update is None else encode_update(update)
         cause = decision.cause
+        if cause == Cause.EVENT and update is not None:
+            # The hot path: what the rest of the loop would do, in fewer steps.
+            product_id = decision.product_id
+            encoded = encode_update(update)
+            updates.append((product_id.encode(), encoded))
+            if with_history:
+                position = decision.position
+                if position.partition != partition or position.topic != topic:
+                    topic, partition = position.topic, position.partition
+                    place = history_rows.event_place(position)
+                history.append(history_rows.encode_event(place, position.offset, encoded))
+            if with_latest:
+                newest[product_id] = decision, encoded
+            events += 1
+            continue
+        encoded = None if update is None else encode_update(update)
         if cause == Cause.REPEAT and encoded is not None:
             updates.append((decision.product_id.encode(), encoded))
         elif cause in PUBLISHED:
             if encoded is not None:
                 updates.append((decision.product_id.encode(), encoded))
-            if encoded is not None and cause == Cause.EVENT:
-                history.append(history_rows.encode_price(decision.position, cause, encoded))
-            else:
+            if with_history:
                 history += history_rows.encode_rows(decision, encoded)
-        if decision.catalogue is None and not decision.forgotten:
+        if not with_latest:
+            pass
+        elif decision.catalogue is None and not decision.forgotten:
             newest[decision.product_id] = decision, encoded
         else:
             newest.pop(decision.product_id, None)
@@ -217,8 +235,12 @@ def encode(item: tuple[str, Priced]) -> tuple[str, Encoded]:
     for decision, encoded in newest.values():
         latest.update(redis.encode_rows(decision, encoded))
     for change in priced.freezes:
-        latest.update([redis.encode_freeze(change)])
-        history += history_rows.encode_freeze(change)
+        if with_latest:
+            latest.update([redis.encode_freeze(change)])
+        if with_history:
+            history += history_rows.encode_freeze(change)
+    if events:
+        _decisions(PriceSource.DYNAMIC, Cause.EVENT).inc(events)
     for labels, count in counts.items():
         _decisions(*labels).inc(count)
     return shard, Encoded(priced.kafka_time_ms, updates, list(latest.items()), history)

@@ -83,6 +83,17 @@ def encode_price(position: SourcePosition, cause: str, encoded_update: bytes) ->
     return PRICE + _escape(encoded_update) + place + b"%d" % position.offset
 
 
+def event_place(position: SourcePosition) -> bytes:
+    """What the rows of one partition's events have in common."""
+    return _place(Cause.EVENT, position.topic, position.partition)
+
+
+def encode_event(place: bytes, offset: int, encoded_update: bytes) -> bytes:
+    """The row of an event's price: as `encode_price`, at a third of its cost. Ids, numbers and the reasons of rules
+    and guardrails hold nothing that must be escaped."""
+    return PRICE + encoded_update + place + b"%d" % offset
+
+
 @lru_cache(maxsize=1024)
 def _place(cause: str, topic: str, partition: int) -> bytes:
     return f"\t{cause}\t{topic}\t{partition}\t".encode()

@@ -109,8 +109,8 @@ MUTANTS = (
     Mutant(
         "state is restored from its snapshot",
         "pricing/shard.py",
-        "            self._products[state.product_id] = state\n            self._packed",
-        "            self._packed",
+        "            state = self._products[product_id] = unpack_product(packed)\n",
+        "            state = unpack_product(packed)\n",
         "tests/unit/test_pricing.py tests/unit/test_freezes.py",
     ),
     Mutant(
@@ -119,6 +119,34 @@ MUTANTS = (
         "rows, offset = [*self._in_flight, *self._pending], self._backlog.offset",
         "rows, offset = [], self._backlog.offset",
         "tests/integration/test_outages.py tests/chaos/test_kill.py",
+    ),
+    Mutant(
+        "what was never committed is deleted before a start",
+        "dataflows/recovery_store.py",
+        "DELETE FROM snaps WHERE snap_epoch >= ?",
+        "DELETE FROM snaps WHERE snap_epoch >= 1000000 + ?",
+        "tests/flows/test_recovery_store.py",
+    ),
+    Mutant(
+        "of a state log, what was appended after the snapshot does not count",
+        "dataflows/state_log.py",
+        "        while position < extent.end:\n",
+        "        while position < len(content):\n",
+        "tests/unit/test_state_log.py tests/flows",
+    ),
+    Mutant(
+        "a state log is synced before its place is handed on",
+        "dataflows/state_log.py",
+        "            os.fdatasync(self._descriptor)\n",
+        "            pass\n",
+        "tests/unit/test_state_log.py",
+    ),
+    Mutant(
+        "relay: what was published before its start is no news",
+        "api/relay.py",
+        "                    self._live_from[partition.partition] = high\n",
+        "                    self._live_from[partition.partition] = low\n",
+        "tests/integration/test_outages.py",
     ),
     Mutant(
         "a freeze holds prices",

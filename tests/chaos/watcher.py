@@ -19,6 +19,7 @@ class Watcher:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.latest: dict[str, tuple[int, float]] = {}
+        self._on_this_line: dict[str, int] = {}
         self.frames = 0
         self.connections = 0
         self.backwards: list[dict[str, Any]] = []
@@ -36,6 +37,8 @@ class Watcher:
             try:
                 with connect(self._url, open_timeout=5, close_timeout=1, proxy=None) as connection:
                     self.connections += 1
+                    # What it had before is its own affair: the promise is that no line goes backwards.
+                    self._on_this_line.clear()
                     while not self._stop.is_set():
                         try:
                             self._note(json.loads(connection.recv(timeout=0.5)))
@@ -46,8 +49,9 @@ class Watcher:
 
     def _note(self, update: dict[str, Any]) -> None:
         self.frames += 1
-        version = self.latest.get(update["product_id"], (0, 0.0))[0]
-        if update["version"] < version and not update.get("snapshot"):
+        name, version = update["product_id"], update["version"]
+        if version < self._on_this_line.get(name, 0) and not update.get("snapshot"):
             self.backwards.append(update)
-        if update["version"] >= version:
+        self._on_this_line[name] = max(version, self._on_this_line.get(name, 0))
+        if version >= self.latest.get(name, (0, 0.0))[0]:
             self.latest[update["product_id"]] = update["version"], update["new_price"]

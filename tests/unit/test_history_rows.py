@@ -8,12 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pricing.decision import encode_update
+from pricing.decision import Cause, encode_update
+from pricing.engine import BASE_REASON
 from pricing.events import OverrideRemoval
+from pricing.guardrails import GUARDRAILS, HELD, BoundsUnusableError
 from pricing.policy import default_policy
+from pricing.rules import RULES
 from pricing.shard import Shard
 from sinks import oracle
-from sinks.history_rows import encode_rows, parse_override, parse_price, split_by_table
+from sinks.history_rows import (
+    encode_event,
+    encode_price,
+    encode_rows,
+    event_place,
+    parse_override,
+    parse_price,
+    split_by_table,
+)
 from sinks.history_store import migrations
 from tests.unit.test_pricing import NOW, T0, apply, event, override
 
@@ -37,6 +48,19 @@ def test_an_event_is_one_row() -> None:
     assert (row.event_time_ms, row.version, row.cause) == (T0, 1, "event")
     assert (row.source_topic, row.source_partition, row.source_offset) == ("events", 0, 42)
     assert row.adjustments.startswith('[{"rule":"base","amount":10.0')
+
+
+def test_the_quick_row_of_an_event_is_the_row_of_an_event() -> None:
+    (decision,) = apply(Shard(default_policy()), event(10.0, offset=42))
+    assert decision.update is not None
+    encoded = encode_update(decision.update)
+    place = event_place(decision.position)
+    assert encode_event(place, 42, encoded) == encode_price(decision.position, Cause.EVENT, encoded)
+    # It leaves out escaping, so what the code itself puts into an update must not need it.
+    for name, _, reason in (*RULES, *GUARDRAILS):
+        assert "\\" not in msgspec.json.encode([name, reason]).decode()
+    for reason in (BASE_REASON, HELD, str(BoundsUnusableError("x"))):
+        assert "\\" not in msgspec.json.encode(reason).decode()
 
 
 def test_events_under_an_override_are_no_history() -> None:

@@ -1,0 +1,153 @@
+"""The rows of `make bench`: how each engine is started, and what it needs."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.bench import ROOT, Bench, PricewaxRun
+from stack.process import Program
+
+ROWS = ROOT / "benchmarks" / "rows"
+CACHE = ROOT / ".cache"
+READY_WITHIN_S = 60.0
+
+
+class Job(msgspec.Struct, frozen=True):
+    """A started engine: its process, where it reads and writes, and what else has to have happened at the end."""
+
+    program: Program
+    source: str
+    target: str
+    is_complete: Callable[[int], bool] = lambda _events: True
+
+
+class Engine(msgspec.Struct, frozen=True):
+    """`prepare` installs what it needs, once, and says why it cannot, if so."""
+
+    name: str
+    what: str
+    start: Callable[[Bench], Job]
+    prepare: Callable[[], str | None] = lambda: None
+
+
+def _environment(bench: Bench) -> tuple[dict[str, str], Path]:
+    name = bench.next_run()
+    topics = bench.topics(name)
+    folder = bench.folder / name
+    folder.mkdir()
+    return {
+        "BROKERS": bench.broker.brokers,
+        "SOURCE": topics["PRODUCT_EVENTS_TOPIC"],
+        "TARGET": topics["PRICE_UPDATES_TOPIC"],
+        "STATE": str(folder),
+    }, folder
+
+
+def _start(bench: Bench, name: str, command: list[str], environment: dict[str, str]) -> Job:
+    program = Program(name, command, env=environment, cwd=ROOT)
+    program.wait_until(lambda: "ready" in program.tail, READY_WITHIN_S)
+    return Job(program, environment["SOURCE"], environment["TARGET"])
+
+
+def _start_loop(bench: Bench) -> Job:
+    environment, _ = _environment(bench)
+    return _start(bench, "loop", [sys.executable, "-m", "benchmarks.rows.loop"], environment)
+
+
+def _start_textbook(bench: Bench) -> Job:
+    environment, folder = _environment(bench)
+    subprocess.run([sys.executable, "-m", "bytewax.recovery", str(folder), "1"], check=True, cwd=ROOT)
+    flow = ["-m", "bytewax.run", "benchmarks.rows.textbook:make_flow", "-r", str(folder), "-s", "1", "-b", "0"]
+    return _start(bench, "textbook", [sys.executable, *flow], environment)
+
+
+def _start_quix(bench: Bench) -> Job:
+    environment, _ = _environment(bench)
+    python = CACHE / "quix" / "bin" / "python"
+    return _start(bench, "quix", [str(python), str(ROWS / "quix.py")], environment)
+
+
+def _start_streams(bench: Bench) -> Job:
+    environment, _ = _environment(bench)
+    libraries = CACHE / "kafka-streams" / "*"
+    java = [
+        "java",
+        "-Xmx1g",
+        "-XX:+UseSerialGC",
+        "-cp",
+        str(libraries),
+        str(ROWS / "streams" / "PriceStreams.java"),
+    ]
+    return _start(bench, "streams", java, environment)
+
+
+def _start_kafka_only(bench: Bench) -> Job:
+    run = bench.prepare_pricewax(history=False)
+    program = run.start("benchmarks.rows.kafka_only")
+    return Job(program, run.topics["PRODUCT_EVENTS_TOPIC"], run.topics["PRICE_UPDATES_TOPIC"])
+
+
+def _start_everything(bench: Bench) -> Job:
+    bench.redis.stop()
+    bench.redis.start()
+    run = bench.prepare_pricewax()
+    program = run.start()
+    program.wait_until(lambda: run.count_rows() == 0 and _has_schema(run), READY_WITHIN_S)
+    return Job(
+        program,
+        run.topics["PRODUCT_EVENTS_TOPIC"],
+        run.topics["PRICE_UPDATES_TOPIC"],
+        lambda events: run.count_rows() >= events and run.metric("pricewax_sink_pending{") == 0,
+    )
+
+
+def _has_schema(run: PricewaxRun) -> bool:
+    return run.metric("pricewax_consumer_lag_messages{") >= 0
+
+
+def _install_quix() -> str | None:
+    home, lock = CACHE / "quix", ROWS / "requirements-quix.lock"
+    stamp = home / ".installed"
+    if stamp.exists() and stamp.read_text() == lock.read_text():
+        return None
+    steps = (
+        [sys.executable, "-m", "venv", str(home)],
+        [str(home / "bin" / "python"), "-m", "pip", "install", "-q", "--require-hashes", "-r", str(lock)],
+    )
+    for step in steps:
+        done = subprocess.run(step, capture_output=True, text=True, check=False)
+        if done.returncode:
+            return done.stderr.strip()[-200:] or "pip failed"
+    stamp.write_text(lock.read_text())
+    return None
+
+
+def _install_streams() -> str | None:
+    target = CACHE / "kafka-streams"
+    if (target / "complete").exists():
+        return None
+    if shutil.which("mvn") is None:
+        return "needs Maven"
+    command = ["mvn", "-q", "-B", "-f", str(ROWS / "streams" / "pom.xml"), "dependency:copy-dependencies"]
+    done = subprocess.run([*command, f"-DoutputDirectory={target}"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        return (done.stdout + done.stderr).strip()[-200:]
+    (target / "complete").touch()
+    return None
+
+
+LOOP = Engine("loop", "no engine: consume, decode, dict, encode, produce", _start_loop)
+KAFKA_ONLY = Engine("pricewax, Kafka only", "neither Redis nor a database; recovery on", _start_kafka_only)
+EVERYTHING = Engine("pricewax, everything on", "Redis, Postgres and Kafka out; recovery on", _start_everything)
+TEXTBOOK = Engine(
+    "textbook Bytewax", "stock connectors, an item per event, stateful_map; recovery on", _start_textbook
+)
+QUIX = Engine("Quix Streams", "stateful apply, RocksDB, changelog on; at least once", _start_quix, _install_quix)
+STREAMS = Engine(
+    "Kafka Streams", "state store with changelog, one thread; at least once", _start_streams, _install_streams
+)
+ENGINES = (LOOP, KAFKA_ONLY, EVERYTHING, TEXTBOOK, QUIX, STREAMS)
