@@ -2,9 +2,10 @@
 
 import json
 import math
+import sys
 from collections.abc import Callable
 from enum import StrEnum
-from typing import TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
@@ -71,6 +72,16 @@ class _EventWire(msgspec.Struct, gc=False):
     quantity: int | float | None = None
 
 
+class _UsualEventWire(msgspec.Struct, gc=False):
+    """An event of the usual form; msgspec itself looks after what `decode_event` checks by hand."""
+
+    event_type: Literal["view", "cart", "purchase"]
+    product_id: str
+    timestamp: int
+    price: Annotated[float, msgspec.Meta(gt=0, le=PRICE_MAX)]
+    quantity: Annotated[float, msgspec.Meta(gt=0, le=sys.float_info.max)] | None = None
+
+
 class _CatalogueWire(msgspec.Struct, gc=False):
     product_id: str | int
     name: str
@@ -102,6 +113,7 @@ class _Routed(msgspec.Struct, gc=False):
 
 
 _decode_event = msgspec.json.Decoder(_EventWire).decode
+_decode_usual = msgspec.json.Decoder(_UsualEventWire).decode
 _decode_catalogue = msgspec.json.Decoder(_CatalogueWire).decode
 _decode_override = msgspec.json.Decoder(_OverrideWire).decode
 _decode_freeze = msgspec.json.Decoder(_FreezeWire).decode
@@ -138,18 +150,11 @@ def decode_usual_event(raw: RawMessage) -> ProductEvent | None:
     if value is None or not value.isascii() or len(value) > VALUE_MAX_BYTES:
         return None
     try:
-        wire = _decode_event(value)
+        wire = _decode_usual(value)
     except (msgspec.MsgspecError, RecursionError):
         return None
-    product_id, timestamp, quantity = wire.product_id, wire.timestamp, wire.quantity
-    if not (
-        type(product_id) is str
-        and type(timestamp) is int
-        and _IS_IDENTIFIER(product_id)
-        and 0 < wire.price <= PRICE_MAX
-        and wire.event_type in EVENT_TYPES
-        and (quantity is None or 0 < quantity < math.inf)
-    ):
+    product_id, timestamp = wire.product_id, wire.timestamp
+    if not _IS_IDENTIFIER(product_id):
         return None
     if timestamp < MILLISECONDS_FROM:
         timestamp *= 1000

@@ -11,7 +11,7 @@ from bytewax.operators import StatefulBatchLogic
 from prometheus_client import Counter
 
 import telemetry
-from connectors.decode import RawMessage, SignalKind, decode, decode_usual_event
+from connectors.decode import SignalKind, decode, decode_usual_event
 from connectors.kafka import RawBatch
 from dataflows.state_log import StateLog
 from pricing.decision import PUBLISHED, Cause, FreezeChange, PriceDecision, PriceSource, encode_update
@@ -51,10 +51,6 @@ def wall_clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _never(_raw: RawMessage) -> Signal | None:
-    return None
-
-
 class DecodeLogic(StatefulBatchLogic[RawBatch, Decoded, None]):
     """Decodes in the worker that owns the key's shard, so that decoding scales with processes."""
 
@@ -74,11 +70,15 @@ class DecodeLogic(StatefulBatchLogic[RawBatch, Decoded, None]):
         at_home: list[Signal] = []
         elsewhere: dict[int, list[Signal]] = {}
         dead_letters: list[DeadLetter] = []
-        usual = decode_usual_event if kind is SignalKind.PRODUCT_EVENTS else _never
+        events = kind is SignalKind.PRODUCT_EVENTS
         for raw in batch.messages:
+            # The hot path: a usual event under its product's key, which is what brought it to this shard.
+            if events and (event := decode_usual_event(raw)) and event.product_id.encode() == raw.key:
+                at_home.append(event)
+                continue
             # A freeze comes to every shard, and one of them speaks of it.
             recorded = kind is not SignalKind.FREEZES or shard_of(raw.key or b"", shards) == home
-            signal = usual(raw) or decode(kind, raw, topic, partition, recorded=recorded)
+            signal = decode(kind, raw, topic, partition, recorded=recorded)
             if isinstance(signal, DeadLetter):
                 if recorded:
                     dead_letters.append(signal)

@@ -1,0 +1,87 @@
+"""What an event costs on its way through decoding, pricing and encoding, as a multiple of a bare loop's in the same
+run. Coarse, and cheap enough for CI: a change that doubles the cost is seen, a busy machine is not."""
+
+import random
+import time
+from collections.abc import Callable
+from math import sqrt
+
+import msgspec
+
+from benchmarks.rows.loop import WEIGHTS, Event, Update
+from connectors.decode import RawMessage, SignalKind
+from connectors.kafka import RawBatch
+from dataflows.steps import DecodeLogic, Priced, encode
+from pricing.events import shard_of
+from pricing.policy import default_policy
+from pricing.shard import Shard
+
+EVENTS = 10_000
+PRODUCTS = 500
+SHARDS = 16
+ROUNDS = 5
+
+
+def make_messages() -> list[RawMessage]:
+    chance = random.Random(7)
+    messages = []
+    for offset in range(EVENTS):
+        name = f"product-{chance.randrange(PRODUCTS):07d}"
+        value = (
+            f'{{"event_type": "{chance.choice(tuple(WEIGHTS))}", "product_id": "{name}", "timestamp":'
+            f' {1_700_000_000 + offset}, "price": {chance.randrange(100, 100_000) / 100}, "user_id": "user-000001",'
+            f' "quantity": 1}}'
+        )
+        messages.append(RawMessage(offset, name.encode(), value.encode(), 1_700_000_000_000))
+    return messages
+
+
+def bare_loop(messages: list[RawMessage]) -> int:
+    """Decode, add up, encode."""
+    decode, encode_json = msgspec.json.Decoder(Event).decode, msgspec.json.Encoder().encode
+    state: dict[str, tuple[float, int, float | None]] = {}
+    size = 0
+    for message in messages:
+        event = decode(message.value or b"")
+        demand, version, previous = state.get(event.product_id, (0.0, 0, None))
+        demand += WEIGHTS[event.event_type]
+        price = round(event.price + 5 * sqrt(demand), 2)
+        state[event.product_id] = (demand, version + 1, price)
+        update = Update(event.product_id, price, event.timestamp, version + 1, previous, demand)
+        size += len(encode_json(update))
+    return size
+
+
+def whole_path(messages: list[RawMessage]) -> int:
+    """The steps of the flow between its source and its sinks, one batch for each shard."""
+    groups: dict[int, list[RawMessage]] = {}
+    for message in messages:
+        groups.setdefault(shard_of(message.key or b"", SHARDS), []).append(message)
+    decoder = DecodeLogic({"events": SignalKind.PRODUCT_EVENTS}, SHARDS)
+    shards = {str(shard): Shard(default_policy()) for shard in range(SHARDS)}
+    size = 0
+    batches = [RawBatch(shard, "events", 0, group) for shard, group in groups.items()]
+    for decoded in decoder.on_batch(batches)[0]:
+        for shard, signals in decoded.batches:
+            decisions = shards[shard].apply(signals, 1_700_000_000_000)
+            size += len(encode((shard, Priced(decisions, 0, [])))[1].updates)
+    for each in shards.values():
+        each.changes()
+    return size
+
+
+def cost_s(work: Callable[[list[RawMessage]], int], messages: list[RawMessage]) -> float:
+    started = time.process_time()
+    assert work(messages)
+    return time.process_time() - started
+
+
+def ratio() -> float:
+    """The whole path's CPU time in multiples of the bare loop's; the best of interleaved rounds of each."""
+    messages = make_messages()
+    rounds = [(cost_s(whole_path, messages), cost_s(bare_loop, messages)) for _ in range(ROUNDS)]
+    return min(whole for whole, _ in rounds) / min(bare for _, bare in rounds)
+
+
+if __name__ == "__main__":
+    print(f"{ratio():.2f} times a bare loop")
