@@ -16,6 +16,9 @@ from settings import Settings, SettingsError, exit_bad_setting, load_settings
 
 STOP_WITHIN_S = 5
 FILES_MAX = 65_536
+PING_S = 10.0
+"""A WebSocket client that has not answered a ping for so long is gone."""
+
 WS_MESSAGE_MAX_BYTES = 64 * 1024
 
 
@@ -44,6 +47,8 @@ def main() -> None:
         ws="websockets-sansio",
         ws_max_size=WS_MESSAGE_MAX_BYTES,
         ws_per_message_deflate=False,
+        ws_ping_interval=PING_S,
+        ws_ping_timeout=PING_S,
         access_log=False,
         log_level="warning",
         server_header=False,

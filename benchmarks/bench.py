@@ -170,6 +170,7 @@ class Updates:
 
     def __init__(self, bench: Bench, topics: Mapping[str, str]) -> None:
         self.latencies_ms: list[float] = []
+        self.count = 0
         topic = topics["PRICE_UPDATES_TOPIC"]
         options = {"group.id": "updates", "fetch.wait.max.ms": 5, "enable.auto.commit": False}
         self._consumer = Consumer({"bootstrap.servers": bench.broker.brokers, **options})
@@ -188,6 +189,7 @@ class Updates:
             for message in self._consumer.consume(1, 0.1) + self._consumer.consume(1000, 0):
                 now_ms = time.time() * 1000
                 if not message.error():
+                    self.count += 1
                     self.latencies_ms.append(now_ms - decode(message.value() or b"").event_time_ms)
 
     def take(self) -> list[float]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.bench import ROOT, Bench, PricewaxRun
+from benchmarks.bench import ROOT, Bench
 from stack.process import Program
 
 ROWS = ROOT / "benchmarks" / "rows"
@@ -96,17 +96,13 @@ def _start_everything(bench: Bench) -> Job:
     bench.redis.start()
     run = bench.prepare_pricewax()
     program = run.start()
-    program.wait_until(lambda: run.count_rows() == 0 and _has_schema(run), READY_WITHIN_S)
+    program.wait_until(lambda: run.metric("pricewax_redis_refills_total") >= 1, READY_WITHIN_S)
     return Job(
         program,
         run.topics["PRODUCT_EVENTS_TOPIC"],
         run.topics["PRICE_UPDATES_TOPIC"],
         lambda events: run.count_rows() >= events and run.metric("pricewax_sink_pending{") == 0,
     )
-
-
-def _has_schema(run: PricewaxRun) -> bool:
-    return run.metric("pricewax_consumer_lag_messages{") >= 0
 
 
 def _install_quix() -> str | None:

@@ -23,6 +23,7 @@ RECOVERY_TARGET_S = 60.0
 EPOCH_TARGET_MS = 50.0
 RATE_PER_S = 1_000
 STEADY_S = 30
+SETTLE_S = 5
 WITHIN_S = 900.0
 
 console = Console(stderr=True)
@@ -53,14 +54,15 @@ def steady(bench: Bench, topics: dict[str, str], products: int) -> list[float]:
     """Latencies at a steady rate, of events spread over all products."""
     updates = Updates(bench, topics)
     with Feeder(bench, topics["PRODUCT_EVENTS_TOPIC"], products, RATE_PER_S) as feeder:
+        time.sleep(SETTLE_S)
+        updates.take()
         time.sleep(STEADY_S)
-    sent = feeder.sent
     deadline = time.monotonic() + 30
-    while len(updates.latencies_ms) < sent and time.monotonic() < deadline:
+    while updates.count < feeder.sent and time.monotonic() < deadline:
         time.sleep(0.1)
     found = updates.stop()
-    if len(found) < sent:
-        raise SystemExit(f"scale: {len(found)} updates for {sent} events")
+    if updates.count < feeder.sent:
+        raise SystemExit(f"scale: {updates.count} updates for {feeder.sent} events")
     return found
 
 

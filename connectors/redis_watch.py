@@ -55,6 +55,7 @@ class RedisWatchPartition(StatefulSourcePartition[tuple[str, RefillRequest], Non
         self._empty = threading.Event()
         self._closed = threading.Event()
         self._started = False
+        self._looked_before = False
         self._settled = False
         self._settles_at = time.monotonic() + SETTLES_AFTER_S
         self._run_id: str | None = None
@@ -73,7 +74,11 @@ class RedisWatchPartition(StatefulSourcePartition[tuple[str, RefillRequest], Non
         elif self._empty.is_set():
             self._empty.clear()
             reason = "Redis is empty"
-            log.warning("Redis may not hold our prices; writing all of them")
+            if self._looked_before:
+                log.warning("Redis may not hold our prices; writing all of them")
+            else:
+                log.info("Redis was empty at the start; writing all prices")
+            self._looked_before = True
         elif not self._settled and time.monotonic() >= self._settles_at:
             self._settled = True
             return [(str(shard), RefillRequest(SETTLED)) for shard in range(self._shards)]
@@ -103,6 +108,8 @@ class RedisWatchPartition(StatefulSourcePartition[tuple[str, RefillRequest], Non
                     self._patient_until = time.monotonic() + OTHER_SERVER_EVERY_S
                 if (self._client.set(self._marker, "1", nx=True) or other) and self._started:
                     self._empty.set()
+                else:
+                    self._looked_before = True
             except redis.RedisError:
                 # The sink reports an outage; here it only means to look again.
                 continue

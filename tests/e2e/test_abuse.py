@@ -14,11 +14,16 @@ import pytest
 import websockets
 
 from api import http_protocol
+from api.__main__ import PING_S
 from tests.pipeline import KEY, Pipeline, wait_for
 
 MEMORY_GROWTH_MAX_BYTES = 150 * 1024 * 1024
 IDLE_CLIENTS = 1_000
 DEAF_CLIENTS = 50
+HELLO = (
+    b"GET /ws/prices HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
 
 
 @pytest.fixture
@@ -120,6 +125,11 @@ def test_a_head_that_is_too_large_or_no_http_is_refused(api: Pipeline, head: byt
 def test_clients_that_send_a_byte_now_and_then_are_cut_off(api: Pipeline) -> None:
     head = b"GET /price/A HTTP/1.1\r\nHost: x\r\n"
     body = b"POST /override HTTP/1.1\r\nHost: x\r\nX-API-Key: %b\r\nContent-Length: 50000\r\n\r\n" % KEY.encode()
+    # Half-open: these say hello, and then answer nothing, not even a ping.
+    gone = [connect(api) for _ in range(20)]
+    for line in gone:
+        line.sendall(HELLO)
+        assert status_of(line.recv(65536)) == 101
     lines = [connect(api) for _ in range(200)]
     opening = [b"", head, body]
     started = time.monotonic()
@@ -134,8 +144,10 @@ def test_clients_that_send_a_byte_now_and_then_are_cut_off(api: Pipeline) -> Non
         assert status_of(answer(line)) == 408, index
         line.close()
     assert time.monotonic() - started < within + 5
-    # One that sends nothing after an answer is no concern: the server closes it when it has waited.
     assert api.http.get("/price/A").status_code == 200
+    wait_for(lambda: "pricewax_ws_clients 0.0" in api.http.get("/metrics").text, 2 * PING_S + 5)
+    for line in gone:
+        line.close()
 
 
 def test_a_slow_client_that_does_finish_in_time_is_served(api: Pipeline) -> None:
@@ -167,10 +179,7 @@ def test_a_client_that_reads_nothing_or_does_nothing_harms_nobody(api: Pipeline)
         host, _, port = api.url.removeprefix("http://").partition(":")
         raw.connect((host, int(port)))
         reader, writer = await asyncio.open_connection(sock=raw, limit=1024)
-        writer.write(
-            b"GET /ws/prices HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-        )
+        writer.write(HELLO)
         await reader.readuntil(b"\r\n\r\n")
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         return writer
@@ -225,10 +234,6 @@ BROKEN_HANDSHAKES: list[Callable[[bytes], bytes]] = [
 
 
 def test_broken_handshakes_and_frames_leave_nothing_behind(api: Pipeline) -> None:
-    request = (
-        b"GET /ws/prices HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-    )
     frames = [
         b"\xff\xff\xff\xff",  # Reserved bits and an unknown opcode.
         b"\x81\x05hello",  # Not masked.
@@ -238,13 +243,13 @@ def test_broken_handshakes_and_frames_leave_nothing_behind(api: Pipeline) -> Non
     ]
     for spoil in BROKEN_HANDSHAKES:
         with connect(api) as line:
-            line.sendall(spoil(request))
+            line.sendall(spoil(HELLO))
             line.shutdown(socket.SHUT_WR)
             received = answer(line)
             assert not received or 400 <= status_of(received) < 500
     for frame in frames:
         with connect(api) as line:
-            line.sendall(request)
+            line.sendall(HELLO)
             assert status_of(line.recv(65536)) == 101
             line.sendall(frame)
             answer(line)
