@@ -38,11 +38,12 @@ Message = dict[str, str]
 class Bench:
     """Servers for all runs; topics, a database and a Redis without keys for each."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, durable: bool = False) -> None:
+        """`durable`: whether Postgres keeps what it has confirmed when it is killed."""
         self.folder = folder
         self.broker = kafka.KafkaServer(folder)
         self.redis = RedisServer()
-        self.postgres = PostgresServer(folder)
+        self.postgres = PostgresServer(folder, durable=durable)
         self._runs = 0
         self._chance = random.Random(7)
 

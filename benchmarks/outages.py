@@ -101,7 +101,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="pricewax-bench-") as path:
         folder = Path(path)
         folder.chmod(0o755)
-        with Bench(folder) as bench:
+        with Bench(folder, durable=True) as bench:
             results = measure(bench, options.seconds)
     missed = [
         f"{each['away']}: {name} complete after {each[name]:.0f} s"

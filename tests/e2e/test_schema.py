@@ -15,7 +15,7 @@ from schemathesis.core.result import Ok
 from pricing.events import IDENTIFIER
 from tests.pipeline import KEY, Pipeline, wait_for
 
-EXAMPLES = 40
+EXAMPLES = 25
 CONFIG = schemathesis.Config.from_dict(
     {
         "auth": {"openapi": {"APIKeyHeader": {"api_key": KEY}}},
