@@ -19,7 +19,7 @@ import {
 import { tinykeys } from "tinykeys";
 import { useLocation, useSearch } from "wouter";
 import { type Freeze, get } from "../api";
-import { formatNumber, formatWhole } from "../lib/format";
+import { currencyCode, formatNumber, formatWhole } from "../lib/format";
 import { isTyping, shortcut, withKey } from "../lib/keys";
 import { open, opened } from "../parts/dialogs";
 import { Age, ChangeText, Price, SourceTag, Sparkline, useNow } from "../parts/price";
@@ -81,7 +81,7 @@ const cells = [
       row: {
         original: { row },
       },
-    }) => <Price price={row.price} moved={row.moved} movedAt={row.movedAt} />,
+    }) => <Price price={row.price} moved={row.moved} movedAt={row.movedAt} currency={currencyCode()} />,
   }),
   column.display({
     id: "change",
@@ -367,6 +367,7 @@ function Rows({ ids, view, setView, freezes, selected, toggle }: RowsProps) {
                 key={id}
                 stamp={row.original.row.stamp}
                 tick={now}
+                currency={currencyCode()}
                 columns={view.columns.join()}
                 frozen={row.original.freeze?.scope}
                 index={item.index}
@@ -408,6 +409,8 @@ interface BoardRowProps {
   /** What decides whether the row looks different: cells are made anew with each frame. */
   stamp: number;
   tick: number;
+  /** Known a moment after the first rows, with the first word of the system. */
+  currency: string;
   columns: string;
   frozen: string | undefined;
 }
@@ -447,6 +450,7 @@ const BoardRow = memo(
   (before, after) =>
     before.stamp === after.stamp &&
     before.tick === after.tick &&
+    before.currency === after.currency &&
     before.selected === after.selected &&
     before.current === after.current &&
     before.top === after.top &&

@@ -16,7 +16,15 @@ import {
   query,
 } from "../api";
 import { download, toCsv } from "../lib/bulk";
-import { formatClock, formatCountdown, formatMoney, formatNumber, formatTime, formatUtc } from "../lib/format";
+import {
+  currencyCode,
+  formatClock,
+  formatCountdown,
+  formatMoney,
+  formatNumber,
+  formatTime,
+  formatUtc,
+} from "../lib/format";
 import { shortcut, withKey } from "../lib/keys";
 import { open } from "../parts/dialogs";
 import { Age, boundText, ChangeText, Moment, Price, SourceTag, useNow } from "../parts/price";
@@ -79,7 +87,7 @@ export default function Product({ id }: { id: string }) {
         <div className="spacer" />
         {row ? (
           <div className="headline">
-            <Price price={row.price} moved={row.moved} movedAt={row.movedAt} />
+            <Price price={row.price} moved={row.moved} movedAt={row.movedAt} currency={currencyCode()} />
             <ChangeText change={changeOf(row)} />
             <SourceTag source={row.source} boundBy={row.boundBy} frozen={freeze !== undefined} />
             <span className="dim">

@@ -18,6 +18,8 @@ export const Price = memo(function Price({
   price: number;
   moved: -1 | 0 | 1;
   movedAt: number;
+  /** Of the policy: so that a price is drawn again once it is known. */
+  currency: string;
 }) {
   const fresh = moved !== 0 && Date.now() - movedAt < FLASH_MS;
   return (
