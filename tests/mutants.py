@@ -144,8 +144,8 @@ MUTANTS = (
     Mutant(
         "relay: what was published before its start is no news",
         "api/relay.py",
-        "                    self._live_from[partition.partition] = high\n",
-        "                    self._live_from[partition.partition] = low\n",
+        "                    partition.offset = max(low, high - WARM_UP_MESSAGES)\n",
+        "                    partition.offset = high\n",
         "tests/integration/test_outages.py",
     ),
     Mutant(
