@@ -38,13 +38,15 @@ WITHIN_S = 40.0
 STOP_CODES = (0, 143)
 
 
-def wait_for(condition: Callable[[], Any], within_s: float = WITHIN_S, what: str = "") -> Any:
-    """The first true value of `condition()`; it is asked again until then. Fails after `within_s`."""
+def wait_for(condition: Callable[[], Any], within_s: float = WITHIN_S, what: str | Callable[[], str] = "") -> Any:
+    """The first true value of `condition()`; it is asked again until then. Fails after `within_s`, and says `what`
+    was not seen."""
     deadline = time.monotonic() + within_s
     while True:
         if value := condition():
             return value
-        assert time.monotonic() < deadline, f"not within {within_s:.0f} s: {what or condition}"
+        if time.monotonic() >= deadline:
+            raise AssertionError(f"not within {within_s:.0f} s: {what() if callable(what) else what or condition}")
         time.sleep(0.02)
 
 
@@ -294,7 +296,7 @@ class Pipeline:
             return 0
 
     def wait_for_history(self, rows: int, within_s: float = WITHIN_S) -> None:
-        wait_for(lambda: self.count_history() >= rows, within_s, f"{rows} rows, not {self.count_history()}")
+        wait_for(lambda: self.count_history() >= rows, within_s, lambda: f"{rows} rows, not {self.count_history()}")
 
     def wait_for_version(self, product_id: str, version: int, within_s: float = WITHIN_S) -> dict[str, str]:
         """The product's hash in Redis, once it has a version."""
@@ -304,5 +306,5 @@ class Pipeline:
             stored: dict[str, str] = self.redis.hgetall(key)  # type: ignore[assignment]
             return stored if int(stored.get("version", -1)) >= version else None
 
-        found: dict[str, str] = wait_for(read, within_s, f"{key} at version {version}\n{self.output()}")
+        found: dict[str, str] = wait_for(read, within_s, lambda: f"{key} at version {version}\n{self.output()}")
         return found

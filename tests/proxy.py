@@ -90,12 +90,13 @@ class Proxy:
 
         async def fetch() -> None:
             seen = 0
-            while data := await reader.read(CHUNK_BYTES):
-                seen += len(data)
-                if from_client and self.cut_after is not None and seen > self.cut_after:
-                    self.cuts += 1
-                    break
-                await waiting.put((self._loop.time(), data))
+            with contextlib.suppress(ConnectionError):
+                while data := await reader.read(CHUNK_BYTES):
+                    seen += len(data)
+                    if from_client and self.cut_after is not None and seen > self.cut_after:
+                        self.cuts += 1
+                        break
+                    await waiting.put((self._loop.time(), data))
             await waiting.put((0.0, b""))
 
         fetching = asyncio.ensure_future(fetch())

@@ -139,7 +139,7 @@ def test_clients_that_send_a_byte_now_and_then_are_cut_off(api: Pipeline) -> Non
     while time.monotonic() - started < within / 2:
         for index, line in enumerate(lines):
             line.sendall(b"x" if index % 3 else b"")
-        assert max(latencies(api, 20)) < 1
+        assert max(latencies(api, 20)) < 5
     for index, line in enumerate(lines):
         assert status_of(answer(line)) == 408, index
         line.close()

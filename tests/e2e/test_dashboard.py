@@ -48,6 +48,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=15_000)
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(
             executable_path=CHROMIUM,
@@ -567,6 +568,6 @@ def test_a_first_run_says_how_to_send_an_event(
         wait_for(empty.api_ready)
         page = browser.new_page()
         page.goto(empty.url)
-        expect(page.get_by_text("No event has arrived yet")).to_be_visible(timeout=15_000)
+        expect(page.get_by_text("No event has arrived yet")).to_be_visible()
         page.close()
         empty.stop_api()

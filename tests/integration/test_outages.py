@@ -46,7 +46,7 @@ def test_sql_down_delays_history_and_loses_nothing_even_across_a_crash(
     postgres.stop()
     send(pipeline, 200)
     # Redis and price-updates do not wait for SQL.
-    pipeline.wait_for_version("P19", 15, within_s=5)
+    pipeline.wait_for_version("P19", 15, within_s=20)
     wait_for(lambda: count_updates(pipeline) == 300, 5)
     assert pipeline.http.get("/history/P1", headers=ADMIN).status_code == 503
     assert pipeline.http.get("/price/P1").status_code == 200
