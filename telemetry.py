@@ -32,6 +32,7 @@ REFILLS = Counter("pricewax_redis_refills", "Times that Redis was refilled from 
 
 API_REQUESTS = Counter("pricewax_api_requests", "HTTP requests", ["method", "route", "status"])
 API_LATENCY = Histogram("pricewax_api_request_seconds", "Time to answer", ["route"], buckets=_LATENCY_BUCKETS_S)
+PRICE_CACHE_HITS = Counter("pricewax_price_cache_hits", "Prices answered from memory, as Redis told of no change")
 WS_CLIENTS = Gauge("pricewax_ws_clients", "WebSocket clients connected")
 WS_FRAMES = Counter("pricewax_ws_frames", "Frames handed to clients")
 WS_CONFLATED = Counter("pricewax_ws_conflated", "Updates replaced by newer ones before a client took them")

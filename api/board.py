@@ -138,6 +138,13 @@ class Board:
             ),
         )
 
+    def confirm(self, product_ids: Iterable[str]) -> None:
+        """The prices of these were right until now."""
+        now_s = time.monotonic()
+        for product_id in product_ids:
+            if known := self._prices.get(product_id):
+                known.seen_at_s = now_s
+
     def note_product(self, product: StoredProduct) -> None:
         """What the catalogue says of a product, as read from Redis."""
         named = (product.name, product.category)

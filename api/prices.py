@@ -76,21 +76,25 @@ async def price(product_id: models.ProductId, request: Request) -> Response:
 
     While the store is down, the last price seen, with `stale: true` and `age_ms`, if there is one."""
     services = services_of(request)
+    ticket = services.price_cache.ticket(product_id)
+    body = None
     try:
         stored = await services.prices.price(product_id)
-    except RedisDownError:
-        return _from_memory(services, product_id)
-    if stored is None:
-        raise ApiError(404, "no such product")
-    _note(services, stored)
-    return json_response(
-        {
+        if stored is None:
+            raise ApiError(404, "no such product")
+        _note(services, stored)
+        content = {
             "product_id": product_id,
             "price": stored.price,
             "demand": stored.demand,
             "price_source": stored.price_source,
         }
-    )
+        body = _encode(content)
+        return Response(body, media_type="application/json")
+    except RedisDownError:
+        return _from_memory(services, product_id)
+    finally:
+        services.price_cache.keep(product_id, ticket, body)
 
 
 def _from_memory(services: Services, product_id: str) -> Response:

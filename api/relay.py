@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 import telemetry
 from api.board import Board, SeenUpdate
 from api.hub import Hub, Update
+from api.ws_protocol import text_frame
 from connectors.topics import StoppedError, ensure_topics
 
 POLL_MESSAGES_MAX = 2_000
@@ -157,8 +158,11 @@ class Relay:
                     log.error("updates have left the topic before they were relayed", error=error.str())
                 continue
             try:
-                frame = (message.value() or b"").decode()
-                update = _decode(frame)
+                value = message.value() or b""
+                # msgspec does not look into fields that it skips, and a frame of text must be UTF-8.
+                if not value.isascii():
+                    value.decode()
+                update = _decode(value)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 bad += 1
                 continue
@@ -168,7 +172,7 @@ class Relay:
             versions[update.product_id] = update.version
             decoded.append(update)
             if (message.offset() or 0) >= self._live_from[message.partition() or 0]:
-                updates.append((update.product_id, update.version, frame))
+                updates.append((update.product_id, update.version, text_frame(value)))
         for outcome, count in (("relayed", len(updates)), ("not_newer", old), ("unreadable", bad)):
             if count:
                 telemetry.RELAY_UPDATES.labels(outcome).inc(count)

@@ -147,6 +147,14 @@ class PricewaxRun:
         program.wait_until(lambda: any("flow starts" in line for line in program.tail), 60)
         return program
 
+    def start_api(self) -> tuple[Program, int]:
+        """Start the API; returns with its port once it is ready."""
+        port = free_port()
+        environment = {**self.environment, "API_PORT": str(port), "ADMIN_API_KEY": "bench"}
+        program = Program("api", [sys.executable, "-m", "api"], env=environment, cwd=ROOT)
+        program.wait_until(lambda: _answers(f"http://127.0.0.1:{port}/ready"), 60)
+        return program, port
+
     def count_updates(self) -> int:
         return self._bench.count(self.topics["PRICE_UPDATES_TOPIC"])
 
@@ -164,6 +172,14 @@ class PricewaxRun:
             lines = answer.read().decode().splitlines()
         found = [float(line.rpartition(" ")[2]) for line in lines if line.startswith(name)]
         return sum(found) if found else -1.0
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5):  # noqa: S310  # an address of ours
+            return True
+    except OSError:
+        return False
 
 
 class Updates:

@@ -14,7 +14,7 @@ import pytest
 import websockets
 
 from api import http_protocol
-from api.__main__ import PING_S
+from api.server import PING_S
 from tests.pipeline import KEY, Pipeline, wait_for
 
 MEMORY_GROWTH_MAX_BYTES = 150 * 1024 * 1024

@@ -1,0 +1,62 @@
+"""The yardstick of `make bench-read`: the least that serves the same bytes, on the same server and protocols.
+
+`GET /price/...` answers a constant body; `WS /ws/prices` is a list of clients, which `GET /publish?frames=` walks
+for each message, as the guides of WebSocket libraries show it. `python -m benchmarks.bare PORT`."""
+
+import asyncio
+import signal
+import sys
+from urllib.parse import parse_qs
+
+from starlette.types import Receive, Scope, Send
+
+from api.server import listen, serve
+
+BODY = b'{"product_id":"product-0000001","price":523.91,"demand":17.0,"price_source":"dynamic"}'
+PAYLOAD_BYTES = 400
+
+_clients: list[Send] = []
+
+
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await _serve_client(receive, send)
+    elif scope["type"] == "http":
+        if scope["path"] == "/publish":
+            query = parse_qs(scope["query_string"].decode())
+            await _publish("x" * PAYLOAD_BYTES, int(query["frames"][0]), float(query["every_s"][0]))
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [(b"content-length", b"%d" % len(BODY)), (b"content-type", b"application/json")],
+            }
+        )
+        await send({"type": "http.response.body", "body": BODY})
+    else:
+        while (message := await receive())["type"] != "lifespan.shutdown":
+            await send({"type": message["type"] + ".complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _serve_client(receive: Receive, send: Send) -> None:
+    await receive()
+    await send({"type": "websocket.accept"})
+    _clients.append(send)
+    try:
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+    finally:
+        _clients.remove(send)
+
+
+async def _publish(text: str, frames: int, every_s: float) -> None:
+    for _ in range(frames):
+        for send in _clients:
+            await send({"type": "websocket.send", "text": text})
+        await asyncio.sleep(every_s)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    serve(app, listen("127.0.0.1", int(sys.argv[1])))

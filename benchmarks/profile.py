@@ -1,0 +1,119 @@
+"""`make bench-profile`: where the time of each hot path goes, as flame graphs by py-spy in `docs/benchmarks/`: the
+flow with everything on, `GET /price`, and the fan-out over WebSocket.
+
+A flame graph counts samples of threads that run, native code with the Python line that called it."""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from confluent_kafka import Producer
+from rich.console import Console
+
+from benchmarks.bench import REPORT, ROOT, Bench
+from stack import kafka
+from stack.process import Program
+
+LASTS_S = 10
+SAMPLES_PER_S = 250
+EVENTS = 700_000
+PRODUCTS = 100_000
+CLIENTS = 1_000
+UPDATE = (
+    '{"type":"price_update","product_id":"fan-out","new_price":1.0,"timestamp":1,"version":%d,"previous_price":null,'
+    '"demand":1.0,"price_source":"dynamic","event_time_ms":1000,"policy":"p","adjustments":[]}'
+)
+
+console = Console(stderr=True)
+
+
+def record(name: str, pid: int, suffix: str) -> None:
+    """Returns after `LASTS_S`."""
+    console.print(f"{name}: {LASTS_S} s of samples")
+    path = REPORT / f"profile-{name}{suffix}.svg"
+    spy = [str(Path(sys.executable).parent / "py-spy"), "record", "--pid", str(pid), "-d", str(LASTS_S)]
+    done = subprocess.run(
+        [*spy, "-r", str(SAMPLES_PER_S), "-o", str(path)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(f"profile: py-spy failed; it may have to be root\n{done.stderr}")
+
+
+def profile_flow(bench: Bench, suffix: str) -> None:
+    run = bench.prepare_pricewax()
+    flow = run.start()
+    try:
+        topic = run.topics["PRODUCT_EVENTS_TOPIC"]
+        events = [bench.event(index * 7919 % PRODUCTS, 1.7e9) for index in range(EVENTS)]
+        bench.produce(topic, events[: PRODUCTS // 2])
+        flow.wait_until(lambda: run.count_updates() >= PRODUCTS // 2, 60)
+        bench.produce(topic, events[PRODUCTS // 2 :])
+        record("flow", flow.pid, suffix)
+    finally:
+        flow.stop()
+
+
+def profile_price(bench: Bench, suffix: str) -> None:
+    run = bench.prepare_pricewax(history=False)
+    flow = run.start()
+    api, port = run.start_api()
+    try:
+        bench.produce(run.topics["PRODUCT_EVENTS_TOPIC"], [bench.event(1, 1.7e9)])
+        flow.wait_until(lambda: run.count_updates() >= 1, 60)
+        command = [sys.executable, "-m", "benchmarks.load", "http", str(port), "/price/product-0000001", "32"]
+        load = Program("load", [*command, str(LASTS_S + 4)], cwd=ROOT)
+        try:
+            record("price", api.pid, suffix)
+        finally:
+            load.stop()
+    finally:
+        api.stop()
+        flow.stop()
+
+
+def profile_fan_out(bench: Bench, suffix: str) -> None:
+    run = bench.prepare_pricewax(history=False)
+    api, port = run.start_api()
+    command = [sys.executable, "-m", "benchmarks.load", "ws", str(port), "/ws/prices", str(CLIENTS), str(10**9)]
+    load = Program("load", command, cwd=ROOT)
+    try:
+        load.wait_until(lambda: "ready" in load.tail, 60)
+        producer = Producer({"bootstrap.servers": bench.broker.brokers, "linger.ms": 1})
+        for version in range(1, 60_000):
+            producer.produce(run.topics["PRICE_UPDATES_TOPIC"], UPDATE % version, "fan-out")
+        producer.flush()
+        record("fan-out", api.pid, suffix)
+    finally:
+        load.stop()
+        api.stop()
+
+
+PROFILES: dict[str, Callable[[Bench, str], None]] = {
+    "flow": profile_flow,
+    "price": profile_price,
+    "fan-out": profile_fan_out,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make bench-profile", description=(__doc__ or "").split("`: ")[1])
+    parser.add_argument("--only", choices=PROFILES, nargs="+", default=list(PROFILES))
+    parser.add_argument("--suffix", default="", help="at the end of the files' names, as in -before")
+    options = parser.parse_args()
+    if not kafka.is_available():
+        console.print("bench: needs a real Kafka, and so Java and Maven")
+        return 1
+    with tempfile.TemporaryDirectory(prefix="pricewax-bench-") as path:
+        folder = Path(path)
+        folder.chmod(0o755)
+        with Bench(folder) as bench:
+            for name in options.only:
+                PROFILES[name](bench, options.suffix)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,327 @@
+"""`make bench-read`: what reading costs. `GET /price/{id}` and the fan-out over WebSocket beside the least that
+serves the same bytes on the same server (benchmarks/bare.py), in turns; and how old an answer is."""
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import httpx
+import msgspec
+import psutil
+import redis
+from confluent_kafka import Producer
+from rich.console import Console
+from rich.progress import Progress
+from websockets.sync.client import connect
+
+from benchmarks.bare import PAYLOAD_BYTES
+from benchmarks.bench import ROOT, Bench, Feeder, PricewaxRun, describe, write_report
+from benchmarks.load import HttpResult, WsResult
+from pricing.decision import Adjustment, PriceSource, PriceUpdate, encode_update
+from stack import kafka
+from stack.process import Program, free_port, is_listening
+
+CONNECTIONS = 32
+HTTP_S = 4.0
+BURST, PACED, PACE_S = 30, 5, 1.0
+AGE_FRAMES = 400
+WITHIN_S = 150.0
+RATE_TARGET, FAN_OUT_TARGET = 0.7, 0.9
+P99_TARGET_MS, AGE_TARGET_MS = 10.0, 50.0
+
+console = Console(stderr=True)
+Result = TypeVar("Result", bound=msgspec.Struct)
+
+
+class Server(msgspec.Struct):
+    """One that is measured. `publish(frames, every_s)` sends messages to all its WebSocket clients."""
+
+    name: str
+    program: Program
+    port: int
+    publish: Callable[[int, float], None]
+
+    def cpu_s(self) -> float:
+        times = psutil.Process(self.program.pid).cpu_times()
+        return float(times.user + times.system)
+
+    def memory_bytes(self) -> int:
+        return int(psutil.Process(self.program.pid).memory_info().rss)
+
+
+class Fan(msgspec.Struct):
+    """What one round of fan-out took. `spread_s`: from the first client that had everything to the last."""
+
+    deliveries_per_s: float
+    cpu_us: float
+    memory_bytes: float
+    spread_s: float
+
+
+class _Priced(msgspec.Struct):
+    product_id: str
+    demand: float
+
+
+@contextmanager
+def bare_server() -> Iterator[Server]:
+    port = free_port()
+    program = Program("bare", [sys.executable, "-m", "benchmarks.bare", str(port)], cwd=ROOT)
+
+    def publish(frames: int, every_s: float) -> None:
+        url = f"http://127.0.0.1:{port}/publish?frames={frames}&every_s={every_s}"
+        with urllib.request.urlopen(url, timeout=WITHIN_S):
+            pass
+
+    try:
+        program.wait_until(lambda: is_listening(port), 20)
+        yield Server("bare", program, port, publish)
+    finally:
+        program.stop()
+
+
+class Publisher:
+    """Writes updates of `PAYLOAD_BYTES` to `price-updates`, each newer than those before."""
+
+    def __init__(self, bench: Bench, topic: str) -> None:
+        self._producer = Producer({"bootstrap.servers": bench.broker.brokers, "linger.ms": 1})
+        self._topic = topic
+        self._version = 0
+
+    def __call__(self, frames: int, every_s: float) -> None:
+        for _ in range(frames):
+            self._version += 1
+            update = PriceUpdate(
+                "fan-out",
+                1.0,
+                1,
+                self._version,
+                None,
+                1.0,
+                PriceSource.DYNAMIC,
+                1,
+                "p",
+                [Adjustment("base", 1.0, "")],
+            )
+            reason = "x" * (PAYLOAD_BYTES - len(encode_update(update)))
+            padded = msgspec.structs.replace(update, adjustments=[Adjustment("base", 1.0, reason)])
+            self._producer.produce(self._topic, encode_update(padded), "fan-out")
+            self._producer.poll(0)
+            if every_s:
+                self._producer.flush()
+                time.sleep(every_s)
+        self._producer.flush()
+
+
+@contextmanager
+def pricewax_server(bench: Bench, run: PricewaxRun, name: str = "pricewax") -> Iterator[Server]:
+    program, port = run.start_api()
+    try:
+        yield Server(name, program, port, Publisher(bench, run.topics["PRICE_UPDATES_TOPIC"]))
+    finally:
+        program.stop()
+
+
+def finish(load: Program, result: type[Result]) -> Result:
+    load.wait_until(lambda: bool(load.tail) and load.tail[-1].startswith("{"), WITHIN_S, "finish")
+    load.stop()
+    return msgspec.json.decode(load.tail[-1], type=result)
+
+
+def ask(server: Server, path: str) -> tuple[HttpResult, float]:
+    """Answers to as many requests as go; CPU microseconds of the server for each."""
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.load",
+        "http",
+        str(server.port),
+        path,
+        str(CONNECTIONS),
+        str(HTTP_S),
+    ]
+    before = server.cpu_s()
+    result = finish(Program("load", command, cwd=ROOT), HttpResult)
+    if result.bad:
+        raise SystemExit(f"read: {server.name} gave {result.bad} answers that were not 200")
+    return result, (server.cpu_s() - before) / result.answers * 1e6
+
+
+def fan_out(server: Server, clients: int, frames: int, every_s: float) -> Fan:
+    before = server.memory_bytes()
+    command = [sys.executable, "-m", "benchmarks.load", "ws", str(server.port), "/ws/prices"]
+    load = Program("load", [*command, str(clients), str(frames)], cwd=ROOT)
+    load.wait_until(lambda: "ready" in load.tail, WITHIN_S, "connect")
+    time.sleep(1)
+    memory = (server.memory_bytes() - before) / clients
+    cpu, started = server.cpu_s(), time.monotonic()
+    server.publish(frames, every_s)
+    result = finish(load, WsResult)
+    deliveries = clients * frames
+    if result.frames != deliveries:
+        raise SystemExit(f"read: {server.name} delivered {result.frames} frames, not {deliveries}")
+    return Fan(
+        deliveries / (max(result.done_s) - started),
+        (server.cpu_s() - cpu) / deliveries * 1e6,
+        memory,
+        max(result.done_s) - min(result.done_s),
+    )
+
+
+def ages(bench: Bench, run: PricewaxRun, server: Server) -> list[float]:
+    """Milliseconds from a frame's arrival until `GET /price` is as new."""
+    found: list[float] = []
+    with (
+        httpx.Client(base_url=f"http://127.0.0.1:{server.port}") as http,
+        Feeder(bench, run.topics["PRODUCT_EVENTS_TOPIC"], 20, 100),
+        connect(f"ws://127.0.0.1:{server.port}/ws/prices", proxy=None) as client,
+    ):
+        decode = msgspec.json.Decoder(_Priced).decode
+        while len(found) < AGE_FRAMES:
+            seen = decode(client.recv(timeout=20))
+            arrived = time.perf_counter()
+            while decode(http.get(f"/price/{seen.product_id}").content).demand < seen.demand:
+                pass
+            found.append((time.perf_counter() - arrived) * 1000)
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make bench-read", description=(__doc__ or "").split("`: ")[1])
+    parser.add_argument("--clients", type=int, nargs="+", default=[1_000, 10_000])
+    parser.add_argument("--repeat", type=int, default=3)
+    options = parser.parse_args()
+    if not kafka.is_available():
+        console.print("bench: needs a real Kafka, and so Java and Maven")
+        return 1
+    asked: dict[str, list[tuple[HttpResult, float]]] = {}
+    fans: dict[tuple[str, int, str], list[Fan]] = {}
+    with tempfile.TemporaryDirectory(prefix="pricewax-bench-") as path, Progress(console=console) as progress:
+        folder = Path(path)
+        folder.chmod(0o755)
+        task = progress.add_task("read", total=3 + options.repeat * (3 + 4 * len(options.clients)))
+        with Bench(folder) as bench:
+            run = bench.prepare_pricewax(history=False)
+            flow = run.start()
+            bench.produce(run.topics["PRODUCT_EVENTS_TOPIC"], [bench.event(index, 1.7e9) for index in range(1_000)])
+            store = redis.Redis(port=bench.redis.port)
+            flow.wait_until(lambda: store.scard("products") == 1_000, 60)
+            with pricewax_server(bench, run) as server:
+                progress.update(task, description="age of an answer", advance=1)
+                old = describe(ages(bench, run, server))
+            flow.stop()
+            with bare_server() as bare, pricewax_server(bench, run) as server:
+                # A Redis that does not tell of changes: every answer is read from it.
+                store.acl_setuser("default", enabled=True, commands=["-client"])
+                with pricewax_server(bench, run, "pricewax, each from Redis") as reading:
+                    for _ in range(options.repeat):
+                        for each in (bare, server, reading):
+                            progress.update(task, description=f"GET /price, {each.name}", advance=1)
+                            asked.setdefault(each.name, []).append(ask(each, "/price/product-0000001"))
+                for _ in range(options.repeat):
+                    for clients in options.clients:
+                        for how, frames, every_s in (("burst", BURST, 0.0), ("one a second", PACED, PACE_S)):
+                            for each in (bare, server):
+                                progress.update(
+                                    task, description=f"{clients:,} clients, {how}, {each.name}", advance=1
+                                )
+                                fan = fan_out(each, clients, frames, every_s)
+                                fans.setdefault((each.name, clients, how), []).append(fan)
+                                progress.console.print(f"{each.name:10} {clients:>6,} clients, {how}: {fan}")
+    report(asked, fans, old, options.repeat)
+    return 0
+
+
+def report(
+    asked: dict[str, list[tuple[HttpResult, float]]],
+    fans: dict[tuple[str, int, str], list[Fan]],
+    old: dict[str, float],
+    repeat: int,
+) -> None:
+    missed = []
+    lines = [
+        "# Reading",
+        "",
+        f"By `make bench-read`: medians of {repeat} interleaved runs on loopback, load and server in a process"
+        " each. *bare* is the least that serves the same bytes on the same uvicorn, with the same protocols.",
+        "",
+        "## GET /price/{id}",
+        "",
+        f"{CONNECTIONS} connections that ask again at once, for one product. *Each from Redis*: with a Redis that"
+        " may not tell of changes, so that nothing is kept in memory.",
+        "",
+        "| server | answers/s | times bare's rate | CPU us an answer | p50 ms | p99 ms |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, results in asked.items():
+        pairs = zip(results, asked["bare"], strict=True)
+        rate = statistics.median(a.answers / a.seconds / (b.answers / b.seconds) for (a, _), (b, _) in pairs)
+        p99 = statistics.median(result.p99_ms for result, _ in results)
+        lines.append(
+            f"| {name} | {statistics.median(r.answers / r.seconds for r, _ in results):,.0f} | {rate:.2f}"
+            f" | {statistics.median(cpu for _, cpu in results):.0f}"
+            f" | {statistics.median(r.p50_ms for r, _ in results):.1f} | {p99:.1f} |"
+        )
+        if name == "pricewax":
+            if rate < RATE_TARGET:
+                missed.append(f"GET /price {rate:.2f} of bare's rate, target {RATE_TARGET}")
+            if p99 > P99_TARGET_MS:
+                missed.append(f"GET /price p99 {p99:.1f} ms, target {P99_TARGET_MS:.0f}")
+    lines += [
+        "",
+        "From a frame's arrival at a WebSocket client to an answer of `GET /price` that is as new,"
+        f" {AGE_FRAMES} frames at 100 a second, the time of the request included: p50 {old['p50']:.1f} ms,"
+        f" p99 {old['p99']:.1f} ms, at most {old['max']:.1f} ms.",
+        "",
+        "## Fan-out",
+        "",
+        f"Frames of {PAYLOAD_BYTES} bytes to every client; the updates come from Kafka. *Burst*: {BURST} messages"
+        f" at once; *one a second*: {PACED}. *spread*: from the first client that has everything to the last.",
+        "",
+        "| clients | messages | server | deliveries/s | times bare's rate | CPU us a delivery | times bare's CPU"
+        " | memory a client | spread s |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    if old["p99"] > AGE_TARGET_MS:
+        missed.append(f"an answer {old['p99']:.0f} ms older than the frame (p99), target {AGE_TARGET_MS:.0f}")
+    for (name, clients, how), found in fans.items():
+        beside = fans["bare", clients, how]
+        rate = statistics.median(
+            a.deliveries_per_s / b.deliveries_per_s for a, b in zip(found, beside, strict=True)
+        )
+        cpu = statistics.median(a.cpu_us / b.cpu_us for a, b in zip(found, beside, strict=True))
+        speed = f"{statistics.median(each.deliveries_per_s for each in found):,.0f} | {rate:.2f}"
+        lines.append(
+            f"| {clients:,} | {how} | {name} | {speed if how == 'burst' else 'paced | —'}"
+            f" | {statistics.median(each.cpu_us for each in found):.1f} | {cpu:.2f}"
+            f" | {max(each.memory_bytes for each in found) / 1024:.0f} KiB"
+            f" | {statistics.median(each.spread_s for each in found):.2f} |"
+        )
+        if name == "pricewax" and how == "burst" and rate < FAN_OUT_TARGET:
+            missed.append(f"fan-out to {clients:,} clients {rate:.2f} of bare's rate, target {FAN_OUT_TARGET}")
+    lines += ["", "Missed: " + ("; ".join(missed) if missed else "nothing") + "."]
+    content = {
+        "price": {
+            name: [{**msgspec.to_builtins(result), "cpu_us": cpu} for result, cpu in results]
+            for name, results in asked.items()
+        },
+        "age_ms": old,
+        "fan_out": [
+            {"server": name, "clients": clients, "messages": how, "runs": msgspec.to_builtins(found)}
+            for (name, clients, how), found in fans.items()
+        ],
+    }
+    write_report("read", lines, content)
+    for line in missed:
+        console.print(f"missed: {line}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

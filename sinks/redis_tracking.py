@@ -1,0 +1,137 @@
+"""Which keys change in Redis, told at once: Redis' own client-side caching, in broadcast mode (Redis 6 or newer).
+
+A connection of its own, read in the event loop as bytes arrive: who answers a request has then heard of all that
+was told before the request came."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import cast
+
+import hiredis
+
+import telemetry
+
+PING_EVERY_S = 0.25
+"""How often Redis is asked whether it is there. One that is stopped, not gone, says nothing of itself."""
+
+ANSWER_WITHIN_S = 0.5
+RECONNECT_S = 0.5
+CONNECT_WITHIN_S = 1.0
+
+log = telemetry.get_logger("redis_tracking")
+
+
+class KeyTracker:
+    """Calls `on_start` once changes of the keys under `prefix` are told, `on_change` with what follows the prefix
+    in the name of each (None: of all), and `on_end` when no more is told, once or twice."""
+
+    def __init__(
+        self,
+        address: str,
+        password: str | None,
+        prefix: str,
+        on_start: Callable[[], None],
+        on_change: Callable[[list[str] | None], None],
+        on_end: Callable[[], None],
+    ) -> None:
+        host, _, port = address.rpartition(":")
+        self._host, self._port = host.strip("[]"), int(port)
+        self._prefix = prefix
+        hello = [b"HELLO", b"3"] if password is None else [b"HELLO", b"3", b"AUTH", b"default", password.encode()]
+        follow = [b"CLIENT", b"TRACKING", b"ON", b"BCAST", b"PREFIX", prefix.encode()]
+        self._greeting = _pack(hello) + _pack(follow)
+        self._on_start, self._on_change, self._on_end = on_start, on_change, on_end
+        self._task: asyncio.Task[None] | None = None
+        self._refused: str | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            with contextlib.suppress(OSError, TimeoutError):
+                async with asyncio.timeout(CONNECT_WITHIN_S):
+                    _, line = await loop.create_connection(
+                        lambda: _Line(self._prefix, self._on_change, self._on_end), self._host, self._port
+                    )
+                try:
+                    await self._follow(line)
+                finally:
+                    line.transport.abort()
+            await asyncio.sleep(RECONNECT_S)
+
+    async def _follow(self, line: "_Line") -> None:
+        """Until the connection ends, or nothing is answered in time."""
+        line.write(self._greeting)
+        for _ in range(2):
+            problem = await line.answer(CONNECT_WITHIN_S)
+            if problem is not None:
+                # Once: a Redis too old for this, or a user who may not, stays so.
+                if problem != self._refused:
+                    self._refused = problem
+                    log.warning("Redis does not tell which prices change; each is read from it", error=problem)
+                return
+        self._on_start()
+        try:
+            while True:
+                await asyncio.sleep(PING_EVERY_S)
+                line.write(b"PING\r\n")
+                await line.answer(ANSWER_WITHIN_S)
+        finally:
+            self._on_end()
+
+
+def _pack(words: list[bytes]) -> bytes:
+    packed: bytes = hiredis.pack_command(tuple(words))  # type: ignore[arg-type]  # its stub takes one word only
+    return packed
+
+
+class _Line(asyncio.Protocol):
+    def __init__(
+        self, prefix: str, on_change: Callable[[list[str] | None], None], on_end: Callable[[], None]
+    ) -> None:
+        self._reader = hiredis.Reader()
+        self._skip = len(prefix)
+        self._on_change, self._on_end = on_change, on_end
+        self._answers: asyncio.Queue[object] = asyncio.Queue()
+        self.transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's is one in all but name.
+        self.transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._reader.feed(data)
+        while (answer := self._reader.gets()) is not False:
+            if not isinstance(answer, hiredis.PushNotification):
+                self._answers.put_nowait(answer)
+            elif answer[0] == b"invalidate":
+                keys = answer[1]
+                skip = self._skip
+                self._on_change(None if keys is None else [key[skip:].decode("utf-8", "replace") for key in keys])
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        # Not only by the task that waits: it runs later, and a request may come before.
+        self._on_end()
+        self._answers.put_nowait(ConnectionResetError())
+
+    def write(self, data: bytes) -> None:
+        """Raises OSError where the connection has ended."""
+        if self.transport.is_closing():
+            raise ConnectionResetError
+        self.transport.write(data)
+
+    async def answer(self, within_s: float) -> str | None:
+        """What Redis refuses, None where it agrees. Raises OSError or TimeoutError where it does not answer."""
+        async with asyncio.timeout(within_s):
+            answer = await self._answers.get()
+        if isinstance(answer, OSError):
+            raise answer
+        return str(answer) if isinstance(answer, hiredis.ReplyError) else None

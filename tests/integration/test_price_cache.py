@@ -1,0 +1,95 @@
+"""What the API answers from memory is what Redis holds, whoever wrote it."""
+
+import signal
+
+import pytest
+
+from stack.redis import RedisServer
+from tests.pipeline import Pipeline, wait_for
+
+HITS = "pricewax_price_cache_hits_total"
+CHANGES = 300
+
+
+@pytest.fixture
+def serving(pipeline: Pipeline) -> Pipeline:
+    pipeline.start_api()
+    wait_for(pipeline.api_ready)
+    store(pipeline, 1)
+    wait_for(lambda: price(pipeline) == 1 and hits(pipeline) > 0)
+    return pipeline
+
+
+def store(pipeline: Pipeline, amount: int) -> None:
+    pipeline.redis.hset(
+        "price:A", mapping={"price": amount, "demand": 1, "version": amount, "price_source": "dynamic"}
+    )
+
+
+def price(pipeline: Pipeline) -> float | None:
+    answer = pipeline.http.get("/price/A")
+    return float(answer.json()["price"]) if answer.status_code == 200 else None
+
+
+def hits(pipeline: Pipeline) -> float:
+    lines = pipeline.http.get("/metrics").text.splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith(HITS))
+
+
+def test_who_sees_a_change_in_redis_sees_it_in_the_api(serving: Pipeline) -> None:
+    before = hits(serving)
+    for amount in range(2, CHANGES):
+        store(serving, amount)
+        # The first reading asks Redis, the second does not have to.
+        assert [price(serving), price(serving)] == [amount, amount]
+    assert hits(serving) - before > CHANGES / 2
+    serving.redis.delete("price:A")
+    assert price(serving) is None
+    store(serving, 7)
+    assert [price(serving), price(serving)] == [7, 7]
+    serving.redis.flushall()
+    assert price(serving) is None
+
+
+def test_an_answer_from_memory_has_the_head_and_the_body_of_any_other(serving: Pipeline) -> None:
+    store(serving, 9)
+    first, before = serving.http.get("/price/A"), hits(serving)
+    second = serving.http.get("/price/A")
+    assert hits(serving) == before + 1
+    assert first.content == second.content
+    assert first.headers.keys() == second.headers.keys()
+    assert first.headers["content-type"] == second.headers["content-type"]
+
+
+def test_a_redis_that_stops_or_restarts_ends_what_is_kept(serving: Pipeline, redis_server: RedisServer) -> None:
+    assert redis_server.program is not None
+    redis_server.program.send(signal.SIGSTOP)
+    answer = wait_for(lambda: (found := serving.http.get("/price/A").json()).get("stale") and found, 10)
+    # Confirmed until a moment before.
+    assert answer["age_ms"] < 5_000
+    redis_server.program.send(signal.SIGCONT)
+    wait_for(lambda: "stale" not in serving.http.get("/price/A").json(), 10)
+    redis_server.stop()
+    assert serving.http.get("/price/A").json()["stale"] is True
+    redis_server.start()
+    wait_for(lambda: serving.http.get("/price/A").status_code == 404, 10)
+    store(serving, 3)
+    before = hits(serving)
+    wait_for(lambda: price(serving) == 3 and hits(serving) > before, 10)
+
+
+def test_a_redis_that_does_not_tell_of_changes_is_read_every_time(
+    pipeline: Pipeline, redis_server: RedisServer
+) -> None:
+    pipeline.redis.acl_setuser("default", enabled=True, commands=["-client"])
+    try:
+        pipeline.start_api()
+        wait_for(pipeline.api_ready)
+        wait_for(lambda: "each is read from it" in pipeline.output())
+        store(pipeline, 4)
+        assert [price(pipeline), price(pipeline)] == [4, 4]
+        assert hits(pipeline) == 0
+        # Once is enough.
+        assert pipeline.output().count("each is read from it") == 1
+    finally:
+        pipeline.redis.acl_setuser("default", enabled=True, commands=["+@all"])
