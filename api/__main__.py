@@ -5,6 +5,7 @@ import sys
 
 import telemetry
 from api.app import create_app
+from api.price_cache import CachedPrices
 from api.server import listen, serve
 from api.services import make_services
 from settings import Settings, SettingsError, exit_bad_setting, load_settings
@@ -26,11 +27,13 @@ def main() -> None:
         print(f"pricewax: API_PORT {settings.api_port} cannot be used: {error.strerror}", file=sys.stderr)
         raise SystemExit(1) from None
     telemetry.get_logger("api").info("API starts", **settings.masked())
-    app = create_app(make_services(settings, policy), settings.api_key_header, settings.admin_keys)
+    services = make_services(settings, policy)
+    app = create_app(services, settings.api_key_header, settings.admin_keys)
     # Until uvicorn takes the signals, and when it has stopped and raises the signal again.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
-    serve(app, listener)
+    # Around the application, not in it: the middleware that frameworks bring costs half of an answer.
+    serve(CachedPrices(app, services.price_cache), listener)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ from api import (
     status,
 )
 from api.guard import Guard
-from api.price_cache import CachedPrices
 from api.services import Services
 
 
@@ -58,5 +57,4 @@ def create_app(services: Services, header: str, admin_keys: list[str]) -> FastAP
 
     dashboard.install(app)
     app.add_middleware(Guard, header=header, keys=admin_keys)
-    app.add_middleware(CachedPrices, cache=services.price_cache)
     return app

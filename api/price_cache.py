@@ -68,7 +68,7 @@ class PriceCache:
 
 
 class CachedPrices:
-    """ASGI middleware before all others: answers what the cache has. Everything else goes on as it came."""
+    """Around an ASGI application: answers what the cache has. Everything else goes on as it came."""
 
     def __init__(self, app: ASGIApp, cache: PriceCache) -> None:
         self._app = app

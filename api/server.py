@@ -1,5 +1,6 @@
 """The server under the API: uvicorn, with our protocols and limits."""
 
+import gc
 import logging
 import resource
 import socket
@@ -31,6 +32,10 @@ def listen(host: str, port: int) -> socket.socket:
 def serve(app: ASGIApp, listener: socket.socket) -> None:
     """Serve until a signal asks to stop."""
     _raise_file_limit()
+    # What is there by now stays; looking through it for garbage, again and again, is work for nothing.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
     config = uvicorn.Config(
         app,
         http=LimitedHttpProtocol,
