@@ -9,7 +9,7 @@ NODE_BIN := $(CURDIR)/.cache/node/bin
 NPM := $(if $(NODE),,PATH=$(NODE_BIN):$$PATH )npm --prefix dashboard
 DASHBOARD := $(shell find dashboard -path dashboard/node_modules -prune -o -path dashboard/dist -prune -o -type f -print)
 
-.PHONY: setup demo test chaos mutants bench bench-scale bench-outages bench-read bench-latency bench-profile bench-processes bench-board screenshots lint format lock clean
+.PHONY: setup demo test chaos mutants bench bench-scale bench-outages bench-read bench-latency bench-profile bench-processes bench-catch-up bench-board screenshots lint format lock clean
 
 setup: $(STAMP) dashboard/dist/index.html
 
@@ -69,6 +69,9 @@ bench-profile: setup
 
 bench-processes: setup
 	@$(BIN)/python -m benchmarks.processes $(BENCH)
+
+bench-catch-up: setup
+	@$(BIN)/python -m benchmarks.catch_up $(BENCH)
 
 bench-outages: setup
 	@$(BIN)/python -m benchmarks.outages $(BENCH)

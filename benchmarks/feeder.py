@@ -10,7 +10,7 @@ from confluent_kafka import Producer
 
 TICK_S = 0.0005
 # Every event at once: what is measured is how long the rest takes.
-LINGER_MS = 0
+LINGER_MS = 5
 
 
 def main() -> None:

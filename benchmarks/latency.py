@@ -24,7 +24,7 @@ console = Console(stderr=True)
 
 
 def measure(bench: Bench, rate: int, lasts_s: float) -> list[float]:
-    """Milliseconds, in order of arrival."""
+    """Milliseconds, in order of size."""
     run = bench.prepare_pricewax()
     flow = run.start()
     api, port = run.start_api()
@@ -32,7 +32,7 @@ def measure(bench: Bench, rate: int, lasts_s: float) -> list[float]:
         with Feeder(bench, run.topics["PRODUCT_EVENTS_TOPIC"], PRODUCTS, rate):
             command = [sys.executable, "-m", "benchmarks.load", "late", str(port), "/ws/prices"]
             load = Program("late", [*command, str(BEFORE_S), str(lasts_s)], cwd=ROOT)
-            return finish(load, LateResult).latencies_ms
+            return finish(load, LateResult).milliseconds()
     finally:
         api.stop()
         flow.stop()

@@ -40,9 +40,14 @@ class WsResult(msgspec.Struct):
 
 
 class LateResult(msgspec.Struct):
-    """Milliseconds from an event's time stamp, which has no parts of them, to the arrival of its update's frame."""
+    """From an event's time stamp, which is in whole milliseconds, to the arrival of its update's frame: how many
+    took so many tenths of a millisecond."""
 
-    latencies_ms: list[float]
+    tenths: dict[int, int]
+
+    def milliseconds(self) -> list[float]:
+        """In order of size."""
+        return [tenths / 10 for tenths, count in sorted(self.tenths.items()) for _ in range(count)]
 
 
 class _Timed(msgspec.Struct):
@@ -193,17 +198,19 @@ async def ws(port: int, path: str, clients: int, frames: int) -> WsResult:
 
 
 async def late(port: int, path: str, before_s: float, lasts_s: float) -> LateResult:
-    result = LateResult([])
+    result = LateResult({})
+    tenths = result.tenths
     decode = msgspec.json.Decoder(_Timed).decode
     line = await _connect(port, _upgrade(port, path), WsResult(0, 0.0, []), sys.maxsize)
 
     def note(frame: bytes) -> None:
-        result.latencies_ms.append(time.time() * 1000 - decode(frame).event_time_ms)
+        late = round(time.time() * 10_000 - decode(frame).event_time_ms * 10)
+        tenths[late] = tenths.get(late, 0) + 1
 
     line.on_frame = note
     print("ready", flush=True)
     await asyncio.sleep(before_s)
-    result.latencies_ms.clear()
+    tenths.clear()
     await asyncio.sleep(lasts_s)
     line.on_frame = None
     return result

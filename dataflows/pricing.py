@@ -11,13 +11,14 @@ from typing import Any
 import bytewax.operators as op
 import msgspec
 from bytewax.dataflow import Dataflow
-from bytewax.inputs import Source
+from bytewax.inputs import FixedPartitionedSource
 from bytewax.outputs import Sink
 
 import telemetry
 from connectors.decode import SignalKind
 from connectors.kafka import KafkaSource, RawBatch
 from connectors.redis_watch import RedisWatch
+from connectors.together import Together
 from connectors.topics import StoppedError, client_options, ensure_topics
 from dataflows.recovery_store import forget_uncommitted
 from dataflows.shutdown import stop_on_signals
@@ -58,9 +59,13 @@ class Sinks(msgspec.Struct, frozen=True):
     history: Sink[Any] | None = None
 
 
+def _is_request(item: tuple[str, RawBatch | RefillRequest]) -> bool:
+    return isinstance(item[1], RefillRequest)
+
+
 def build(
-    messages: Source[tuple[str, RawBatch]],
-    refills: Source[tuple[str, RefillRequest]],
+    messages: FixedPartitionedSource[tuple[str, RawBatch], Any],
+    refills: FixedPartitionedSource[tuple[str, RefillRequest], Any],
     sinks: Sinks,
     policy: PricingPolicy,
     kinds: Mapping[str, SignalKind],
@@ -71,11 +76,13 @@ def build(
     """The flow. `kinds` says what each topic carries; `clock` gives UTC milliseconds. Without `state_log`, a
     snapshot of a shard holds all of it."""
     flow = Dataflow("pricing")
-    raw = op.input("messages", flow, messages)  # (shard of the key, RawBatch)
+    # One input step: two drift apart, and wait for each other.
+    arrived = op.input("messages", flow, Together(messages, refills=refills))
+    split = op.branch("requests", arrived, _is_request)
+    raw, refill = split.falses, split.trues  # (shard of the key, RawBatch), (shard, RefillRequest)
     decoded = op.stateful_batch("decode", raw, lambda _: DecodeLogic(kinds, shards))  # (shard, Decoded)
     bad = op.filter_map("bad_input", decoded, dead_letters_of(clock))  # (shard, Outgoing[Record])
     signals = op.flat_map("key_by_shard", decoded, lambda item: item[1].batches)  # (shard, SignalBatch)
-    refill = op.input("refills", flow, refills)  # (shard, RefillRequest)
     work: Work = op.merge("work", signals, refill)  # (shard, SignalBatch | RefillRequest)
     price = partial(PriceLogic, policy, clock=clock, state_log=state_log)
     priced = op.stateful_batch("price", work, price)  # (shard, Priced)

@@ -24,7 +24,7 @@ WRITE_ROWS_MAX = 2_000
 # What waits rides in every snapshot, so it is kept small: about 2 MB a part.
 PENDING_ROWS_MAX = 4_000
 STALLED_S = 1.0
-LINGER_S = 0.02
+LINGER_S = 0.1
 BACK_OFF_S = (0.1, 0.25, 0.5, 1.0, 2.0)
 CLOSE_WITHIN_S = 1.5
 

@@ -29,7 +29,7 @@ CALL_ROWS_MAX = 500
 PENDING_ROWS_MAX = 200_000
 TIMEOUT_S = 2.0
 BACK_OFF_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
-LINGER_S = 0.005
+LINGER_S = 0.01
 CLOSE_WITHIN_S = 3.0
 
 # ARGV[1]: JSON array of rows, each of a price, [product_id, updated_at_ms, update or null, override or null,

@@ -1,0 +1,101 @@
+"""`make bench-catch-up`: a cold start with millions of events waiting in Kafka, everything on: how long until every
+price is out, and until every row of history is in the database."""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+from rich.console import Console
+from rich.progress import Progress
+
+from benchmarks.bench import Bench, Message, write_report
+from stack import kafka
+
+PRODUCTS = 100_000
+WITHIN_S = 1_800.0
+
+console = Console(stderr=True)
+
+
+def events(bench: Bench, count: int, progress: Progress) -> Iterator[Message]:
+    task = progress.add_task("writing events", total=count)
+    started = time.time()
+    # A few of them again and again: making an event costs more than sending it.
+    made = [bench.event(index * 7919 % PRODUCTS, started) for index in range(PRODUCTS)]
+    for index in range(count):
+        if index % 10_000 == 0:
+            progress.update(task, completed=index)
+        yield made[index % PRODUCTS]
+    progress.update(task, completed=count)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make bench-catch-up", description=(__doc__ or "").split("`: ")[1])
+    parser.add_argument("--events", type=int, default=10_000_000)
+    options = parser.parse_args()
+    if not kafka.is_available():
+        console.print("bench: needs a real Kafka, and so Java and Maven")
+        return 1
+    with tempfile.TemporaryDirectory(prefix="pricewax-bench-") as path, Progress(console=console) as progress:
+        folder = Path(path)
+        folder.chmod(0o755)
+        with Bench(folder) as bench:
+            run = bench.prepare_pricewax()
+            bench.produce(run.topics["PRODUCT_EVENTS_TOPIC"], events(bench, options.events, progress))
+            task = progress.add_task("catching up", total=options.events)
+            started = time.monotonic()
+            flow = run.start()
+            peak = 0
+            first_s = priced_s = 0.0
+            try:
+                while (rows := run.count_rows()) < options.events:
+                    count = run.count_updates()
+                    first_s = first_s or (time.monotonic() - started if count else 0.0)
+                    if count >= options.events and not priced_s:
+                        priced_s = time.monotonic() - started
+                    peak = max(peak, psutil.Process(flow.pid).memory_info().rss)
+                    progress.update(task, completed=min(count, rows))
+                    if time.monotonic() - started > WITHIN_S or not flow.running:
+                        raise SystemExit("catch-up: not done in time\n" + "\n".join(flow.tail))
+                    time.sleep(1.0 if count else 0.1)
+                whole_s = time.monotonic() - started
+                priced_s = priced_s or whole_s
+                times = psutil.Process(flow.pid).cpu_times()
+            finally:
+                flow.stop()
+            if (count := run.count_updates()) != options.events:
+                raise SystemExit(f"catch-up: {count} updates for {options.events} events")
+    cpu_us = (times.user + times.system) / options.events * 1e6
+    lines = [
+        "# Catching up",
+        "",
+        f"By `make bench-catch-up`: {options.events:,} events of {PRODUCTS:,} products are in Kafka when the flow"
+        " starts for the first time; recovery, Redis, Postgres and Kafka out. Broker and database share the cores. As"
+        " many updates and rows came out as events went in.",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| first price after | {first_s:.1f} s |",
+        f"| every update in Kafka after | {priced_s:.0f} s, {options.events / priced_s:,.0f} events/s |",
+        f"| every row in the database after | {whole_s:.0f} s, {options.events / whole_s:,.0f} events/s |",
+        f"| CPU of the flow | {cpu_us:.1f} us an event |",
+        f"| most memory of the flow | {peak / 1e6:.0f} MB |",
+    ]
+    content = {
+        "events": options.events,
+        "first_s": first_s,
+        "priced_s": priced_s,
+        "rows_s": whole_s,
+        "cpu_us": cpu_us,
+        "peak_mb": peak / 1e6,
+    }
+    write_report("catch-up", lines, content)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
