@@ -74,8 +74,8 @@ def main() -> int:
         "# Catching up",
         "",
         f"By `make bench-catch-up`: {options.events:,} events of {PRODUCTS:,} products are in Kafka when the flow"
-        " starts for the first time; recovery, Redis, Postgres and Kafka out. Broker and database share the cores. As"
-        " many updates and rows came out as events went in.",
+        " starts for the first time; recovery, Redis, Postgres and Kafka out. Broker and database share the cores."
+        " As many updates and rows came out as events went in.",
         "",
         "| | |",
         "|---|---|",
