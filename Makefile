@@ -9,7 +9,7 @@ NODE_BIN := $(CURDIR)/.cache/node/bin
 NPM := $(if $(NODE),,PATH=$(NODE_BIN):$$PATH )npm --prefix dashboard
 DASHBOARD := $(shell find dashboard -path dashboard/node_modules -prune -o -path dashboard/dist -prune -o -type f -print)
 
-.PHONY: setup demo test chaos mutants bench bench-scale bench-outages bench-read bench-latency bench-profile bench-processes bench-catch-up bench-board screenshots lint format lock clean
+.PHONY: setup demo test chaos mutants bench bench-cost bench-scale bench-outages bench-read bench-latency bench-profile bench-processes bench-catch-up bench-board screenshots lint format lock clean
 
 setup: $(STAMP) dashboard/dist/index.html
 
@@ -54,6 +54,9 @@ chaos: setup
 
 mutants: setup
 	@$(BIN)/python -m tests.mutants
+
+bench-cost: setup
+	@$(BIN)/python -m benchmarks.cost $(BENCH)
 
 bench-scale: setup
 	@$(BIN)/python -m benchmarks.scale $(BENCH)

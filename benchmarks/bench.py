@@ -45,6 +45,8 @@ class Bench:
         self.redis = RedisServer()
         self.postgres = PostgresServer(folder, durable=durable)
         self._runs = 0
+        self._counter: Consumer | None = None
+        self._partitions: dict[str, list[int]] = {}
         self._chance = random.Random(7)
 
     def __enter__(self) -> "Bench":
@@ -53,6 +55,8 @@ class Bench:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._counter is not None:
+            self._counter.close()
         for server in (self.postgres, self.redis, self.broker):
             server.stop()
 
@@ -96,11 +100,15 @@ class Bench:
         producer.flush()
 
     def count(self, topic: str) -> int:
-        consumer = Consumer({"bootstrap.servers": self.broker.brokers, "group.id": "count"})
-        parts = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-        ends = [consumer.get_watermark_offsets(TopicPartition(topic, index), timeout=10)[1] for index in parts]
-        consumer.close()
-        return sum(ends)
+        """Messages in a topic."""
+        # One for all questions: to make a consumer costs more than what is measured here.
+        counter = self._counter = self._counter or Consumer(
+            {"bootstrap.servers": self.broker.brokers, "group.id": "count"}
+        )
+        if topic not in self._partitions:
+            self._partitions[topic] = list(counter.list_topics(topic, timeout=10).topics[topic].partitions)
+        parts = (TopicPartition(topic, index) for index in self._partitions[topic])
+        return sum(int(counter.get_watermark_offsets(part, timeout=10)[1]) for part in parts)
 
     def prepare_pricewax(self, *, history: bool = True, redis: bool = True) -> "PricewaxRun":
         return PricewaxRun(self, history=history, redis=redis)

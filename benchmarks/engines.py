@@ -1,4 +1,4 @@
-"""The rows of `make bench`: how each engine is started, and what it needs."""
+"""The rows of `make bench-cost`: how each engine is started, and what it needs."""
 
 import shutil
 import subprocess

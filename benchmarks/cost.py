@@ -1,0 +1,273 @@
+"""`make bench-cost`: CPU time per event of Pricewax and of others, as a multiple of an engine-free loop's.
+
+All run on a real Kafka, read the same events and write one update for each. The broker shares the cores, so CPU
+time of the engine's process is what counts; wall time is beside it. Start-up and the first events (just-in-time
+compilers) do not count. The updates of every run are read back and checked; a wrong run does not count.
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from math import sqrt
+from pathlib import Path
+
+import msgspec
+import psutil
+from confluent_kafka import Consumer, TopicPartition
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from benchmarks.bench import Bench, Message, write_report
+from benchmarks.engines import ENGINES, EVERYTHING, KAFKA_ONLY, LOOP, QUIX, TEXTBOOK, Engine
+from benchmarks.plots import plot_costs
+from stack import kafka
+
+WITHIN_S = 300.0
+WARM_UP_EVENTS = 30_000
+LOOK_EVERY_S = 0.1
+WEIGHTS = {"view": 1.0, "cart": 3.0, "purchase": 5.0}
+
+console = Console(stderr=True)
+
+
+class Run(msgspec.Struct):
+    """What one run measured; `problem` says why it does not count."""
+
+    cpu_us: float
+    events_per_s: float
+    memory_mb: float
+    problem: str | None = None
+
+
+class Final(msgspec.Struct):
+    """What a product's last update has to say."""
+
+    version: int
+    demand: float
+    price: float
+
+
+class _Event(msgspec.Struct):
+    event_type: str
+    price: float
+
+
+class _Update(msgspec.Struct):
+    product_id: str
+    new_price: float
+    version: int
+    demand: float
+
+
+def make_events(bench: Bench, products: int, events: int) -> tuple[list[Message], dict[str, Final]]:
+    """Events spread over all products, and what the last update of each has to be."""
+    start = time.time()
+    # A step that shares no divisor with the number of products visits all of them.
+    messages = [bench.event(index * 7919 % products, start) for index in range(events)]
+    decode = msgspec.json.Decoder(_Event).decode
+    finals: dict[str, Final] = {}
+    for message in messages:
+        event = decode(message["value"])
+        final = finals.setdefault(message["key"], Final(0, 0.0, 0.0))
+        final.version += 1
+        final.demand += WEIGHTS[event.event_type]
+        final.price = round(event.price + 5 * sqrt(final.demand), 2)
+    return messages, finals
+
+
+def check(bench: Bench, topic: str, events: int, finals: dict[str, Final]) -> str | None:
+    """What is wrong with the updates in a topic, if anything."""
+    consumer = Consumer({"bootstrap.servers": bench.broker.brokers, "group.id": "check", "fetch.wait.max.ms": 10})
+    partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+    consumer.assign([TopicPartition(topic, index, 0) for index in partitions])
+    decode = msgspec.json.Decoder(_Update).decode
+    last: dict[str, _Update] = {}
+    count = 0
+    while count < events and (messages := consumer.consume(10_000, 1.0)):
+        count += len(messages)
+        for message in messages:
+            update = decode(message.value() or b"")
+            last[update.product_id] = update
+    consumer.close()
+    if count != events:
+        return f"{count} updates for {events} events"
+    for name, final in finals.items():
+        found = last.get(name)
+        # A cent for engines that round in another way.
+        right = found and (found.version, found.demand) == (final.version, final.demand)
+        if not (found and right and abs(found.new_price - final.price) < 0.011):
+            return f"{name} ended with {found}, expected {final}"
+    return None
+
+
+def cpu_s(pid: int) -> float:
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
+
+
+def measure(bench: Bench, engine: Engine, messages: list[Message], finals: dict[str, Final]) -> Run:
+    job = engine.start(bench)
+    program = job.program
+    events = len(messages)
+
+    def done(count: int) -> bool:
+        # Asked so often that it costs little of what is measured.
+        time.sleep(LOOK_EVERY_S)
+        return bench.count(job.target) >= count and job.is_complete(count)
+
+    try:
+        bench.produce(job.source, messages[:WARM_UP_EVENTS])
+        program.wait_until(lambda: done(WARM_UP_EVENTS), WITHIN_S, "finish warming up")
+        before, started = cpu_s(program.pid), time.monotonic()
+        bench.produce(job.source, messages[WARM_UP_EVENTS:])
+        program.wait_until(lambda: done(events), WITHIN_S, "finish")
+        counted = events - WARM_UP_EVENTS
+        run = Run(
+            (cpu_s(program.pid) - before) / counted * 1e6,
+            counted / (time.monotonic() - started),
+            psutil.Process(program.pid).memory_info().rss / 1e6,
+        )
+        run.problem = check(bench, job.target, events, finals)
+        return run
+    finally:
+        program.stop()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make bench-cost", description=(__doc__ or "").split("`: ")[1])
+    parser.add_argument("--events", type=int, default=230_000)
+    parser.add_argument("--products", type=int, nargs="+", default=[1_000, 100_000, 1_000_000])
+    parser.add_argument("--repeat", type=int, default=2)
+    parser.add_argument("--only", nargs="+", help="names of rows, the loop's is always there")
+    options = parser.parse_args()
+    if not kafka.is_available():
+        console.print("bench: needs a real Kafka, and so Java and Maven")
+        return 1
+    engines = [each for each in ENGINES if not options.only or each is LOOP or each.name in options.only]
+    missing = {each.name: problem for each in engines if (problem := each.prepare())}
+    engines = [each for each in engines if each.name not in missing]
+    results: dict[tuple[str, int], list[Run]] = {}
+    with tempfile.TemporaryDirectory(prefix="pricewax-bench-") as path, Progress(console=console) as progress:
+        folder = Path(path)
+        folder.chmod(0o755)
+        task = progress.add_task("bench", total=len(engines) * len(options.products) * options.repeat)
+        with Bench(folder) as bench:
+            for _ in range(options.repeat):
+                for products in options.products:
+                    messages, finals = make_events(bench, products, options.events)
+                    for engine in engines:
+                        progress.update(task, description=f"{engine.name}, {products:,} products")
+                        run = measure(bench, engine, messages, finals)
+                        results.setdefault((engine.name, products), []).append(run)
+                        progress.advance(task)
+                        progress.console.print(
+                            f"{engine.name:24} {products:>9,} products  {run.cpu_us:6.2f} us/event"
+                            f"  {run.events_per_s:9,.0f} events/s  {run.memory_mb:5.0f} MB  {run.problem or ''}"
+                        )
+    return report(results, missing, options.events, options.repeat)
+
+
+def ratio_of(results: dict[tuple[str, int], list[Run]], name: str, other: str, products: int) -> float:
+    """How many times the CPU of another row, run against the one beside it; the median."""
+    pairs = zip(results[name, products], results[other, products], strict=True)
+    return statistics.median(run.cpu_us / beside.cpu_us for run, beside in pairs)
+
+
+def targets(results: dict[tuple[str, int], list[Run]], sizes: list[int]) -> list[tuple[str, float, float]]:
+    """What is asked for, what was found, and the limit that it must not exceed."""
+    found = []
+    for products in sizes:
+        for name, limit in ((KAFKA_ONLY.name, 1.5), (EVERYTHING.name, 2.0)):
+            if (name, products) in results:
+                ratio = ratio_of(results, name, LOOP.name, products)
+                found.append((f"{name}, {products:,} products: times the loop", ratio, limit))
+        for other, least in ((TEXTBOOK.name, 4.0 if products <= 1_000 else 6.0), (QUIX.name, 6.0)):
+            if (other, products) in results and (KAFKA_ONLY.name, products) in results:
+                share = 1 / ratio_of(results, other, KAFKA_ONLY.name, products)
+                text = f"Kafka only against {other}, {products:,} products: its share of the CPU"
+                found.append((text, share, 1 / least))
+    small, large = min(sizes), max(sizes)
+    if (EVERYTHING.name, large) in results and large > small:
+        cost = [statistics.median(run.cpu_us for run in results[EVERYTHING.name, each]) for each in (large, small)]
+        found.append((f"everything on: {large:,} products against {small:,}", cost[0] / cost[1], 1.5))
+    return found
+
+
+def report(results: dict[tuple[str, int], list[Run]], missing: dict[str, str], events: int, repeat: int) -> int:
+    """Write the tables; say what misses its target. 1 where a run was wrong."""
+    header = ["row", "products", "CPU us/event", "spread", "times the loop", "events/s", "memory MB"]
+    sizes = sorted({products for _, products in results})
+    rows, wrong = [], []
+    for products in sizes:
+        for engine in ENGINES:
+            runs = results.get((engine.name, products), [])
+            problems = [run.problem for run in runs if run.problem]
+            if problems:
+                wrong.append(f"{engine.name}, {products:,} products: {problems[0]}")
+            if not runs or problems:
+                continue
+            cpu = [run.cpu_us for run in runs]
+            rows.append(
+                [
+                    engine.name,
+                    f"{products:,}",
+                    f"{statistics.median(cpu):.2f}",
+                    f"{min(cpu):.2f} to {max(cpu):.2f}",
+                    f"{ratio_of(results, engine.name, LOOP.name, products):.2f}",
+                    f"{statistics.median(run.events_per_s for run in runs):,.0f}",
+                    f"{statistics.median(run.memory_mb for run in runs):.0f}",
+                ]
+            )
+    table = Table(*header)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+    asked = [] if wrong else targets(results, sizes)
+    missed = [f"{text} {found:.2f}, target {limit:.2f}" for text, found, limit in asked if found > limit]
+    lines = [
+        "# CPU per event",
+        "",
+        f"{events - WARM_UP_EVENTS:,} events after {WARM_UP_EVENTS:,} that do not count, median of {repeat}"
+        f" interleaved runs, Kafka {kafka.VERSION}; by `make bench-cost`. CPU is that of the engine's process. The"
+        " updates of every run were read back and are right.",
+        "",
+        *[f"* {engine.name}: {engine.what}." for engine in ENGINES],
+        "",
+        "| " + " | ".join(header) + " |",
+        "|" + "---|" * len(header),
+        *("| " + " | ".join(row) + " |" for row in rows),
+        "",
+        "![CPU per event, in multiples of the loop](cpu-per-event.svg)",
+        "",
+        *[f"Not measured: {name}: {problem}." for name, problem in missing.items()],
+        *[f"Wrong, and so not counted: {line}." for line in wrong],
+        *[
+            f"* {'missed' if found > limit else 'met'}: {text} {found:.2f} (at most {limit:.2f})"
+            for text, found, limit in asked
+        ],
+    ]
+    plain = [
+        {"row": name, "products": products, "runs": [msgspec.to_builtins(run) for run in runs]}
+        for (name, products), runs in results.items()
+    ]
+    write_report("cpu-per-event", lines, plain)
+    costs = {
+        engine.name: {
+            f"{products:,} products": ratio_of(results, engine.name, LOOP.name, products)
+            for products in sizes
+            if (engine.name, products) in results
+        }
+        for engine in ENGINES
+    }
+    costs = {name: found for name, found in costs.items() if found}
+    plot_costs("cpu-per-event", "CPU per event", costs, "times the engine-free loop")
+    for line in (*missed, *wrong):
+        console.print(f"missed: {line}")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
