@@ -236,6 +236,8 @@ def report(results: dict[tuple[str, int], list[Run]], missing: dict[str, str], e
         "",
         *[f"* {engine.name}: {engine.what}." for engine in ENGINES],
         "",
+        "Events are spread evenly over the products; where there are fewer events, each is of another product.",
+        "",
         "| " + " | ".join(header) + " |",
         "|" + "---|" * len(header),
         *("| " + " | ".join(row) + " |" for row in rows),
