@@ -11,11 +11,11 @@ from rich.console import Console
 from benchmarks.bench import ROOT
 
 PARTS: dict[str, list[str]] = {
-    "cost": ["--events", "110000"],
+    "cost": ["--events", "100000"],
     "latency": ["--seconds", "20"],
     "read": ["--repeat", "2"],
     "processes": ["--repeat", "2"],
-    "catch_up": ["--events", "4000000"],
+    "catch_up": ["--events", "1500000"],
     "scale": ["--products", "1000000"],
 }
 """Modules, and what keeps all of them together within a quarter of an hour."""
