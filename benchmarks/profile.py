@@ -4,6 +4,7 @@ flow with everything on, `GET /price`, and the fan-out over WebSocket.
 A flame graph counts samples of threads that run, native code with the Python line that called it."""
 
 import argparse
+import re
 import subprocess
 import sys
 import tempfile
@@ -40,6 +41,9 @@ def record(name: str, pid: int, suffix: str) -> None:
     )
     if done.returncode:
         raise SystemExit(f"profile: py-spy failed; it may have to be root\n{done.stderr}")
+    # Its title is its command line, with the paths of this machine.
+    svg = re.sub(r'(<text id="title"[^>]*>)[^<]*', rf"\g<1>{name}{suffix}", path.read_text(encoding="utf-8"))
+    path.write_text(svg, encoding="utf-8")
 
 
 def profile_flow(bench: Bench, suffix: str) -> None:
