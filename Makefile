@@ -9,7 +9,9 @@ NODE_BIN := $(CURDIR)/.cache/node/bin
 NPM := $(if $(NODE),,PATH=$(NODE_BIN):$$PATH )npm --prefix dashboard
 DASHBOARD := $(shell find dashboard -path dashboard/node_modules -prune -o -path dashboard/dist -prune -o -type f -print)
 
-.PHONY: setup demo test chaos mutants bench bench-cost bench-scale bench-outages bench-read bench-latency bench-profile bench-processes bench-catch-up bench-board screenshots lint format lock clean
+BENCHES := $(addprefix bench-,cost latency read processes catch-up scale profile outages board)
+
+.PHONY: setup demo test chaos mutants bench $(BENCHES) screenshots lint format lock clean
 
 setup: $(STAMP) dashboard/dist/index.html
 
@@ -55,32 +57,8 @@ chaos: setup
 mutants: setup
 	@$(BIN)/python -m tests.mutants
 
-bench-cost: setup
-	@$(BIN)/python -m benchmarks.cost $(BENCH)
-
-bench-scale: setup
-	@$(BIN)/python -m benchmarks.scale $(BENCH)
-
-bench-read: setup
-	@$(BIN)/python -m benchmarks.read $(BENCH)
-
-bench-latency: setup
-	@$(BIN)/python -m benchmarks.latency $(BENCH)
-
-bench-profile: setup
-	@$(BIN)/python -m benchmarks.profile $(BENCH)
-
-bench-processes: setup
-	@$(BIN)/python -m benchmarks.processes $(BENCH)
-
-bench-catch-up: setup
-	@$(BIN)/python -m benchmarks.catch_up $(BENCH)
-
-bench-outages: setup
-	@$(BIN)/python -m benchmarks.outages $(BENCH)
-
-bench-board: setup
-	@$(BIN)/python -m benchmarks.board $(BENCH)
+$(BENCHES): bench-%: setup
+	@$(BIN)/python -m benchmarks.$(subst -,_,$*) $(BENCH)
 
 # With a demo running: KEY is its admin key.
 screenshots: setup

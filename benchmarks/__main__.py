@@ -48,7 +48,7 @@ def main() -> int:
             failed.append(name)
     console.rule(f"{(time.monotonic() - started) / 60:.1f} minutes; reports are in docs/benchmarks")
     for line in missed:
-        console.print(f"missed: {line}")
+        console.out(f"missed: {line}")
     for name in failed:
         console.print(f"failed: {name}")
     return 1 if failed else 0

@@ -3,17 +3,14 @@ With `--database`, history is on, and then it is the database that sets the pace
 
 import argparse
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import psutil
 from rich.console import Console
 from rich.progress import Progress
 
-from benchmarks.bench import Bench, Message, write_report
-from stack import kafka
+from benchmarks.bench import Bench, Message, cpu_s, scratch, write_report
 
 PRODUCTS = 100_000
 WITHIN_S = 1_800.0
@@ -38,37 +35,31 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=10_000_000)
     parser.add_argument("--database", action="store_true", help="write history as well")
     options = parser.parse_args()
-    if not kafka.is_available():
-        console.print("bench: needs a real Kafka, and so Java and Maven")
-        return 1
-    with tempfile.TemporaryDirectory(prefix="pricewax-bench-") as path, Progress(console=console) as progress:
-        folder = Path(path)
-        folder.chmod(0o755)
-        with Bench(folder) as bench:
-            run = bench.prepare_pricewax(history=options.database)
-            bench.produce(run.topics["PRODUCT_EVENTS_TOPIC"], events(bench, options.events, progress))
-            task = progress.add_task("catching up", total=options.events)
-            started = time.monotonic()
-            flow = run.start()
-            peak = 0
-            first_s = 0.0
-            count = 0
-            try:
-                while count < options.events or (options.database and run.count_rows() < options.events):
-                    count = run.count_updates()
-                    first_s = first_s or (time.monotonic() - started if count else 0.0)
-                    peak = max(peak, psutil.Process(flow.pid).memory_info().rss)
-                    progress.update(task, completed=count)
-                    if time.monotonic() - started > WITHIN_S or not flow.running:
-                        raise SystemExit("catch-up: not done in time\n" + "\n".join(flow.tail))
-                    time.sleep(0.5 if count else 0.1)
-                whole_s = time.monotonic() - started
-                times = psutil.Process(flow.pid).cpu_times()
-            finally:
-                flow.stop()
-            if (count := run.count_updates()) != options.events:
-                raise SystemExit(f"catch-up: {count} updates for {options.events} events")
-    cpu_us = (times.user + times.system) / options.events * 1e6
+    with scratch() as folder, Progress(console=console) as progress, Bench(folder) as bench:
+        run = bench.prepare_pricewax(history=options.database)
+        bench.produce(run.topics["PRODUCT_EVENTS_TOPIC"], events(bench, options.events, progress))
+        task = progress.add_task("catching up", total=options.events)
+        started = time.monotonic()
+        flow = run.start()
+        peak = 0
+        first_s = 0.0
+        count = 0
+        try:
+            while count < options.events or (options.database and run.count_rows() < options.events):
+                count = run.count_updates()
+                first_s = first_s or (time.monotonic() - started if count else 0.0)
+                peak = max(peak, psutil.Process(flow.pid).memory_info().rss)
+                progress.update(task, completed=count)
+                if time.monotonic() - started > WITHIN_S or not flow.running:
+                    raise SystemExit("catch-up: not done in time\n" + "\n".join(flow.tail))
+                time.sleep(0.5 if count else 0.1)
+            whole_s = time.monotonic() - started
+            used_s = cpu_s(flow.pid)
+        finally:
+            flow.stop()
+        if (count := run.count_updates()) != options.events:
+            raise SystemExit(f"catch-up: {count} updates for {options.events} events")
+    cpu_us = used_s / options.events * 1e6
     outputs = "Redis, Postgres and Kafka" if options.database else "Redis and Kafka"
     lines = [
         "# Catching up",

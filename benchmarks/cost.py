@@ -8,10 +8,8 @@ compilers) do not count. The updates of every run are read back and checked; a w
 import argparse
 import statistics
 import sys
-import tempfile
 import time
 from math import sqrt
-from pathlib import Path
 
 import msgspec
 import psutil
@@ -20,7 +18,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from benchmarks.bench import Bench, Message, write_report
+from benchmarks.bench import Bench, Message, cpu_s, say_missed, scratch, write_report
 from benchmarks.engines import ENGINES, EVERYTHING, KAFKA_ONLY, LOOP, QUIX, TEXTBOOK, Engine
 from benchmarks.plots import plot_costs
 from stack import kafka
@@ -103,11 +101,6 @@ def check(bench: Bench, topic: str, events: int, finals: dict[str, Final]) -> st
     return None
 
 
-def cpu_s(pid: int) -> float:
-    times = psutil.Process(pid).cpu_times()
-    return float(times.user + times.system)
-
-
 def measure(bench: Bench, engine: Engine, messages: list[Message], finals: dict[str, Final]) -> Run:
     job = engine.start(bench)
     program = job.program
@@ -143,16 +136,11 @@ def main() -> int:
     parser.add_argument("--repeat", type=int, default=2)
     parser.add_argument("--only", nargs="+", help="names of rows, the loop's is always there")
     options = parser.parse_args()
-    if not kafka.is_available():
-        console.print("bench: needs a real Kafka, and so Java and Maven")
-        return 1
     engines = [each for each in ENGINES if not options.only or each is LOOP or each.name in options.only]
     missing = {each.name: problem for each in engines if (problem := each.prepare())}
     engines = [each for each in engines if each.name not in missing]
     results: dict[tuple[str, int], list[Run]] = {}
-    with tempfile.TemporaryDirectory(prefix="pricewax-bench-") as path, Progress(console=console) as progress:
-        folder = Path(path)
-        folder.chmod(0o755)
+    with scratch() as folder, Progress(console=console) as progress:
         task = progress.add_task("bench", total=len(engines) * len(options.products) * options.repeat)
         with Bench(folder) as bench:
             for _ in range(options.repeat):
@@ -266,8 +254,7 @@ def report(results: dict[tuple[str, int], list[Run]], missing: dict[str, str], e
     }
     costs = {name: found for name, found in costs.items() if found}
     plot_costs("cpu-per-event", "CPU per event", costs, "times the engine-free loop")
-    for line in (*missed, *wrong):
-        console.print(f"missed: {line}")
+    say_missed([*missed, *wrong])
     return 1 if wrong else 0
 
 

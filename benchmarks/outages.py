@@ -3,17 +3,14 @@ how long it takes until nothing is missing."""
 
 import argparse
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import redis
 from rich.console import Console
 
-from benchmarks.bench import Bench, Feeder, PricewaxRun, Updates, describe, write_report
-from stack import kafka
+from benchmarks.bench import Bench, Feeder, PricewaxRun, Updates, describe, scratch, write_report
 from stack.postgres import PostgresServer
 from stack.redis import RedisServer
 
@@ -95,14 +92,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench-outages", description=(__doc__ or "").split("`: ")[1])
     parser.add_argument("--seconds", type=float, default=60.0, help="how long each is away")
     options = parser.parse_args()
-    if not kafka.is_available():
-        console.print("bench: needs a real Kafka, and so Java and Maven")
-        return 1
-    with tempfile.TemporaryDirectory(prefix="pricewax-bench-") as path:
-        folder = Path(path)
-        folder.chmod(0o755)
-        with Bench(folder, durable=True) as bench:
-            results = measure(bench, options.seconds)
+    with scratch() as folder, Bench(folder, durable=True) as bench:
+        results = measure(bench, options.seconds)
     missed = [
         f"{each['away']}: {name} complete after {each[name]:.0f} s"
         for each in results
@@ -128,10 +119,9 @@ def main() -> int:
             " | history complete after s |",
             "|" + "---|" * 5,
             *[row.replace("nan", "—") for row in rows],
-            "",
-            "Missed: " + ("; ".join(missed) if missed else "nothing") + ".",
         ],
         results,
+        missed,
     )
     return 0
 

@@ -7,15 +7,13 @@ import argparse
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from confluent_kafka import Producer
 from rich.console import Console
 
-from benchmarks.bench import REPORT, ROOT, Bench
-from stack import kafka
+from benchmarks.bench import REPORT, ROOT, Bench, scratch
 from stack.process import Program
 
 LASTS_S = 10
@@ -107,15 +105,9 @@ def main() -> int:
     parser.add_argument("--only", choices=PROFILES, nargs="+", default=list(PROFILES))
     parser.add_argument("--suffix", default="", help="at the end of the files' names, as in -before")
     options = parser.parse_args()
-    if not kafka.is_available():
-        console.print("bench: needs a real Kafka, and so Java and Maven")
-        return 1
-    with tempfile.TemporaryDirectory(prefix="pricewax-bench-") as path:
-        folder = Path(path)
-        folder.chmod(0o755)
-        with Bench(folder) as bench:
-            for name in options.only:
-                PROFILES[name](bench, options.suffix)
+    with scratch() as folder, Bench(folder) as bench:
+        for name in options.only:
+            PROFILES[name](bench, options.suffix)
     return 0
 
 

@@ -4,12 +4,10 @@ serves the same bytes on the same server (benchmarks/bare.py), in turns; and how
 import argparse
 import statistics
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TypeVar
 
 import httpx
@@ -22,10 +20,9 @@ from rich.progress import Progress
 from websockets.sync.client import connect
 
 from benchmarks.bare import PAYLOAD_BYTES
-from benchmarks.bench import ROOT, Bench, Feeder, PricewaxRun, describe, write_report
+from benchmarks.bench import ROOT, Bench, Feeder, PricewaxRun, cpu_s, describe, scratch, write_report
 from benchmarks.load import HttpResult, WsResult
 from pricing.decision import Adjustment, PriceSource, PriceUpdate, encode_update
-from stack import kafka
 from stack.process import Program, free_port, is_listening
 
 CONNECTIONS = 32
@@ -49,8 +46,7 @@ class Server(msgspec.Struct):
     publish: Callable[[int, float], None]
 
     def cpu_s(self) -> float:
-        times = psutil.Process(self.program.pid).cpu_times()
-        return float(times.user + times.system)
+        return cpu_s(self.program.pid)
 
     def memory_bytes(self) -> int:
         return int(psutil.Process(self.program.pid).memory_info().rss)
@@ -198,14 +194,9 @@ def main() -> int:
     parser.add_argument("--clients", type=int, nargs="+", default=[1_000, 10_000])
     parser.add_argument("--repeat", type=int, default=3)
     options = parser.parse_args()
-    if not kafka.is_available():
-        console.print("bench: needs a real Kafka, and so Java and Maven")
-        return 1
     asked: dict[str, list[tuple[HttpResult, float]]] = {}
     fans: dict[tuple[str, int, str], list[Fan]] = {}
-    with tempfile.TemporaryDirectory(prefix="pricewax-bench-") as path, Progress(console=console) as progress:
-        folder = Path(path)
-        folder.chmod(0o755)
+    with scratch() as folder, Progress(console=console) as progress:
         task = progress.add_task("read", total=3 + options.repeat * (3 + 4 * len(options.clients)))
         with Bench(folder) as bench:
             run = bench.prepare_pricewax(history=False)
@@ -306,7 +297,6 @@ def report(
         )
         if name == "pricewax" and how == "burst" and rate < FAN_OUT_TARGET:
             missed.append(f"fan-out to {clients:,} clients {rate:.2f} of bare's rate, target {FAN_OUT_TARGET}")
-    lines += ["", "Missed: " + ("; ".join(missed) if missed else "nothing") + "."]
     content = {
         "price": {
             name: [{**msgspec.to_builtins(result), "cpu_us": cpu} for result, cpu in results]
@@ -318,9 +308,7 @@ def report(
             for (name, clients, how), found in fans.items()
         ],
     }
-    write_report("read", lines, content)
-    for line in missed:
-        console.print(f"missed: {line}")
+    write_report("read", lines, content, missed)
 
 
 if __name__ == "__main__":

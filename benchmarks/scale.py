@@ -4,10 +4,8 @@ of an event, and how long a start takes after a crash."""
 import argparse
 import json
 import sys
-import tempfile
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -15,12 +13,10 @@ import redis
 from rich.console import Console
 from rich.progress import Progress
 
-from benchmarks.bench import Bench, Feeder, Updates, describe, write_report
-from stack import kafka
+from benchmarks.bench import Bench, Feeder, Updates, describe, scratch, write_report
 
 MEMORY_TARGET_BYTES = 2 * 1024**3
 RECOVERY_TARGET_S = 60.0
-EPOCH_TARGET_MS = 50.0
 RATE_PER_S = 1_000
 STEADY_S = 30
 SETTLE_S = 5
@@ -116,12 +112,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench-scale", description=(__doc__ or "").split("`: ")[1])
     parser.add_argument("--products", type=int, nargs="+", default=[1_000, 1_000_000])
     options = parser.parse_args()
-    if not kafka.is_available():
-        console.print("bench: needs a real Kafka, and so Java and Maven")
-        return 1
-    with tempfile.TemporaryDirectory(prefix="pricewax-bench-") as path, Progress(console=console) as progress:
-        folder = Path(path)
-        folder.chmod(0o755)
+    with scratch() as folder, Progress(console=console) as progress:
         results = []
         for products in options.products:
             with Bench(folder / str(products)) as bench:
@@ -173,11 +164,10 @@ def report(results: list[dict[str, Any]]) -> None:
             " | first price after a crash s | Redis refilled s | peak after the crash MB |",
             "|" + "---|" * 12,
             *rows,
-            "",
-            *(["Per product: " + ", ".join(per_product) + ".", ""] if per_product else []),
-            "Missed: " + ("; ".join(missed) if missed else "nothing") + ".",
+            *(["", "Per product: " + ", ".join(per_product) + "."] if per_product else []),
         ],
         results,
+        missed,
     )
 
 

@@ -190,10 +190,10 @@ Connect = Callable[[], "redis.Redis"]
 
 def connect(address: str, password: str | None) -> "redis.Redis":
     """A client with time limits, so that a frozen Redis is an error and not a wait."""
-    host, _, port = address.rpartition(":")
+    host, port = redis_names.split_address(address)
     return redis.Redis(
-        host=host.strip("[]"),
-        port=int(port),
+        host=host,
+        port=port,
         password=password,
         socket_timeout=TIMEOUT_S,
         socket_connect_timeout=TIMEOUT_S,

@@ -20,6 +20,12 @@ FILLED = "pricewax:filled"
 """Present while Redis holds what the flow wrote; absent, the flow writes everything again."""
 
 
+def split_address(address: str) -> tuple[str, int]:
+    """Host and port of `host:port`, where the host may be an IPv6 address in brackets."""
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
 def price_key(product_id: str) -> str:
     return f"price:{product_id}"
 

@@ -61,11 +61,11 @@ class PriceReader:
     """Every method raises RedisDownError where Redis does not answer within a second."""
 
     def __init__(self, address: str, password: str | None) -> None:
-        host, _, port = address.rpartition(":")
+        host, port = redis_names.split_address(address)
         # The plain pool raises when all connections are in use; many callers are no outage.
         pool = aioredis.BlockingConnectionPool(
-            host=host.strip("[]"),
-            port=int(port),
+            host=host,
+            port=port,
             password=password,
             socket_timeout=TIMEOUT_S,
             socket_connect_timeout=TIMEOUT_S,

@@ -11,6 +11,7 @@ from typing import cast
 import hiredis
 
 import telemetry
+from sinks.redis_names import split_address
 
 PING_EVERY_S = 0.25
 """How often Redis is asked whether it is there. One that is stopped, not gone, says nothing of itself."""
@@ -35,8 +36,7 @@ class KeyTracker:
         on_change: Callable[[list[str] | None], None],
         on_end: Callable[[], None],
     ) -> None:
-        host, _, port = address.rpartition(":")
-        self._host, self._port = host.strip("[]"), int(port)
+        self._host, self._port = split_address(address)
         self._prefix = prefix
         hello = [b"HELLO", b"3"] if password is None else [b"HELLO", b"3", b"AUTH", b"default", password.encode()]
         follow = [b"CLIENT", b"TRACKING", b"ON", b"BCAST", b"PREFIX", prefix.encode()]

@@ -21,7 +21,7 @@ from rich.text import Text
 from stack import kafka
 from stack.broker import EmbeddedBroker
 from stack.postgres import PostgresServer
-from stack.process import Program, StartError, free_port, is_listening
+from stack.process import Program, StartError, answers, free_port, is_listening
 from stack.redis import RedisServer
 
 ROOT = Path(__file__).parent.parent
@@ -98,9 +98,9 @@ class Demo:
         self._launch("flow", run)
         self._launch("api", [python, "-m", "api"])
         ready = f"http://127.0.0.1:{self._options.port}/ready"
-        self._programs["api"].wait_until(lambda: _answers(ready), READY_WITHIN_S)
+        self._programs["api"].wait_until(lambda: answers(ready), READY_WITHIN_S)
         metrics = f"http://127.0.0.1:{self._metrics_port}/metrics"
-        self._programs["flow"].wait_until(lambda: _answers(metrics), READY_WITHIN_S)
+        self._programs["flow"].wait_until(lambda: answers(metrics), READY_WITHIN_S)
         replay = [python, "-m", "connectors.replay", *map(str, DAYS), "--loop", "--stamp-now"]
         pace = ["--views", str(self._options.views), "--speed-up", str(self._options.speed_up)]
         self._launch("replay", [*replay, *pace])
@@ -188,14 +188,6 @@ def _total(text: str, name: str) -> float:
 def _say(name: str, line: str) -> None:
     console.print(f"[dim]{name:>6} |[/dim] ", end="")
     console.print(Text(line), soft_wrap=True)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2):  # noqa: S310  # our own loopback port
-            return True
-    except OSError:
-        return False
 
 
 def _remove_stale_folders() -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -33,6 +34,15 @@ def is_listening(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(0.5)
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def answers(url: str) -> bool:
+    """Whether a server of ours answers 200 or the like."""
+    try:
+        with urllib.request.urlopen(url, timeout=2):  # noqa: S310  # our own loopback port
+            return True
+    except OSError:
+        return False
 
 
 class Program:

@@ -9,6 +9,7 @@ from pathlib import Path
 from bytewax.dataflow import Dataflow
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+from bytewax.testing import TestingSource
 
 from connectors.decode import RawMessage, SignalKind
 from connectors.kafka import RawBatch
@@ -16,7 +17,6 @@ from dataflows.pricing import Sinks, build
 from dataflows.state_log import FOLDER, StateLog, recovery_folder
 from pricing.events import shard_of
 from pricing.policy import default_policy
-from pricing.shard import RefillRequest
 from sinks.outgoing import Outgoing, part_names, part_of
 
 SHARDS = 64
@@ -51,7 +51,7 @@ class Files(FixedPartitionedSource[tuple[str, RawBatch], int]):
 
 
 class FilePartition(StatefulSourcePartition[tuple[str, RawBatch], int]):
-    """Says when it has begun and ended: a process starts long before its first event."""
+    """Says when it has begun: a process starts long before its first event."""
 
     def __init__(self, path: Path) -> None:
         self._partition = int(path.stem)
@@ -64,7 +64,6 @@ class FilePartition(StatefulSourcePartition[tuple[str, RawBatch], int]):
             print(f"begin {time.monotonic()}", flush=True)
         part = self._messages[self._next : self._next + BATCH]
         if not part:
-            print(f"read {time.monotonic()}", flush=True)
             raise StopIteration
         groups: dict[int, list[RawMessage]] = {}
         for offset, (key, value) in enumerate(part, self._next):
@@ -74,22 +73,6 @@ class FilePartition(StatefulSourcePartition[tuple[str, RawBatch], int]):
 
     def snapshot(self) -> int:
         return self._next
-
-
-class Nothing(FixedPartitionedSource[tuple[str, RefillRequest], None]):
-    def list_parts(self) -> list[str]:
-        return ["nothing"]
-
-    def build_part(self, step_id: str, for_part: str, resume_state: None) -> "NothingPartition":
-        return NothingPartition()
-
-
-class NothingPartition(StatefulSourcePartition[tuple[str, RefillRequest], None]):
-    def next_batch(self) -> list[tuple[str, RefillRequest]]:
-        raise StopIteration
-
-    def snapshot(self) -> None:
-        return None
 
 
 class Count(FixedPartitionedSink[Outgoing[tuple[bytes, bytes]], None]):
@@ -121,7 +104,7 @@ def flow() -> Dataflow:
     folder = recovery_folder()
     return build(
         Files(Path(os.environ["FILES"])),
-        Nothing(),
+        TestingSource([]),
         Sinks(updates=Count(), dead_letters=Count()),
         default_policy(),
         {TOPIC: SignalKind.PRODUCT_EVENTS},
