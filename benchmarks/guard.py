@@ -9,20 +9,25 @@ from math import sqrt
 import msgspec
 
 from benchmarks.rows.loop import WEIGHTS, Event, Update
-from connectors.decode import RawMessage, SignalKind
+from connectors.decode import SignalKind
 from connectors.kafka import RawBatch
 from dataflows.steps import DecodeLogic, Priced, encode
 from pricing.events import shard_of
 from pricing.policy import default_policy
-from pricing.shard import Shard
+from pricing.shard import EventBatch, Shard
 
 EVENTS = 10_000
 PRODUCTS = 500
 SHARDS = 16
 ROUNDS = 5
+NOW_MS = 1_700_000_000_000
 
 
-def make_messages() -> list[RawMessage]:
+Message = tuple[bytes, bytes]
+"""Key and value."""
+
+
+def make_messages() -> list[Message]:
     chance = random.Random(7)
     messages = []
     for offset in range(EVENTS):
@@ -32,17 +37,17 @@ def make_messages() -> list[RawMessage]:
             f' {1_700_000_000 + offset}, "price": {chance.randrange(100, 100_000) / 100}, "user_id": "user-000001",'
             f' "quantity": 1}}'
         )
-        messages.append(RawMessage(offset, name.encode(), value.encode(), 1_700_000_000_000))
+        messages.append((name.encode(), value.encode()))
     return messages
 
 
-def bare_loop(messages: list[RawMessage]) -> int:
+def bare_loop(messages: list[Message]) -> int:
     """Decode, add up, encode."""
     decode, encode_json = msgspec.json.Decoder(Event).decode, msgspec.json.Encoder().encode
     state: dict[str, tuple[float, int, float | None]] = {}
     size = 0
-    for message in messages:
-        event = decode(message.value or b"")
+    for _, value in messages:
+        event = decode(value)
         demand, version, previous = state.get(event.product_id, (0.0, 0, None))
         demand += WEIGHTS[event.event_type]
         price = round(event.price + 5 * sqrt(demand), 2)
@@ -52,25 +57,30 @@ def bare_loop(messages: list[RawMessage]) -> int:
     return size
 
 
-def whole_path(messages: list[RawMessage]) -> int:
+def whole_path(messages: list[Message]) -> int:
     """The steps of the flow between its source and its sinks, one batch for each shard."""
-    groups: dict[int, list[RawMessage]] = {}
+    groups: dict[int, list[Message]] = {}
     for message in messages:
-        groups.setdefault(shard_of(message.key or b"", SHARDS), []).append(message)
+        groups.setdefault(shard_of(message[0], SHARDS), []).append(message)
     decoder = DecodeLogic({"events": SignalKind.PRODUCT_EVENTS}, SHARDS)
     shards = {str(shard): Shard(default_policy()) for shard in range(SHARDS)}
     size = 0
-    batches = [RawBatch(shard, "events", 0, group) for shard, group in groups.items()]
+    batches = []
+    for home, group in groups.items():
+        keys, values = zip(*group, strict=True)
+        count = len(group)
+        batches.append(RawBatch(home, "events", 0, list(range(count)), list(keys), list(values), [NOW_MS] * count))
     for decoded in decoder.on_batch(batches)[0]:
-        for shard, signals in decoded.batches:
-            decisions = shards[shard].apply(signals, 1_700_000_000_000)
-            size += len(encode((shard, Priced(decisions, 0, [])))[1].updates)
+        for shard, batch in decoded.batches:
+            assert isinstance(batch, EventBatch)
+            events, decisions = shards[shard].apply_events(batch, NOW_MS)
+            size += len(encode((shard, Priced(decisions, 0, [], events)))[1].updates)
     for each in shards.values():
         each.changes()
     return size
 
 
-def cost_s(work: Callable[[list[RawMessage]], int], messages: list[RawMessage]) -> float:
+def cost_s(work: Callable[[list[Message]], int], messages: list[Message]) -> float:
     started = time.process_time()
     assert work(messages)
     return time.process_time() - started

@@ -2,15 +2,16 @@
 
 import json
 import math
+import string
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
 from pricing.events import (
-    IDENTIFIER,
+    IDENTIFIER_MAX_CHARS,
     CatalogueChange,
     CatalogueEntry,
     DeadLetter,
@@ -45,7 +46,7 @@ class SignalKind(StrEnum):
     FREEZES = "freezes"
 
 
-class RawMessage(msgspec.Struct, frozen=True, gc=False, array_like=True):
+class RawMessage(msgspec.Struct, frozen=True, gc=False):
     """A message as Kafka gave it. `kafka_time_ms` is its stamp in Kafka, 0 where there is none."""
 
     offset: int
@@ -72,12 +73,11 @@ class _EventWire(msgspec.Struct, gc=False):
     quantity: int | float | None = None
 
 
-class _UsualEventWire(msgspec.Struct, gc=False):
+class _UsualEvent(ProductEvent, frozen=True, gc=False, rename={"event_time_ms": "timestamp"}):
     """An event of the usual form; msgspec itself looks after what `decode_event` checks by hand."""
 
     event_type: Literal["view", "cart", "purchase"]
-    product_id: str
-    timestamp: int
+    event_time_ms: int
     price: Annotated[float, msgspec.Meta(gt=0, le=PRICE_MAX)]
     quantity: Annotated[float, msgspec.Meta(gt=0, le=sys.float_info.max)] | None = None
 
@@ -113,13 +113,13 @@ class _Routed(msgspec.Struct, gc=False):
 
 
 _decode_event = msgspec.json.Decoder(_EventWire).decode
-_decode_usual = msgspec.json.Decoder(_UsualEventWire).decode
+_decode_usual = msgspec.json.Decoder(_UsualEvent).decode
 _decode_catalogue = msgspec.json.Decoder(_CatalogueWire).decode
 _decode_override = msgspec.json.Decoder(_OverrideWire).decode
 _decode_freeze = msgspec.json.Decoder(_FreezeWire).decode
 _decode_routed = msgspec.json.Decoder(_Routed).decode
 
-_IS_IDENTIFIER = IDENTIFIER.fullmatch
+_IDENTIFIER_BYTES = (string.ascii_letters + string.digits + "_.:-").encode()
 EVENT_TYPES = frozenset({"view", "cart", "purchase"})
 
 
@@ -136,31 +136,41 @@ def decode_event(raw: RawMessage) -> ProductEvent:
     if wire.quantity is not None and not 0 < wire.quantity < math.inf:
         raise BadInputError(ErrorCode.BAD_QUANTITY, "quantity takes a number above 0")
     return ProductEvent(
-        _identifier(wire.product_id),
         wire.event_type,
-        wire.price,
+        _identifier(wire.product_id),
         _timestamp(wire.timestamp, "timestamp"),
-        raw.offset,
+        wire.price,
     )
 
 
-def decode_usual_event(raw: RawMessage) -> ProductEvent | None:
-    """The hot path: what `decode_event` gives for an event of the usual form; None where it must look closer."""
-    value = raw.value
-    if value is None or not value.isascii() or len(value) > VALUE_MAX_BYTES:
-        return None
+def decode_usual_events(keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> list[ProductEvent] | None:
+    """The hot path: what `decode_event` gives for each message, where all are of the usual form, with their
+    product's id as key and times of one unit. None where somebody must look closer.
+
+    What can be checked of all at once is: that costs a tenth of checking each."""
     try:
-        wire = _decode_usual(value)
-    except (msgspec.MsgspecError, RecursionError):
+        names = b"\n".join(keys)  # type: ignore[arg-type]
+        # msgspec does not look into fields that it skips, so they could hide bytes that are not UTF-8.
+        if not b"".join(values).isascii() or max(map(len, values)) > VALUE_MAX_BYTES:  # type: ignore[arg-type]
+            return None
+        events: list[ProductEvent] = [_decode_usual(value) for value in values]  # type: ignore[arg-type]
+    except (TypeError, msgspec.MsgspecError, RecursionError):
         return None
-    product_id, timestamp = wire.product_id, wire.timestamp
-    if not _IS_IDENTIFIER(product_id):
+    # No id has a line break, so equal texts are of equal ids.
+    if names.translate(None, _IDENTIFIER_BYTES) != b"\n" * (len(keys) - 1):
         return None
-    if timestamp < MILLISECONDS_FROM:
-        timestamp *= 1000
-    if not EARLIEST_MS <= timestamp < LATEST_MS:
+    if "\n".join([event.product_id for event in events]) != names.decode():
         return None
-    return ProductEvent(product_id, wire.event_type, wire.price, timestamp, raw.offset)
+    lengths = {len(key) for key in keys}  # type: ignore[arg-type]
+    if 0 in lengths or max(lengths) > IDENTIFIER_MAX_CHARS:
+        return None
+    times = [event.event_time_ms for event in events]
+    earliest, latest = min(times), max(times)
+    if earliest >= MILLISECONDS_FROM and latest < LATEST_MS:
+        return events
+    if earliest * 1000 >= EARLIEST_MS and latest * 1000 < LATEST_MS:
+        return [ProductEvent(e.event_type, e.product_id, e.event_time_ms * 1000, e.price) for e in events]
+    return None
 
 
 def decode_catalogue(raw: RawMessage) -> CatalogueChange:

@@ -7,7 +7,7 @@ committed to a consumer group, which ordinary lag tooling can read; nothing here
 import os
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -51,12 +51,22 @@ log = telemetry.get_logger("kafka")
 
 
 class RawBatch(msgspec.Struct, array_like=True, gc=False):
-    """Messages of one topic partition whose keys fall into one shard, in order of offset."""
+    """Messages of one topic partition whose keys fall into one shard, in order of offset: a list of each field, as
+    `RawMessage` has them, with one entry a message."""
 
     shard: int
     topic: str
     partition: int
-    messages: list[RawMessage]
+    offsets: list[int]
+    keys: list[bytes | None]
+    values: list[bytes | None]
+    kafka_times_ms: list[int]
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def messages(self) -> Iterator[RawMessage]:
+        return map(RawMessage, self.offsets, self.keys, self.values, self.kafka_times_ms)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Half of them cross to another process. As one piece of bytes, that costs a third.
@@ -135,30 +145,32 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, RawBatch], int | None]):
         messages = self._consumer.take(self._topic, self._index)
         if not messages:
             return []
-        groups: dict[int, list[RawMessage]] = {}
+        groups: dict[int, list[Message]] = {}
         shards = self._shards
         if self._to_all:
-            raws = [RawMessage(m.offset() or 0, m.key(), m.value(), m.timestamp()[1]) for m in messages]
-            self._next_offset = raws[-1].offset + 1
-            return [
-                (name, RawBatch(shard, self._topic, self._index, raws))
-                for shard, name in enumerate(self._shard_names)
-            ]
-        for message in messages:
-            key, value = message.key(), message.value()
-            shard = shard_of(key if key else routing_key(None, value), shards)
-            offset: int = message.offset()  # type: ignore[assignment]  # set on every message read
-            raw = RawMessage(offset, key, value, message.timestamp()[1])
-            group = groups.get(shard)
-            if group is None:
-                groups[shard] = [raw]
-            else:
-                group.append(raw)
-        self._next_offset = offset + 1
-        return [
-            (self._shard_names[shard], RawBatch(shard, self._topic, self._index, group))
-            for shard, group in groups.items()
-        ]
+            groups = dict.fromkeys(range(shards), messages)
+        else:
+            for message in messages:
+                shard = shard_of(message.key() or routing_key(None, message.value()), shards)
+                group = groups.get(shard)
+                if group is None:
+                    groups[shard] = [message]
+                else:
+                    group.append(message)
+        last: int = messages[-1].offset()  # type: ignore[assignment]  # set on every message read
+        self._next_offset = last + 1
+        return [(self._shard_names[shard], self._batch(shard, group)) for shard, group in groups.items()]
+
+    def _batch(self, shard: int, messages: list[Message]) -> RawBatch:
+        return RawBatch(
+            shard,
+            self._topic,
+            self._index,
+            [message.offset() for message in messages],  # type: ignore[misc]  # as above
+            [message.key() for message in messages],
+            [message.value() for message in messages],
+            [message.timestamp()[1] for message in messages],
+        )
 
     def snapshot(self) -> int | None:
         if self._next_offset is not None:

@@ -35,7 +35,7 @@ from dataflows.steps import (
     wall_clock_ms,
 )
 from pricing.policy import PricingPolicy
-from pricing.shard import RefillRequest, SignalBatch
+from pricing.shard import Batch, RefillRequest
 from settings import SettingsError, exit_bad_setting, load_settings
 from sinks import redis
 from sinks.backlog import Backlog
@@ -47,7 +47,7 @@ from sinks.redis_names import FILLED
 log = telemetry.get_logger("pricing")
 
 
-Work = op.KeyedStream[SignalBatch | RefillRequest]
+Work = op.KeyedStream[Batch | RefillRequest]
 
 
 class Sinks(msgspec.Struct, frozen=True):
@@ -82,8 +82,8 @@ def build(
     raw, refill = split.falses, split.trues  # (shard of the key, RawBatch), (shard, RefillRequest)
     decoded = op.stateful_batch("decode", raw, lambda _: DecodeLogic(kinds, shards))  # (shard, Decoded)
     bad = op.filter_map("bad_input", decoded, dead_letters_of(clock))  # (shard, Outgoing[Record])
-    signals = op.flat_map("key_by_shard", decoded, lambda item: item[1].batches)  # (shard, SignalBatch)
-    work: Work = op.merge("work", signals, refill)  # (shard, SignalBatch | RefillRequest)
+    signals = op.flat_map("key_by_shard", decoded, lambda item: item[1].batches)  # (shard, Batch)
+    work: Work = op.merge("work", signals, refill)  # (shard, Batch | RefillRequest)
     price = partial(PriceLogic, policy, clock=clock, state_log=state_log)
     priced = op.stateful_batch("price", work, price)  # (shard, Priced)
     wanted = partial(encode, with_latest=sinks.latest is not None, with_history=sinks.history is not None)

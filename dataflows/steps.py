@@ -1,23 +1,31 @@
 """The flow's stateful steps: thin shells that hand batches to the pure functions of `pricing/`."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache
-from zlib import crc32
 
 import msgspec
 from bytewax.operators import StatefulBatchLogic
-from prometheus_client import Counter
+from prometheus_client import Counter as Metric
 
 import telemetry
-from connectors.decode import SignalKind, decode, decode_usual_event
+from connectors.decode import SignalKind, decode, decode_usual_events
 from connectors.kafka import RawBatch
 from dataflows.state_log import StateLog
-from pricing.decision import PUBLISHED, Cause, FreezeChange, PriceDecision, PriceSource, encode_update
-from pricing.events import DeadLetter, Freeze, FreezeLift, Signal, shard_of
+from pricing.decision import (
+    PUBLISHED,
+    Cause,
+    FreezeChange,
+    PriceDecision,
+    PricedEvents,
+    PriceSource,
+    encode_update,
+)
+from pricing.events import Change, DeadLetter, Freeze, FreezeLift, ProductEvent, shard_of
 from pricing.policy import PricingPolicy
-from pricing.shard import SETTLED, RefillRequest, Shard, SignalBatch
+from pricing.shard import SETTLED, Batch, ChangeBatch, EventBatch, RefillRequest, Shard
 from sinks import history_rows, redis
 from sinks.dead_letters import encode_dead_letter
 from sinks.kafka import Record
@@ -29,16 +37,18 @@ log = telemetry.get_logger("pricing")
 class Decoded(msgspec.Struct, gc=False):
     """What a shard's raw messages turned into. `batches` are keyed by the shard that owns the product."""
 
-    batches: list[tuple[str, SignalBatch]]
+    batches: list[tuple[str, Batch]]
     dead_letters: list[DeadLetter]
 
 
 class Priced(msgspec.Struct, gc=False):
-    """Decisions in order. `kafka_time_ms` is that of the first message they come from, 0 for a timer's."""
+    """Decisions in order; what is in `events` and what is not are of different products. `kafka_time_ms` is that of
+    the first message they come from, 0 for a timer's."""
 
     decisions: list[PriceDecision]
     kafka_time_ms: int
     freezes: list[FreezeChange]
+    events: PricedEvents | None = None
 
 
 Clock = Callable[[], int]
@@ -64,52 +74,76 @@ class DecodeLogic(StatefulBatchLogic[RawBatch, Decoded, None]):
         return [self._decode(batch) for batch in values], StatefulBatchLogic.RETAIN
 
     def _decode(self, batch: RawBatch) -> Decoded:
-        topic, partition, shards = batch.topic, batch.partition, self._shards
-        home = batch.shard
-        kind = self._kinds[topic]
-        at_home: list[Signal] = []
-        elsewhere: dict[int, list[Signal]] = {}
+        topic, partition = batch.topic, batch.partition
+        kafka_time_ms = batch.kafka_times_ms[0]
         dead_letters: list[DeadLetter] = []
-        events = kind is SignalKind.PRODUCT_EVENTS
-        for raw in batch.messages:
-            # The hot path: a usual event under its product's key, which is what brought it to this shard.
-            if events and (event := decode_usual_event(raw)) and event.product_id.encode() == raw.key:
-                at_home.append(event)
-                continue
-            # A freeze comes to every shard, and one of them speaks of it.
-            recorded = kind is not SignalKind.FREEZES or shard_of(raw.key or b"", shards) == home
-            signal = decode(kind, raw, topic, partition, recorded=recorded)
-            if isinstance(signal, DeadLetter):
-                if recorded:
-                    dead_letters.append(signal)
-                continue
-            if isinstance(signal, Freeze | FreezeLift):
-                at_home.append(signal)
-                continue
-            shard = crc32(signal.product_id.encode()) % shards
-            if shard == home:
-                at_home.append(signal)
-            else:
-                elsewhere.setdefault(shard, []).append(signal)
-        kafka_time_ms = batch.messages[0].kafka_time_ms
-        batches = []
-        if at_home:
-            batches.append((str(home), SignalBatch(topic, partition, at_home, kafka_time_ms)))
-        for shard, signals in elsewhere.items():
-            telemetry.REROUTED.inc(len(signals))
-            batches.append((str(shard), SignalBatch(topic, partition, signals, kafka_time_ms)))
-        self._ok[topic].inc(len(batch.messages) - len(dead_letters))
+        batches: list[tuple[str, Batch]]
+        if self._kinds[topic] is not SignalKind.PRODUCT_EVENTS:
+            batches = self._decode_changes(batch, dead_letters)
+        elif usual := decode_usual_events(batch.keys, batch.values):
+            # Their keys are their products' ids, which is what brought them to this shard.
+            keys: list[bytes] = batch.keys  # type: ignore[assignment]
+            events = EventBatch(topic, partition, batch.offsets, keys, usual, kafka_time_ms)
+            batches = [(str(batch.shard), events)]
+        else:
+            batches = self._decode_events(batch, dead_letters)
+        self._ok[topic].inc(len(batch) - len(dead_letters))
         if dead_letters:
             self._bad[topic].inc(len(dead_letters))
         for letter in dead_letters:
             telemetry.DEAD_LETTERS.labels(letter.error_code).inc()
         return Decoded(batches, dead_letters)
 
+    def _decode_events(self, batch: RawBatch, dead_letters: list[DeadLetter]) -> list[tuple[str, Batch]]:
+        """Events of any form, in the batch of the shard that owns their product."""
+        topic, partition, shards = batch.topic, batch.partition, self._shards
+        groups: dict[int, EventBatch] = {}
+        for raw in batch.messages():
+            event = decode(SignalKind.PRODUCT_EVENTS, raw, topic, partition)
+            if isinstance(event, DeadLetter):
+                dead_letters.append(event)
+                continue
+            assert isinstance(event, ProductEvent)
+            key = event.product_id.encode()
+            shard = shard_of(key, shards)
+            if shard not in groups:
+                groups[shard] = EventBatch(topic, partition, [], [], [], batch.kafka_times_ms[0])
+            group = groups[shard]
+            group.offsets.append(raw.offset)
+            group.keys.append(key)
+            group.events.append(event)
+        telemetry.REROUTED.inc(sum(len(group.events) for shard, group in groups.items() if shard != batch.shard))
+        return [(str(shard), group) for shard, group in groups.items()]
+
+    def _decode_changes(self, batch: RawBatch, dead_letters: list[DeadLetter]) -> list[tuple[str, Batch]]:
+        """Changes, in the batch of the shard that owns their product. A freeze comes to every shard, and one of
+        them speaks of it."""
+        topic, partition, home = batch.topic, batch.partition, batch.shard
+        kind = self._kinds[topic]
+        groups: dict[int, list[Change]] = {}
+        for raw in batch.messages():
+            recorded = kind is not SignalKind.FREEZES or shard_of(raw.key or b"", self._shards) == home
+            change = decode(kind, raw, topic, partition, recorded=recorded)
+            if isinstance(change, DeadLetter):
+                if recorded:
+                    dead_letters.append(change)
+                continue
+            assert not isinstance(change, ProductEvent)
+            shard = home
+            if not isinstance(change, Freeze | FreezeLift):
+                shard = shard_of(change.product_id.encode(), self._shards)
+            groups.setdefault(shard, []).append(change)
+        telemetry.REROUTED.inc(sum(len(group) for shard, group in groups.items() if shard != home))
+        return [
+            (str(shard), ChangeBatch(topic, partition, group, batch.kafka_times_ms[0]))
+            for shard, group in groups.items()
+        ]
+
     def snapshot(self) -> None:
         return None
 
 
-class PriceLogic(StatefulBatchLogic[SignalBatch | RefillRequest, Priced, bytes]):
+class PriceLogic(StatefulBatchLogic[Batch | RefillRequest, Priced, bytes]):
     """Holds one shard, and wakes when an override in it ends. Without a log, snapshots hold the whole shard."""
 
     def __init__(
@@ -130,18 +164,21 @@ class PriceLogic(StatefulBatchLogic[SignalBatch | RefillRequest, Priced, bytes])
         self._clock = clock
         self._size = 0
 
-    def on_batch(self, values: list[SignalBatch | RefillRequest]) -> tuple[list[Priced], bool]:
+    def on_batch(self, values: list[Batch | RefillRequest]) -> tuple[list[Priced], bool]:
         now_ms = self._clock()
         shard = self._shard
         results = []
         for value in values:
-            if isinstance(value, RefillRequest) and value.reason == SETTLED:
-                results.append(Priced(list(shard.repeat()), 0, []))
-            elif isinstance(value, RefillRequest):
-                results.append(Priced(list(shard.refill()), 0, shard.take_freeze_changes()))
-            else:
+            if isinstance(value, EventBatch):
+                events, decisions = shard.apply_events(value, now_ms)
+                results.append(Priced(decisions, value.kafka_time_ms, [], events))
+            elif isinstance(value, ChangeBatch):
                 decisions = shard.apply(value, now_ms)
                 results.append(Priced(decisions, value.kafka_time_ms, shard.take_freeze_changes()))
+            elif value.reason == SETTLED:
+                results.append(Priced(list(shard.repeat()), 0, []))
+            else:
+                results.append(Priced(list(shard.refill()), 0, shard.take_freeze_changes()))
         results.append(Priced(shard.expire(now_ms - EXPIRY_GRACE_MS), 0, []))
         return self._report(results), StatefulBatchLogic.RETAIN
 
@@ -167,7 +204,7 @@ class PriceLogic(StatefulBatchLogic[SignalBatch | RefillRequest, Priced, bytes])
             telemetry.GUARDRAIL_ALERTS.labels(reason).inc(count)
             log.warning("prices held: a bound is unusable", reason=reason, decisions=count)
         self._shard.alerts.clear()
-        return [priced for priced in results if priced.decisions or priced.freezes]
+        return [priced for priced in results if priced.decisions or priced.freezes or priced.events]
 
 
 class Encoded(msgspec.Struct, gc=False):
@@ -180,7 +217,7 @@ class Encoded(msgspec.Struct, gc=False):
 
 
 @cache
-def _decisions(price_source: str, cause: str) -> Counter:
+def _decisions(price_source: str, cause: str) -> Metric:
     # Looking a labelled metric up costs more than adding to it.
     return telemetry.DECISIONS.labels(price_source, cause)
 
@@ -192,37 +229,23 @@ def encode(item: tuple[str, Priced], *, with_latest: bool = True, with_history: 
     updates: list[Record] = []
     latest: dict[str, bytes] = {}
     history: list[bytes] = []
+    if events := priced.events:
+        updates = list(zip(events.keys, events.updates, strict=True))
+        if with_history:
+            history = history_rows.encode_events(events)
+        if with_latest:
+            latest = redis.encode_events(events)
+        _decisions(PriceSource.DYNAMIC, Cause.EVENT).inc(len(updates))
     newest: dict[str, tuple[PriceDecision, bytes | None]] = {}
-    counts: dict[tuple[str, str], int] = {}
-    events = 0
-    topic, partition, place = "", -1, b""
-    encoded: bytes | None
+    counts: Counter[tuple[str, str]] = Counter()
     for decision in priced.decisions:
         update = decision.update
         cause = decision.cause
-        if cause == Cause.EVENT and update is not None:
-            # The hot path: what the rest of the loop would do, in fewer steps.
-            product_id = decision.product_id
-            encoded = encode_update(update)
-            updates.append((product_id.encode(), encoded))
-            if with_history:
-                position = decision.position
-                if position.partition != partition or position.topic != topic:
-                    topic, partition = position.topic, position.partition
-                    place = history_rows.event_place(position)
-                history.append(history_rows.encode_event(place, position.offset, encoded))
-            if with_latest:
-                newest[product_id] = decision, encoded
-            events += 1
-            continue
         encoded = None if update is None else encode_update(update)
-        if cause == Cause.REPEAT and encoded is not None:
+        if encoded is not None and (cause == Cause.REPEAT or cause in PUBLISHED):
             updates.append((decision.product_id.encode(), encoded))
-        elif cause in PUBLISHED:
-            if encoded is not None:
-                updates.append((decision.product_id.encode(), encoded))
-            if with_history:
-                history += history_rows.encode_rows(decision, encoded)
+        if with_history and cause in PUBLISHED:
+            history += history_rows.encode_rows(decision, encoded)
         if not with_latest:
             pass
         elif decision.catalogue is None and not decision.forgotten:
@@ -230,19 +253,16 @@ def encode(item: tuple[str, Priced], *, with_latest: bool = True, with_history: 
         else:
             newest.pop(decision.product_id, None)
             latest.update(redis.encode_rows(decision, encoded))
-        counted = (update.price_source if update is not None else "none"), cause
-        counts[counted] = counts.get(counted, 0) + 1
+        counts[update.price_source if update is not None else "none", cause] += 1
     for decision, encoded in newest.values():
         latest.update(redis.encode_rows(decision, encoded))
+    for labels, count in counts.items():
+        _decisions(*labels).inc(count)
     for change in priced.freezes:
         if with_latest:
             latest.update([redis.encode_freeze(change)])
         if with_history:
             history += history_rows.encode_freeze(change)
-    if events:
-        _decisions(PriceSource.DYNAMIC, Cause.EVENT).inc(events)
-    for labels, count in counts.items():
-        _decisions(*labels).inc(count)
     return shard, Encoded(priced.kafka_time_ms, updates, list(latest.items()), history)
 
 

@@ -90,6 +90,22 @@ class PriceDecision(msgspec.Struct, frozen=True, gc=False):
     forgotten: bool = False
 
 
+class PricedEvents(msgspec.Struct, gc=False):
+    """Decisions for events of one topic partition, each field a list with one entry an event. Nearly all decisions
+    are such, and a `PriceDecision` for each would cost as much again as to make them.
+
+    offsets: of the events, ascending. keys: product ids, UTF-8. updates: as they go on the wire, encoded while they
+    are at hand. day_opens, updated_at_ms: as in `PriceDecision`."""
+
+    topic: str
+    partition: int
+    updated_at_ms: int
+    offsets: list[int]
+    keys: list[bytes]
+    updates: list[bytes]
+    day_opens: list[float | None]
+
+
 class FreezeChange(msgspec.Struct, frozen=True, gc=False):
     """A freeze began, ended or was replaced. `freeze` is the one in force in `scope` after it, `ended` the one
     that it ended, at `at_ms`."""

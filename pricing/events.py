@@ -6,7 +6,8 @@ from zlib import crc32
 
 import msgspec
 
-IDENTIFIER = re.compile(r"[A-Za-z0-9_.:-]{1,64}", re.ASCII)
+IDENTIFIER_MAX_CHARS = 64
+IDENTIFIER = re.compile(rf"[A-Za-z0-9_.:-]{{1,{IDENTIFIER_MAX_CHARS}}}", re.ASCII)
 REASON_MAX_CHARS = 200
 DEFAULT_REASON = "manual override"
 
@@ -36,11 +37,10 @@ class SourcePosition(msgspec.Struct, frozen=True, gc=False):
 class ProductEvent(msgspec.Struct, frozen=True, gc=False):
     """A view, a cart or a purchase of a product at a price."""
 
-    product_id: str
     event_type: str
-    price: float
+    product_id: str
     event_time_ms: int
-    offset: int
+    price: float
 
 
 class CatalogueEntry(msgspec.Struct, frozen=True, gc=False):
@@ -121,7 +121,8 @@ class FreezeLift(msgspec.Struct, frozen=True, gc=False):
     recorded: bool
 
 
-Signal = ProductEvent | CatalogueChange | PriceOverride | OverrideRemoval | Freeze | FreezeLift
+Change = CatalogueChange | PriceOverride | OverrideRemoval | Freeze | FreezeLift
+Signal = ProductEvent | Change
 
 
 class ErrorCode(StrEnum):

@@ -18,8 +18,10 @@ from pricing.decision import (
     FreezeChange,
     OverrideEnd,
     PriceDecision,
+    PricedEvents,
     PriceSource,
     PriceUpdate,
+    encode_update,
 )
 from pricing.demand import accumulate
 from pricing.engine import (
@@ -35,32 +37,46 @@ from pricing.engine import (
 from pricing.events import (
     EVERYTHING,
     CatalogueChange,
+    Change,
     Freeze,
     FreezeLift,
     OverrideRemoval,
     PriceOverride,
     ProductEvent,
-    Signal,
     SourcePosition,
 )
 from pricing.money import cents_between, to_cents
 from pricing.policy import PricingPolicy
 from pricing.rules import PricingInputs
-from pricing.state import GONE, ProductState, pack_product, pack_shard, unpack_product, unpack_shard
+from pricing.state import GONE, ProductState, pack_shard, unpack_product, unpack_shard
 from pricing.timestamps import DAY_MS
 
 NO_POSITION = SourcePosition("", -1, -1)
 """The position of what no message caused: the refilling of a store."""
 
 
-class SignalBatch(msgspec.Struct, gc=False):
-    """Decoded signals of one shard from one topic partition, in order of offset."""
+class EventBatch(msgspec.Struct, gc=False):
+    """Events of one shard from one topic partition, in order of offset; `offsets` and `keys` (their products' ids,
+    UTF-8) side by side with them."""
 
     topic: str
     partition: int
-    signals: Sequence[Signal]
+    offsets: list[int]
+    keys: list[bytes]
+    events: list[ProductEvent]
     kafka_time_ms: int = 0
 
+
+class ChangeBatch(msgspec.Struct, gc=False):
+    """Everything else that happens to a shard's products, from one topic partition, in order of offset."""
+
+    topic: str
+    partition: int
+    changes: Sequence[Change]
+    kafka_time_ms: int = 0
+
+
+Batch = EventBatch | ChangeBatch
 
 SETTLED = "settled"
 
@@ -125,31 +141,101 @@ class Shard:
         return self._pack(self._dirty)
 
     def _pack(self, product_ids: Iterable[str]) -> bytes:
-        products = self._products
-        packed = {
-            product_id: pack_product(products[product_id]) if product_id in products else GONE
-            for product_id in product_ids
-        }
+        products = {product_id: self._products.get(product_id) for product_id in product_ids}
         self._dirty.clear()
         self._freezes_dirty = False
-        return pack_shard(packed, list(self._freezes.values()), sorted(self._lifted))
+        return pack_shard(products, list(self._freezes.values()), sorted(self._lifted))
 
     def take_freeze_changes(self) -> list[FreezeChange]:
         """What has happened to freezes since the last call, where this shard is the one that reports it."""
         changes, self._freeze_changes = self._freeze_changes, []
         return changes
 
-    def apply(self, batch: SignalBatch, now_ms: int) -> list[PriceDecision]:
+    def apply_events(self, batch: EventBatch, now_ms: int) -> tuple[PricedEvents, list[PriceDecision]]:
+        """Prices of a batch's events, in its order, and beside them the decisions that are no price of an event: of
+        products under an override or a freeze, and of those that have no price.
+
+        The hot path: what `_decide` does, in one piece, and without guardrails where there are none."""
+        products, dirty, freezes = self._products, self._dirty, self._freezes
+        weights, half_life_ms = self._weights, self._half_life_ms
+        policy, policy_version, unguarded = self._policy, self._policy_version, self._unguarded
+        updates: list[bytes] = []
+        day_opens: list[float | None] = []
+        others: dict[int, PriceDecision] = {}
+        price: float | None
+        for event in batch.events:
+            product_id = event.product_id
+            event_time_ms = event.event_time_ms
+            state = products.get(product_id)
+            if state is None:
+                state = products[product_id] = ProductState(product_id)
+            dirty[product_id] = None
+            if half_life_ms is None:
+                state.demand = demand = state.demand + weights[event.event_type]
+            else:
+                demand, state.demand_time_ms = accumulate(
+                    state.demand, state.demand_time_ms, weights[event.event_type], event_time_ms, half_life_ms
+                )
+                state.demand = demand
+            state.event_price = event.price
+            state.version = version = state.version + 1
+            state.event_time_ms = event_time_ms
+            state.updated_at_ms = now_ms
+            if state.override is not None or (freezes and self._freeze_of(state)):
+                index = len(updates) + len(others)
+                position = SourcePosition(batch.topic, batch.partition, batch.offsets[index])
+                others[index] = self._count_held(state, position)
+                continue
+            previous = state.price
+            inputs = PricingInputs(event.price, demand, state.catalogue)
+            if unguarded:
+                _, price, adjustments = quote_rules(inputs, policy)
+            else:
+                quote = quote_dynamic(inputs, policy, previous, previous, state.changed_at_ms, event_time_ms)
+                self._note(quote)
+                price, adjustments = quote.price, quote.adjustments
+            if price != previous:
+                state.price = price
+                state.changed_at_ms = event_time_ms
+            day = event_time_ms // DAY_MS
+            if day > state.day:
+                state.day, state.day_open = day, price if previous is None else previous
+            state.previous_price = previous
+            state.price_source = PriceSource.DYNAMIC
+            state.adjustments = adjustments
+            state.policy = policy_version
+            if price is None:
+                index = len(updates) + len(others)
+                position = SourcePosition(batch.topic, batch.partition, batch.offsets[index])
+                others[index] = self._decision(state, Cause.EVENT, position)
+                continue
+            update = PriceUpdate(
+                product_id,
+                price,
+                event_time_ms // 1000,
+                version,
+                previous,
+                demand,
+                PriceSource.DYNAMIC,
+                event_time_ms,
+                policy_version,
+                adjustments,
+            )
+            updates.append(encode_update(update))
+            day_opens.append(state.day_open)
+        offsets, keys = batch.offsets, batch.keys
+        if others:
+            priced = [index for index in range(len(offsets)) if index not in others]
+            offsets, keys = [offsets[index] for index in priced], [keys[index] for index in priced]
+        events = PricedEvents(batch.topic, batch.partition, now_ms, offsets, keys, updates, day_opens)
+        return events, list(others.values())
+
+    def apply(self, batch: ChangeBatch, now_ms: int) -> list[PriceDecision]:
         """Decisions of a batch, in its order."""
         decisions: list[PriceDecision] = []
         decision: PriceDecision | None
         topic, partition = batch.topic, batch.partition
-        for signal in batch.signals:
-            if type(signal) is ProductEvent:
-                self._dirty[signal.product_id] = None
-                position = SourcePosition(topic, partition, signal.offset)
-                decisions.append(self._apply_event(signal, position, now_ms))
-                continue
+        for signal in batch.changes:
             if isinstance(signal, Freeze):
                 self._set_freeze(signal)
                 continue
@@ -236,94 +322,28 @@ class Shard:
             if state.override is not None or state.held:
                 yield self._decision(state, Cause.REPEAT, NO_POSITION)
 
-    def _apply_event(self, event: ProductEvent, position: SourcePosition, now_ms: int) -> PriceDecision:
-        """The hot path: what `_decide` does, in one piece, and without guardrails where there are none."""
-        product_id = event.product_id
-        state = self._products.get(product_id)
-        if state is None:
-            state = self._products[product_id] = ProductState(product_id)
-        event_time_ms = event.event_time_ms
-        if self._half_life_ms is None:
-            state.demand += self._weights[event.event_type]
-        else:
-            state.demand, state.demand_time_ms = accumulate(
-                state.demand,
-                state.demand_time_ms,
-                self._weights[event.event_type],
-                event_time_ms,
-                self._half_life_ms,
-            )
-        state.event_price = event.price
+    def _count_held(self, state: ProductState, position: SourcePosition) -> PriceDecision:
+        """An event of a product under an override or a freeze. The price stays, and where there is none yet,
+        there is none: a late price is better than a wrong one."""
+        assert state.event_price is not None
         if state.override is not None:
-            return self._count_under_override(state, event, position, now_ms)
-        if self._freezes and (freeze := self._freeze_of(state)):
-            return self._count_under_freeze(state, freeze, event_time_ms, position, now_ms)
-        inputs = PricingInputs(event.price, state.demand, state.catalogue)
-        previous = state.price
-        price: float | None
-        if self._unguarded:
-            _, price, adjustments = quote_rules(inputs, self._policy)
-        else:
-            quote = quote_dynamic(inputs, self._policy, previous, previous, state.changed_at_ms, event_time_ms)
-            self._note(quote)
-            price, adjustments = quote.price, quote.adjustments
-        if price != previous:
-            state.changed_at_ms = event_time_ms
-        day = event_time_ms // DAY_MS
-        if day > state.day:
-            state.day, state.day_open = day, price if previous is None else previous
-        state.version = version = state.version + 1
-        state.previous_price = previous
-        state.price = price
-        state.price_source = PriceSource.DYNAMIC
-        state.adjustments = adjustments
-        state.policy = policy_version = self._policy_version
-        state.event_time_ms = event_time_ms
-        state.updated_at_ms = now_ms
-        if price is None:
-            return PriceDecision(product_id, version, None, Cause.EVENT, position, now_ms, state.day_open)
-        update = PriceUpdate(
-            product_id,
-            price,
-            event_time_ms // 1000,
-            version,
-            previous,
-            state.demand,
-            PriceSource.DYNAMIC,
-            event_time_ms,
-            policy_version,
-            adjustments,
-        )
-        return PriceDecision(product_id, version, update, Cause.EVENT, position, now_ms, state.day_open)
-
-    def _count_under_override(
-        self, state: ProductState, event: ProductEvent, position: SourcePosition, now_ms: int
-    ) -> PriceDecision:
-        """The price stays; its base is the new event's, so the override's amount gives way."""
-        if state.price is not None:
-            base, override, *bounds = state.adjustments
-            amount = to_cents(event.price)
-            state.adjustments = [
-                Adjustment("base", amount, BASE_REASON),
-                Adjustment(override.rule, cents_between(override.amount + base.amount, amount), override.reason),
-                *bounds,
-            ]
-        state.version += 1
-        state.event_time_ms = event.event_time_ms
-        state.updated_at_ms = now_ms
-        return self._decision(state, Cause.UNDER_OVERRIDE, position)
-
-    def _count_under_freeze(
-        self, state: ProductState, freeze: Freeze, event_time_ms: int, position: SourcePosition, now_ms: int
-    ) -> PriceDecision:
-        """The price stays, and where there is none yet, there is none: a late price is better than a wrong one."""
+            if state.price is not None:
+                # The base is the new event's, so the override's amount gives way.
+                base, override, *bounds = state.adjustments
+                amount = to_cents(state.event_price)
+                difference = cents_between(override.amount + base.amount, amount)
+                state.adjustments = [
+                    Adjustment("base", amount, BASE_REASON),
+                    Adjustment(override.rule, difference, override.reason),
+                    *bounds,
+                ]
+            return self._decision(state, Cause.UNDER_OVERRIDE, position)
+        freeze, inputs = self._freeze_of(state), self._inputs(state)
+        assert freeze is not None
         state.held = True
-        if state.price is not None and (inputs := self._inputs(state)):
+        if state.price is not None and inputs is not None:
             state.adjustments = quote_frozen(state.price, inputs, False, freeze.reason).adjustments
             state.price_source = PriceSource.DYNAMIC
-        state.version += 1
-        state.event_time_ms = event_time_ms
-        state.updated_at_ms = now_ms
         return self._decision(state, Cause.UNDER_FREEZE, position)
 
     def _freeze_of(self, state: ProductState) -> Freeze | None:

@@ -1,6 +1,7 @@
 """What is kept of a product, and its compact form for recovery snapshots."""
 
 import msgspec
+import msgspec.structs
 
 from pricing.decision import Adjustment, PriceSource, PriceUpdate
 from pricing.engine import BASE_REASON
@@ -8,17 +9,18 @@ from pricing.events import CatalogueEntry, Freeze, PriceOverride
 from pricing.guardrails import GUARDRAILS
 from pricing.rules import RULES
 
-FORMAT = 3
+FORMAT = 4
 """Version of the snapshot's layout. Raise it with every change, and teach `unpack_shard` the previous one.
 
 1: products. 2: each product's day and the price it began with; the shard's freezes. 3: products by their id, as a
-document may hold those that changed."""
+document may hold those that changed. 4: adjustments with all their fields."""
 
 _USUAL_REASONS = {"base": BASE_REASON, **{name: reason for name, _, reason in (*RULES, *GUARDRAILS)}}
 
 
-class ProductState(msgspec.Struct, gc=False):
-    """State of one product.
+class ProductState(msgspec.Struct, array_like=True, gc=False):
+    """State of one product. In snapshots an array: every product that changed is in one every second, so bytes and
+    the steps to them count.
 
     event_price: price of the last event, exact; None before the first. demand: weighted sum, valid at event
     time demand_time_ms. version: counts every change from 1; 0 while only the catalogue knows the product.
@@ -65,28 +67,10 @@ class ProductState(msgspec.Struct, gc=False):
         )
 
 
-class _Packed(msgspec.Struct, array_like=True, gc=False):
-    """`ProductState` as an array. Reasons that the code knows by the rule's name are left out: snapshots are
-    written every second, so bytes count."""
+class _Packed(ProductState, array_like=True, gc=False):
+    """Up to format 3, an adjustment was rule, amount and reason, without the reasons that the code knows."""
 
-    product_id: str
-    event_price: float | None
-    demand: float
-    demand_time_ms: int
-    version: int
-    price: float | None
-    previous_price: float | None
-    price_source: str
-    changed_at_ms: int | None
-    event_time_ms: int
-    updated_at_ms: int
-    policy: str
-    adjustments: list[tuple[str, float, str | None]]
-    override: PriceOverride | None
-    catalogue: CatalogueEntry | None
-    day: int = -1
-    day_open: float | None = None
-    held: bool = False
+    adjustments: list[Adjustment | tuple[str, float, str | None]] = []  # type: ignore[assignment]
 
 
 class ShardDocument(msgspec.Struct, array_like=True):
@@ -132,66 +116,24 @@ def _share(text: str) -> str:
     return _shared.setdefault(text, text)
 
 
-def pack_product(state: ProductState) -> msgspec.Raw:
-    # A tuple in the order of `_Packed`: every product that changed passes here at every snapshot.
-    return msgspec.Raw(
-        _encode(
-            (
-                state.product_id,
-                state.event_price,
-                state.demand,
-                state.demand_time_ms,
-                state.version,
-                state.price,
-                state.previous_price,
-                state.price_source,
-                state.changed_at_ms,
-                state.event_time_ms,
-                state.updated_at_ms,
-                state.policy,
-                [
-                    (a.rule, a.amount, None if _USUAL_REASONS.get(a.rule) == a.reason else a.reason)
-                    for a in state.adjustments
-                ],
-                state.override,
-                state.catalogue,
-                state.day,
-                state.day_open,
-                state.held,
-            )
-        )
-    )
-
-
 def unpack_product(packed: msgspec.Raw) -> ProductState:
-    fields = _decode_product(packed)
-    return ProductState(
-        fields.product_id,
-        fields.event_price,
-        fields.demand,
-        fields.demand_time_ms,
-        fields.version,
-        fields.price,
-        fields.previous_price,
-        _share(fields.price_source),
-        fields.changed_at_ms,
-        fields.event_time_ms,
-        fields.updated_at_ms,
-        _share(fields.policy),
-        [
-            Adjustment(_share(rule), amount, _USUAL_REASONS[rule] if reason is None else reason)
-            for rule, amount, reason in fields.adjustments
-        ],
-        fields.override,
-        fields.catalogue,
-        fields.day,
-        fields.day_open,
-        fields.held,
-    )
+    state = _decode_product(packed)
+    state.price_source, state.policy = _share(state.price_source), _share(state.policy)
+    state.adjustments = [_unpack_adjustment(adjustment) for adjustment in state.adjustments]
+    return ProductState(*msgspec.structs.astuple(state))
 
 
-def pack_shard(products: dict[str, msgspec.Raw], freezes: list[Freeze], lifted: list[str]) -> bytes:
-    return _encode(ShardDocument(FORMAT, products, freezes, lifted))
+def _unpack_adjustment(packed: Adjustment | tuple[str, float, str | None]) -> Adjustment:
+    if isinstance(packed, Adjustment):
+        return Adjustment(_share(packed.rule), packed.amount, _share(packed.reason))
+    rule, amount, reason = packed
+    return Adjustment(_share(rule), amount, _USUAL_REASONS[rule] if reason is None else reason)
+
+
+def pack_shard(products: dict[str, ProductState | None], freezes: list[Freeze], lifted: list[str]) -> bytes:
+    """A document of these products; None is one that is no more."""
+    # As a tuple, since `ShardDocument` has products as they are read: packed.
+    return _encode((FORMAT, products, freezes, lifted))
 
 
 def unpack_shard(document: bytes) -> ShardDocument:

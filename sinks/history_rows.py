@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import msgspec
 
-from pricing.decision import PUBLISHED, Cause, FreezeChange, OverrideEnd, PriceDecision
+from pricing.decision import PUBLISHED, Cause, FreezeChange, OverrideEnd, PriceDecision, PricedEvents
 from pricing.events import Freeze, PriceOverride, SourcePosition
 
 PRICE = b"P\t"
@@ -83,15 +83,14 @@ def encode_price(position: SourcePosition, cause: str, encoded_update: bytes) ->
     return PRICE + _escape(encoded_update) + place + b"%d" % position.offset
 
 
-def event_place(position: SourcePosition) -> bytes:
-    """What the rows of one partition's events have in common."""
-    return _place(Cause.EVENT, position.topic, position.partition)
-
-
-def encode_event(place: bytes, offset: int, encoded_update: bytes) -> bytes:
-    """The row of an event's price: as `encode_price`, at a third of its cost. Ids, numbers and the reasons of rules
-    and guardrails hold nothing that must be escaped."""
-    return PRICE + encoded_update + place + b"%d" % offset
+def encode_events(events: PricedEvents) -> list[bytes]:
+    """Rows of events' prices: as `encode_price`, at a third of its cost. Ids, numbers and the reasons of rules and
+    guardrails hold nothing that must be escaped."""
+    place = _place(Cause.EVENT, events.topic, events.partition)
+    return [
+        b"%b%b%b%d" % (PRICE, update, place, offset)
+        for update, offset in zip(events.updates, events.offsets, strict=True)
+    ]
 
 
 @lru_cache(maxsize=1024)

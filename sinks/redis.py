@@ -18,7 +18,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 import telemetry
-from pricing.decision import FreezeChange, PriceDecision
+from pricing.decision import FreezeChange, PriceDecision, PricedEvents
 from pricing.events import CatalogueEntry
 from pricing.timestamps import to_rfc3339
 from sinks import redis_names
@@ -173,6 +173,22 @@ def encode_rows(decision: PriceDecision, encoded_update: bytes | None) -> list[R
     product = _encode(_product_of(decision.catalogue)) if decision.catalogue else b"null"
     # A space is in no identifier, so the two names never meet.
     return [(product_id, price_row), (f"{product_id} product", b'["%b",%b]' % (name, product))]
+
+
+def encode_events(events: PricedEvents) -> dict[str, bytes]:
+    """The newest row of every product that has events: as `encode_rows`."""
+    newest = {key: index for index, key in enumerate(events.keys)}
+    updates, day_opens, updated_at_ms = events.updates, events.day_opens, events.updated_at_ms
+    return {
+        key.decode(): b'["%b",%d,%b,null,%b]'
+        % (
+            key,
+            updated_at_ms,
+            updates[index],
+            b"null" if (day_open := day_opens[index]) is None else repr(day_open).encode(),
+        )
+        for key, index in newest.items()
+    }
 
 
 def encode_freeze(change: FreezeChange) -> RedisRow:

@@ -11,7 +11,7 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from bytewax.testing import TestingSource
 
-from connectors.decode import RawMessage, SignalKind
+from connectors.decode import SignalKind
 from connectors.kafka import RawBatch
 from dataflows.pricing import Sinks, build
 from dataflows.state_log import FOLDER, StateLog, recovery_folder
@@ -65,11 +65,18 @@ class FilePartition(StatefulSourcePartition[tuple[str, RawBatch], int]):
         part = self._messages[self._next : self._next + BATCH]
         if not part:
             raise StopIteration
-        groups: dict[int, list[RawMessage]] = {}
+        batches: dict[int, RawBatch] = {}
         for offset, (key, value) in enumerate(part, self._next):
-            groups.setdefault(shard_of(key, SHARDS), []).append(RawMessage(offset, key, value, 1))
+            shard = shard_of(key, SHARDS)
+            batch = batches.get(shard)
+            if batch is None:
+                batch = batches[shard] = RawBatch(shard, TOPIC, self._partition, [], [], [], [])
+            batch.offsets.append(offset)
+            batch.keys.append(key)
+            batch.values.append(value)
+            batch.kafka_times_ms.append(1)
         self._next += len(part)
-        return [(str(shard), RawBatch(shard, TOPIC, self._partition, group)) for shard, group in groups.items()]
+        return [(str(shard), batch) for shard, batch in batches.items()]
 
     def snapshot(self) -> int:
         return self._next

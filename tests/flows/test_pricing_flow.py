@@ -11,7 +11,7 @@ from bytewax.dataflow import Dataflow
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.testing import TestingSink, TestingSource, cluster_main, run_main
 
-from connectors.decode import RawMessage, SignalKind, routing_key
+from connectors.decode import SignalKind, routing_key
 from connectors.kafka import RawBatch
 from dataflows.pricing import Sinks, build
 from dataflows.state_log import StateLog
@@ -58,8 +58,8 @@ def seeded_items(any_order: bool = True) -> list[Item]:
         value = None if body is None else json.dumps(body).encode()
         value = b"\xff" if chance.random() < 0.02 else value
         shard = shard_of(routing_key(key, value), SHARDS)
-        message = RawMessage(offset, key, value, 1_700_000_000_000 + offset)
-        items.append((str(shard), RawBatch(shard, topic, 0, [message])))
+        batch = RawBatch(shard, topic, 0, [offset], [key], [value], [1_700_000_000_000 + offset])
+        items.append((str(shard), batch))
     return items
 
 

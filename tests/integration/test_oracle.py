@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(not DSN, reason="ORACLE_DSN is not set: Oracle w
 def test_rows_are_written_once_and_read_newest_first() -> None:
     url = "oracle://" + (DSN or "").replace("/", ":", 1)
     product = f"t-{uuid.uuid4().hex[:12]}"
-    steps = [event(10.0, offset=1), override(9.5), event(10.0, at_ms=T0 + 5, offset=2)]
+    steps = [event(10.0), override(9.5), event(10.0, at_ms=T0 + 5)]
     swaps = {
         b'"product_id":"A"': f'"product_id":"{product}"'.encode(),
         b"O\tA\t": f"O\t{product}\t".encode(),

@@ -9,7 +9,7 @@ from connectors.decode import (
     RawMessage,
     SignalKind,
     decode,
-    decode_usual_event,
+    decode_usual_events,
     routing_key,
 )
 from pricing.events import (
@@ -39,12 +39,17 @@ def read(kind: SignalKind, value: Any, key: bytes | None = b"A1") -> Signal | De
     return decode(kind, RawMessage(7, key, raw, 1_700_000_000_000), "topic", 3)
 
 
+def fields_of(event: ProductEvent) -> tuple[str, str, int, float]:
+    return event.event_type, event.product_id, event.event_time_ms, event.price
+
+
 def code_of(kind: SignalKind, value: Any, key: bytes | None = b"A1") -> ErrorCode:
     letter = read(kind, value, key)
     assert isinstance(letter, DeadLetter), letter
     if kind is SignalKind.PRODUCT_EVENTS:
         raw = value if value is None or isinstance(value, bytes) else json.dumps(value).encode()
-        assert decode_usual_event(RawMessage(7, key, raw, 0)) is None
+        assert decode_usual_events([key], [raw]) is None
+        assert decode_usual_events([b"A1", key], [json.dumps(EVENT).encode(), raw]) is None
     assert letter.detail
     assert (letter.position.topic, letter.position.partition, letter.position.offset) == ("topic", 3, 7)
     return letter.error_code
@@ -75,10 +80,11 @@ def code_of(kind: SignalKind, value: Any, key: bytes | None = b"A1") -> ErrorCod
 def test_good_events_are_read(change: dict[str, Any]) -> None:
     event = read(SignalKind.PRODUCT_EVENTS, {**EVENT, **change})
     assert isinstance(event, ProductEvent), event
-    message = RawMessage(7, b"A1", json.dumps({**EVENT, **change}).encode(), 0)
-    assert decode_usual_event(message) in (None, event)
+    value = json.dumps({**EVENT, **change}).encode()
+    for others in ([], [json.dumps(EVENT).encode()]):
+        usual = decode_usual_events([event.product_id.encode()] + [b"A1"] * len(others), [value, *others])
+        assert usual is None or (fields_of(usual[0]), len(usual)) == (fields_of(event), 1 + len(others))
     assert event.event_time_ms == 1_700_000_000_000
-    assert event.offset == 7
 
 
 @pytest.mark.parametrize(("number", "text"), [(42, "42"), (-7, "-7"), (10**63, str(10**63))])
@@ -175,8 +181,10 @@ def test_any_json_in_any_field_gives_a_signal_or_a_dead_letter(kind: SignalKind,
     whole = {**EVENT, **OVERRIDE, **ENTRY, field: value}
     raw = json.dumps(whole).encode()
     assert read(kind, raw) is not None
-    usual = decode_usual_event(RawMessage(7, b"A1", raw, 0))
-    assert usual in (None, read(SignalKind.PRODUCT_EVENTS, raw))
+    event = read(SignalKind.PRODUCT_EVENTS, raw)
+    if usual := decode_usual_events([b"A1"], [raw]):
+        assert isinstance(event, ProductEvent)
+        assert [fields_of(each) for each in usual] == [fields_of(event)]
 
 
 def test_messages_without_a_key_go_by_the_product_in_their_value() -> None:

@@ -22,8 +22,9 @@ from pricing.events import (
 )
 from pricing.explanation import bound_by
 from pricing.policy import PricingPolicy, default_policy, parse_policy
-from pricing.shard import Shard, SignalBatch
+from pricing.shard import Shard
 from pricing.state import FORMAT
+from tests.unit.shards import apply
 
 NOW_MS = 1_700_000_000_000
 DAY_MS = 86_400_000
@@ -36,14 +37,12 @@ class Bench:
     def __init__(self, policy: PricingPolicy | None = None) -> None:
         self.policy = policy or default_policy()
         self.shard = Shard(self.policy)
-        self._offset = 0
 
     def apply(self, signal: Signal) -> list[PriceDecision]:
-        return self.shard.apply(SignalBatch("topic", 0, [signal]), NOW_MS)
+        return apply(self.shard, signal, now_ms=NOW_MS)
 
     def event(self, product_id: str = "A", price: float = 10.0, at_ms: int = NOW_MS) -> PriceDecision:
-        self._offset += 1
-        (decision,) = self.apply(ProductEvent(product_id, "view", price, at_ms, self._offset))
+        (decision,) = self.apply(ProductEvent("view", product_id, at_ms, price))
         return decision
 
     def freeze(self, scope: str, *, recorded: bool = True) -> None:
@@ -103,7 +102,7 @@ def test_lifting_decides_what_was_held_anew_and_nothing_else() -> None:
     assert decision.update is not None
     assert (decision.product_id, decision.cause, decision.version) == ("A", Cause.FREEZE_LIFTED, 3)
     assert decision.update.new_price == round(20 + 5 * 2**0.5, 2)
-    assert decision.position == SourcePosition("topic", 0, 9)
+    assert decision.position == SourcePosition("events", 0, 9)
     assert bench.lift("all") == []
     # It has counted for the other product as well, whatever the order of events and freezes.
     assert bench.event("B").version == 3
@@ -296,8 +295,7 @@ def test_a_snapshot_of_format_1_is_read() -> None:
     assert a.catalogue == CatalogueEntry("A", "Mug", "kitchen", 2.5, 1.25, 10, 2)
     assert (b.price, b.price_source, b.version) == (9.99, "override", 2)
     assert shard.next_expiry_ms() == 4_000_000_000_000
-    event = ProductEvent("A", "view", 10.0, 1_700_000_009_000, 8)
-    (decision,) = shard.apply(SignalBatch("product-events", 1, [event]), NOW_MS)
+    (decision,) = apply(shard, ProductEvent("view", "A", 1_700_000_009_000, 10.0), now_ms=NOW_MS)
     assert (decision.version, decision.day_open) == (2, 18.66)
     again = Shard(default_policy(), shard.snapshot())
     assert again.get("A") == shard.get("A")

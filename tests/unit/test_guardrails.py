@@ -9,7 +9,8 @@ from pricing.events import CatalogueChange, CatalogueEntry, PriceOverride, Sourc
 from pricing.guardrails import BoundsUnusableError, resolve_bounds
 from pricing.policy import parse_policy
 from pricing.shard import Shard
-from tests.unit.test_pricing import T0, apply, entry, event, override, update_of
+from tests.unit.shards import apply
+from tests.unit.test_pricing import T0, entry, event, override, update_of
 
 CENTS = st.integers(1, 1_000_000).map(lambda cents: cents / 100)
 BOUNDS = st.floats(0.01, 10_000)

@@ -10,37 +10,38 @@ from hypothesis import strategies as st
 
 from pricing.decision import Cause, encode_update
 from pricing.engine import BASE_REASON
-from pricing.events import OverrideRemoval
+from pricing.events import OverrideRemoval, SourcePosition
 from pricing.guardrails import GUARDRAILS, HELD, BoundsUnusableError
 from pricing.policy import default_policy
 from pricing.rules import RULES
-from pricing.shard import Shard
+from pricing.shard import EventBatch, Shard
 from sinks import oracle
 from sinks.history_rows import (
-    encode_event,
+    encode_events,
     encode_price,
     encode_rows,
-    event_place,
     parse_override,
     parse_price,
     split_by_table,
 )
 from sinks.history_store import migrations
-from tests.unit.test_pricing import NOW, T0, apply, event, override
+from tests.unit.shards import NOW_MS as NOW
+from tests.unit.shards import apply
+from tests.unit.test_pricing import T0, event, override
 
 
 def rows_of(*steps: object) -> list[bytes]:
     shard = Shard(default_policy())
     rows: list[bytes] = []
-    for step in steps:
-        for decision in apply(shard, step):  # type: ignore[arg-type]
+    for offset, step in enumerate(steps, 42):
+        for decision in apply(shard, step, offset=offset):  # type: ignore[arg-type]
             encoded = encode_update(decision.update) if decision.update else None
             rows += encode_rows(decision, encoded)
     return rows
 
 
 def test_an_event_is_one_row() -> None:
-    tables = split_by_table(rows_of(event(10.0, offset=42)))
+    tables = split_by_table(rows_of(event(10.0)))
     prices, overrides = tables.prices, tables.overrides
     assert overrides == []
     (row,) = map(parse_price, prices)
@@ -51,11 +52,13 @@ def test_an_event_is_one_row() -> None:
 
 
 def test_the_quick_row_of_an_event_is_the_row_of_an_event() -> None:
-    (decision,) = apply(Shard(default_policy()), event(10.0, offset=42))
-    assert decision.update is not None
-    encoded = encode_update(decision.update)
-    place = event_place(decision.position)
-    assert encode_event(place, 42, encoded) == encode_price(decision.position, Cause.EVENT, encoded)
+    batch = EventBatch("events", 3, [42, 44], [b"A", b"A"], [event(10.0), event(11.0)])
+    events, _ = Shard(default_policy()).apply_events(batch, NOW)
+    expected = [
+        encode_price(SourcePosition("events", 3, offset), Cause.EVENT, update)
+        for offset, update in zip((42, 44), events.updates, strict=True)
+    ]
+    assert encode_events(events) == expected
     # It leaves out escaping, so what the code itself puts into an update must not need it.
     for name, _, reason in (*RULES, *GUARDRAILS):
         assert "\\" not in msgspec.json.encode([name, reason]).decode()

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pricing.decision import Cause, PriceDecision, PriceUpdate
+from pricing.decision import Cause, PriceDecision, PriceUpdate, encode_update
 from pricing.events import (
     CatalogueChange,
     CatalogueEntry,
+    Freeze,
     OverrideRemoval,
     PriceOverride,
     ProductEvent,
@@ -19,19 +20,18 @@ from pricing.events import (
 from pricing.explanation import bound_by, explain
 from pricing.money import cents_between, to_cents
 from pricing.policy import default_policy, parse_policy
-from pricing.shard import Shard, SignalBatch
+from pricing.shard import EventBatch, Shard
+from tests.unit.shards import NOW_MS as NOW
+from tests.unit.shards import apply
 
 T0 = 1_700_000_000_000
-NOW = 1_800_000_000_000
 PRICES = st.floats(0.001, 999_999_999.99)
 TYPES = st.sampled_from(["view", "cart", "purchase"])
 WEIGHTS = {"view": 1, "cart": 3, "purchase": 5}
 
 
-def event(
-    price: float, event_type: str = "view", at_ms: int = T0, offset: int = 0, product: str = "A"
-) -> ProductEvent:
-    return ProductEvent(product, event_type, price, at_ms, offset)
+def event(price: float, event_type: str = "view", at_ms: int = T0, product: str = "A") -> ProductEvent:
+    return ProductEvent(event_type, product, at_ms, price)
 
 
 def override(
@@ -42,10 +42,6 @@ def override(
 
 def entry(base_price: float = 4.0, **more: float) -> CatalogueChange:
     return CatalogueChange("A", CatalogueEntry("A", "Mug", "kitchen", base_price, **more), T0, 0)
-
-
-def apply(shard: Shard, *signals: Signal, now_ms: int = NOW) -> list[PriceDecision]:
-    return shard.apply(SignalBatch("events", 0, signals), now_ms)
 
 
 def update_of(decision: PriceDecision) -> PriceUpdate:
@@ -71,7 +67,7 @@ def test_every_price_is_the_formula_and_adds_up_to_the_cent(events: list[tuple[s
     demand = 0.0
     for index, (event_type, price) in enumerate(events):
         demand += WEIGHTS[event_type]
-        update = update_of(apply(shard, event(price, event_type, offset=index))[0])
+        update = update_of(apply(shard, event(price, event_type))[0])
         assert update.new_price == round(price + 5 * sqrt(demand), 2)
         assert update.adjustments[0].amount == round(price, 2)
         assert update.version == index + 1
@@ -184,6 +180,34 @@ def test_a_shard_restored_from_its_snapshot_goes_on_as_if_nothing_had_happened(
         restored = Shard(policy, *documents)
     assert list(steady.refill()) == list(restored.refill())
     assert steady.expire(NOW + 100) == restored.expire(NOW + 100)
+
+
+@given(st.lists(st.tuples(st.sampled_from("ABCDE"), TYPES, PRICES), min_size=1, max_size=20), st.booleans())
+def test_events_in_one_batch_are_events_one_by_one(steps: list[tuple[str, str, float]], bounded: bool) -> None:
+    """A has no trouble, B a cost that D lacks, C an override, E a freeze."""
+    policy = parse_policy("[guardrails]\nfloor_margin = 0.1\nmax_step_percent = 30" if bounded else "")
+    position = SourcePosition("freezes", 0, 1)
+    events = [event(price, kind, T0 + at, name) for at, (name, kind, price) in enumerate(steps)]
+    shards = Shard(policy), Shard(policy)
+    for shard in shards:
+        for name in "ABC":
+            apply(shard, CatalogueChange(name, CatalogueEntry(name, "Mug", "kitchen", 4.0, unit_cost=2.0), T0, 0))
+        apply(shard, PriceOverride("C", 9.0, "sale", "ann", T0, None, position))
+        apply(shard, Freeze("product:E", "wild", "ann", T0, position, True))
+    one_by_one = apply(shards[0], *events, offset=5)
+    keys = [each.product_id.encode() for each in events]
+    priced, others = shards[1].apply_events(
+        EventBatch("events", 0, [*range(5, 5 + len(events))], keys, events), NOW
+    )
+    alike = [each for each in one_by_one if each.cause == Cause.EVENT and each.update is not None]
+    assert priced.updates == [encode_update(each.update) for each in alike if each.update]
+    assert priced.offsets == [each.position.offset for each in alike]
+    assert priced.keys == [each.product_id.encode() for each in alike]
+    assert priced.day_opens == [each.day_open for each in alike]
+    assert others == [each for each in one_by_one if each not in alike]
+    assert {each.product_id.encode() for each in others}.isdisjoint(priced.keys)
+    assert shards[0].changes() == shards[1].changes()
+    assert shards[0].alerts == shards[1].alerts
 
 
 def test_a_snapshot_of_another_format_is_refused() -> None:

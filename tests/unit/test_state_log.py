@@ -13,8 +13,9 @@ from dataflows import state_log
 from dataflows.state_log import Place, ShardLog, StateLog, _decode_place, recovery_folder
 from pricing.events import CatalogueChange, CatalogueEntry, Freeze, FreezeLift, ProductEvent, SourcePosition
 from pricing.policy import default_policy
-from pricing.shard import Shard, SignalBatch
+from pricing.shard import Shard
 from pricing.state import FORMAT
+from tests.unit.shards import apply
 
 NOW_MS = 1_700_000_000_000
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -41,7 +42,7 @@ def start(folder: Path, resume_state: bytes | None = None) -> tuple[StateLog, Sh
 
 
 def feed(shard: Shard, product_id: str = "A", price: float = 10.0) -> None:
-    shard.apply(SignalBatch("t", 0, [ProductEvent(product_id, "view", price, NOW_MS, 1)]), NOW_MS)
+    apply(shard, ProductEvent("view", product_id, NOW_MS, price), now_ms=NOW_MS)
 
 
 def products(shard: Shard) -> list[tuple[str, int]]:
@@ -96,11 +97,11 @@ def test_removed_products_and_freezes_are_restored(tmp_path: Path) -> None:
     log, shard_log, shard = start(tmp_path)
     entry = CatalogueEntry("C", "Mug", "kitchen", 2.5)
     position = SourcePosition("price-freezes", 0, 1)
-    shard.apply(SignalBatch("t", 0, [CatalogueChange("C", entry, NOW_MS, 1)]), NOW_MS)
-    shard.apply(SignalBatch("t", 0, [Freeze("all", "r", "s", NOW_MS, position, True)]), NOW_MS)
+    apply(shard, CatalogueChange("C", entry, NOW_MS, 1), now_ms=NOW_MS)
+    apply(shard, Freeze("all", "r", "s", NOW_MS, position, True), now_ms=NOW_MS)
     frozen = snapshot(log, shard_log)
-    shard.apply(SignalBatch("t", 0, [CatalogueChange("C", None, NOW_MS, 2)]), NOW_MS)
-    shard.apply(SignalBatch("t", 0, [FreezeLift("all", NOW_MS, 2, True)]), NOW_MS)
+    apply(shard, CatalogueChange("C", None, NOW_MS, 2), now_ms=NOW_MS)
+    apply(shard, FreezeLift("all", NOW_MS, 2, True), now_ms=NOW_MS)
     lifted = snapshot(log, shard_log)
     _, _, again = start(tmp_path, lifted)
     assert again.get("C") is None
@@ -147,7 +148,7 @@ def start_copy(folder: Path, place: bytes) -> Shard:
     return Shard(default_policy(), *documents)
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_a_whole_snapshot_of_an_older_format_goes_on_in_a_log(tmp_path: Path, version: int) -> None:
     log, shard_log, shard = start(tmp_path, (SNAPSHOTS / f"format-{version}.bin").read_bytes())
     assert shard.get("A") is not None
