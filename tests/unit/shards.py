@@ -22,14 +22,12 @@ def apply(shard: Shard, *signals: Signal, offset: int = 0, now_ms: int = NOW_MS)
             continue
         batch = EventBatch(TOPIC, 0, [place], [signal.product_id.encode()], [signal])
         events, others = shard.apply_events(batch, now_ms)
-        assert (events.keys, events.offsets) == (([], []) if others else (batch.keys, batch.offsets))
-        for encoded, day_open in zip(events.updates, events.day_opens, strict=True):
-            update = msgspec.json.decode(encoded, type=PriceUpdate)
-            position = SourcePosition(TOPIC, 0, place)
-            decisions.append(
-                PriceDecision(
-                    update.product_id, update.version, update, Cause.EVENT, position, now_ms, day_open=day_open
-                )
-            )
         decisions += others
+        assert (events is None) == bool(others)
+        if events is not None:
+            assert (events.keys, events.offsets) == (batch.keys, batch.offsets)
+            update = msgspec.json.decode(events.updates[0], type=PriceUpdate)
+            position, (day_open,) = SourcePosition(TOPIC, 0, place), events.day_opens
+            name, version = update.product_id, update.version
+            decisions.append(PriceDecision(name, version, update, Cause.EVENT, position, now_ms, day_open))
     return decisions

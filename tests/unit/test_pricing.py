@@ -200,12 +200,14 @@ def test_events_in_one_batch_are_events_one_by_one(steps: list[tuple[str, str, f
         EventBatch("events", 0, [*range(5, 5 + len(events))], keys, events), NOW
     )
     alike = [each for each in one_by_one if each.cause == Cause.EVENT and each.update is not None]
-    assert priced.updates == [encode_update(each.update) for each in alike if each.update]
-    assert priced.offsets == [each.position.offset for each in alike]
-    assert priced.keys == [each.product_id.encode() for each in alike]
-    assert priced.day_opens == [each.day_open for each in alike]
+    assert (priced is None) == (not alike)
+    if priced is not None:
+        assert priced.updates == [encode_update(each.update) for each in alike if each.update]
+        assert priced.offsets == [each.position.offset for each in alike]
+        assert priced.keys == [each.product_id.encode() for each in alike]
+        assert priced.day_opens == [each.day_open for each in alike]
+        assert {each.product_id.encode() for each in others}.isdisjoint(priced.keys)
     assert others == [each for each in one_by_one if each not in alike]
-    assert {each.product_id.encode() for each in others}.isdisjoint(priced.keys)
     assert shards[0].changes() == shards[1].changes()
     assert shards[0].alerts == shards[1].alerts
 
