@@ -85,6 +85,10 @@ lock:
 		--no-emit-index-url --no-emit-find-links --quiet - -o requirements-node.lock
 	uv pip compile --universal --generate-hashes --all-extras --python-version 3.11 --no-header \
 		--no-emit-index-url --no-emit-find-links --quiet pyproject.toml -o requirements.lock
+	for row in quixstreams:quix pathway:pathway; do \
+		echo $${row%:*} | uv pip compile --generate-hashes --python-version 3.11 --no-header \
+			--no-emit-index-url --no-emit-find-links --quiet - -o benchmarks/rows/requirements-$${row#*:}.lock; \
+	done
 
 clean:
 	rm -rf $(VENV) .cache .pricewax dashboard/node_modules dashboard/dist .mypy_cache .pytest_cache .ruff_cache

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -66,9 +67,17 @@ def _start_textbook(bench: Bench) -> Job:
 
 
 def _start_quix(bench: Bench) -> Job:
+    return _start_beside(bench, "quix", ROWS / "quix.py")
+
+
+def _start_pathway(bench: Bench) -> Job:
+    return _start_beside(bench, "pathway", ROWS / "pathway_row.py")
+
+
+def _start_beside(bench: Bench, name: str, script: Path) -> Job:
+    """In the environment that `_install_beside` made."""
     environment, _ = _environment(bench)
-    python = CACHE / "quix" / "bin" / "python"
-    return _start(bench, "quix", [str(python), str(ROWS / "quix.py")], environment)
+    return _start(bench, name, [str(CACHE / name / "bin" / "python"), str(script)], environment)
 
 
 def _start_streams(bench: Bench) -> Job:
@@ -105,8 +114,9 @@ def _start_everything(bench: Bench) -> Job:
     )
 
 
-def _install_quix() -> str | None:
-    home, lock = CACHE / "quix", ROWS / "requirements-quix.lock"
+def _install_beside(name: str) -> str | None:
+    """Into an environment of its own: what other engines need does not go together with what ours does."""
+    home, lock = CACHE / name, ROWS / f"requirements-{name}.lock"
     stamp = home / ".installed"
     if stamp.exists() and stamp.read_text() == lock.read_text():
         return None
@@ -142,8 +152,20 @@ EVERYTHING = Engine("pricewax, everything on", "Redis, Postgres and Kafka out; r
 TEXTBOOK = Engine(
     "textbook Bytewax", "stock connectors, an item per event, stateful_map; recovery on", _start_textbook
 )
-QUIX = Engine("Quix Streams", "stateful apply, RocksDB, changelog on; at least once", _start_quix, _install_quix)
+QUIX = Engine(
+    "Quix Streams",
+    "stateful apply, RocksDB, changelog on; at least once",
+    _start_quix,
+    partial(_install_beside, "quix"),
+)
+PATHWAY = Engine(
+    "Pathway",
+    "a function with a dict, as its own reducers give no update for each event; no recovery, and within a commit"
+    " the order of events is lost",
+    _start_pathway,
+    partial(_install_beside, "pathway"),
+)
 STREAMS = Engine(
     "Kafka Streams", "state store with changelog, one thread; at least once", _start_streams, _install_streams
 )
-ENGINES = (LOOP, KAFKA_ONLY, EVERYTHING, TEXTBOOK, QUIX, STREAMS)
+ENGINES = (LOOP, KAFKA_ONLY, EVERYTHING, TEXTBOOK, QUIX, PATHWAY, STREAMS)

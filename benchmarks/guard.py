@@ -19,7 +19,7 @@ from pricing.shard import EventBatch, Shard
 EVENTS = 10_000
 PRODUCTS = 500
 SHARDS = 16
-ROUNDS = 5
+ROUNDS = 9
 NOW_MS = 1_700_000_000_000
 
 

@@ -2,8 +2,8 @@
 
 from benchmarks.guard import ratio
 
-# 4.1 to 4.5 where it was measured.
-RATIO_MAX = 8.0
+# 2.7 where it was measured, 4.5 beside a busy neighbour.
+RATIO_MAX = 5.4
 
 
 def test_the_path_of_an_event_costs_no_more_than_it_did() -> None:
