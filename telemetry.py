@@ -26,6 +26,11 @@ SINK_LATENCY = Histogram(
     ["sink"],
     buckets=_LATENCY_BUCKETS_S,
 )
+EPOCH_CLOSE = Histogram(
+    "pricewax_epoch_close_seconds",
+    "How long a partition was not read at the end of an epoch: snapshots, their sync, the commit",
+    buckets=_LATENCY_BUCKETS_S,
+)
 BREAKER_OPEN = Gauge("pricewax_breaker_open", "1 while a sink is known to be down", ["sink", "part"])
 BACKLOG = Gauge("pricewax_history_backlog_messages", "Batches of rows waiting in the backlog topic", ["part"])
 REFILLS = Counter("pricewax_redis_refills", "Times that Redis was refilled from the flow's state")

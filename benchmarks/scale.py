@@ -13,10 +13,11 @@ import redis
 from rich.console import Console
 from rich.progress import Progress
 
-from benchmarks.bench import Bench, Feeder, Updates, describe, scratch, write_report
+from benchmarks.bench import Bench, Feeder, PricewaxRun, Updates, describe, scratch, write_report
 
 MEMORY_TARGET_BYTES = 2 * 1024**3
 RECOVERY_TARGET_S = 60.0
+EPOCH_TARGET_MS = 50
 RATE_PER_S = 1_000
 STEADY_S = 30
 SETTLE_S = 5
@@ -62,6 +63,16 @@ def steady(bench: Bench, topics: dict[str, str], products: int) -> list[float]:
     return found
 
 
+def epochs(run: PricewaxRun) -> dict[str, float]:
+    """Partitions times epochs so far; how many were read again within `EPOCH_TARGET_MS`; the seconds of all."""
+    name = "pricewax_epoch_close_seconds"
+    return {
+        "count": run.metric(f"{name}_count"),
+        "in_time": run.metric(f'{name}_bucket{{le="{EPOCH_TARGET_MS / 1000}"}}'),
+        "seconds": run.metric(f"{name}_sum"),
+    }
+
+
 def measure(bench: Bench, products: int, progress: Progress) -> dict[str, Any]:
     run = bench.prepare_pricewax()
     task = progress.add_task(f"{products:,} products: first events", total=products)
@@ -85,8 +96,10 @@ def measure(bench: Bench, products: int, progress: Progress) -> dict[str, Any]:
         result["memory_peak_bytes"] = peak.stop()
         result["redis_bytes"] = int(store.info("memory")["used_memory"])
         progress.update(task, description=f"{products:,} products: {RATE_PER_S:,} events/s")
+        before = epochs(run)
         latencies = steady(bench, run.topics, products)
         result["latency_ms"] = describe(latencies)
+        result["epochs"] = {name: count - before[name] for name, count in epochs(run).items()}
         result["state_bytes"] = sum(file.stat().st_size for file in run.recovery.rglob("*") if file.is_file())
         progress.update(task, description=f"{products:,} products: start after a crash")
         program.kill()
@@ -132,12 +145,19 @@ def report(results: list[dict[str, Any]]) -> None:
             f"| {products:,} | {each['memory_bytes'] / 1e6:,.0f} | {each['memory_peak_bytes'] / 1e6:,.0f}"
             f" | {each['state_bytes'] / 1e6:,.1f} | {each['redis_bytes'] / 1e6:,.1f}"
             f" | {latency['p50']:.1f} | {latency['p99']:.1f} | {latency['p99.9']:.1f} | {latency['max']:.1f}"
+            f" | {each['epochs']['seconds'] / each['epochs']['count'] * 1000:.0f}"
             f" | {each['recovery_s']:.1f} | {each['refill_s']:.1f}"
             f" | {each['recovery_memory_peak_bytes'] / 1e6:,.0f} |"
         )
         most = max(each["memory_peak_bytes"], each["recovery_memory_peak_bytes"])
         if most > MEMORY_TARGET_BYTES:
             missed.append(f"{products:,} products: {most / 1e9:.2f} GB, target {MEMORY_TARGET_BYTES / 1e9:.2f}")
+        late = each["epochs"]["count"] - each["epochs"]["in_time"]
+        if late > 0:
+            share = f"{late:.0f} of {each['epochs']['count']:.0f}"
+            missed.append(
+                f"{products:,} products: {share} closes of an epoch took over {EPOCH_TARGET_MS} ms"
+            )
         if each["recovery_s"] > RECOVERY_TARGET_S:
             missed.append(f"{products:,} products: first price after {each['recovery_s']:.0f} s")
     small, large = results[0], results[-1]
@@ -161,8 +181,8 @@ def report(results: list[dict[str, Any]]) -> None:
             " share the machine's two cores.",
             "",
             "| products | memory MB | peak MB | recovery folder MB | Redis MB | p50 ms | p99 ms | p99.9 ms | max ms"
-            " | first price after a crash s | Redis refilled s | peak after the crash MB |",
-            "|" + "---|" * 12,
+            " | an epoch's close ms | first price after a crash s | Redis refilled s | peak after the crash MB |",
+            "|" + "---|" * 13,
             *rows,
             *(["", "Per product: " + ", ".join(per_product) + "."] if per_product else []),
         ],

@@ -14,6 +14,8 @@ from typing import Any
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
+import telemetry
+
 TOLERATED_S = 0.05
 """What is not worth a correction: an epoch's commit takes about as long."""
 
@@ -50,11 +52,15 @@ class _Part(StatefulSourcePartition[Any, Any]):
     def __init__(self, part: StatefulSourcePartition[Any, Any], phase: "EpochPhase") -> None:
         self._part = part
         self._phase = phase
+        self._ended_at = 0.0
         self.close = part.close  # type: ignore[method-assign]
 
     def next_batch(self) -> Any:
         if self._phase.waits:
             self._phase.read()
+        if self._ended_at:
+            telemetry.EPOCH_CLOSE.observe(time.monotonic() - self._ended_at)
+            self._ended_at = 0.0
         return self._part.next_batch()
 
     def next_awake(self) -> datetime | None:
@@ -64,6 +70,7 @@ class _Part(StatefulSourcePartition[Any, Any]):
     def snapshot(self) -> Any:
         if not self._phase.waits:
             self._phase.end()
+        self._ended_at = time.monotonic()
         return self._part.snapshot()
 
 

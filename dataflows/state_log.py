@@ -36,7 +36,7 @@ KEEP_OLD_ROUNDS = 30
 FREE_BYTES_MIN = 32 * 1024 * 1024
 LOOK_AGAIN_S = 0.5
 SAY_AGAIN_S = 10.0
-SYNC_THREADS = 8
+SYNC_THREADS = 32
 
 _HEADER = Struct("<II")  # Length and CRC-32 of the document that follows.
 
