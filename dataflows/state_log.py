@@ -26,8 +26,11 @@ import telemetry
 from pricing.shard import Shard
 
 FOLDER = "state"
-REWRITE_RATIO = 2
-"""A log is written anew once the changes are this many times what a whole document took."""
+REWRITE_RATIO = 3
+"""A log is written anew once it is this many times as long as a document of the whole shard would be."""
+
+ESTIMATE_AGAIN_RATIO = 1.25
+"""How long that would be is found out again whenever the log has grown by this much."""
 
 REWRITE_BYTES_MIN = 256 * 1024
 FILES_MAX = 32
@@ -141,8 +144,9 @@ class ShardLog:
         self._old = list(place.extents)
         self._current: Extent | None = None
         self._descriptor: int | None = None
+        self._bytes = sum(extent.end for extent in place.extents)
         self._whole_bytes = 0
-        self._changed_bytes = sum(extent.end for extent in place.extents)
+        self._estimate_at = 0.0
         self._obsolete: list[Path] = []
         self._obsolete_round = 0
         self._obsolete_at = 0.0
@@ -170,12 +174,15 @@ class ShardLog:
         if document is None:
             return False
         self._append(document)
-        self._changed_bytes += len(document)
         return True
 
     def excess(self) -> float:
         """How much longer the log is than it should be; from 1 on, it should be written anew."""
-        size = self._changed_bytes / max(REWRITE_RATIO * self._whole_bytes, REWRITE_BYTES_MIN)
+        assert self._shard is not None
+        if self._bytes >= self._estimate_at:
+            self._whole_bytes = self._shard.estimate_bytes()
+            self._estimate_at = self._bytes * ESTIMATE_AGAIN_RATIO
+        size = self._bytes / max(REWRITE_RATIO * self._whole_bytes, REWRITE_BYTES_MIN)
         return max(size, len(self._old) / FILES_MAX)
 
     def may_rewrite(self, now: int) -> bool:
@@ -197,9 +204,8 @@ class ShardLog:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
-        document = self._shard.snapshot()
-        self._append(document)
-        self._whole_bytes, self._changed_bytes = len(document), 0
+        self._bytes, self._estimate_at = 0, 0.0
+        self._append(self._shard.snapshot())
 
     def sync(self) -> str | None:
         """Wait until what was written is on the disk. Returns what went wrong."""
@@ -217,6 +223,7 @@ class ShardLog:
         assert self._current is not None
         data = _HEADER.pack(len(document), crc32(document)) + document
         _write_all(self._descriptor, data)
+        self._bytes += len(data)
         self._current = Extent(self._current.file, self._current.end + len(data))
 
     def _create(self) -> None:

@@ -78,6 +78,9 @@ class ChangeBatch(msgspec.Struct, gc=False):
 
 Batch = EventBatch | ChangeBatch
 
+SAMPLE = 64
+"""Products that an estimate goes by."""
+
 SETTLED = "settled"
 
 
@@ -139,6 +142,11 @@ class Shard:
         if not self._dirty and not self._freezes_dirty:
             return None
         return self._pack(self._dirty)
+
+    def estimate_bytes(self) -> int:
+        """About how long a document of the whole shard is, by some of its products."""
+        sample = {name: state for _, (name, state) in zip(range(SAMPLE), self._products.items(), strict=False)}
+        return len(pack_shard(sample, [], [])) * len(self._products) // max(len(sample), 1)
 
     def _pack(self, product_ids: Iterable[str]) -> bytes:
         products = {product_id: self._products.get(product_id) for product_id in product_ids}

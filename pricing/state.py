@@ -1,5 +1,7 @@
 """What is kept of a product, and its compact form for recovery snapshots."""
 
+from collections.abc import Mapping
+
 import msgspec
 import msgspec.structs
 
@@ -130,7 +132,7 @@ def _unpack_adjustment(packed: Adjustment | tuple[str, float, str | None]) -> Ad
     return Adjustment(_share(rule), amount, _USUAL_REASONS[rule] if reason is None else reason)
 
 
-def pack_shard(products: dict[str, ProductState | None], freezes: list[Freeze], lifted: list[str]) -> bytes:
+def pack_shard(products: Mapping[str, ProductState | None], freezes: list[Freeze], lifted: list[str]) -> bytes:
     """A document of these products; None is one that is no more."""
     # As a tuple, since `ShardDocument` has products as they are read: packed.
     return _encode((FORMAT, products, freezes, lifted))

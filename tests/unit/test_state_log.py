@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import telemetry
 from dataflows import state_log
@@ -111,6 +113,31 @@ def test_removed_products_and_freezes_are_restored(tmp_path: Path) -> None:
     assert before.get("C") is not None
     list(before.refill())
     assert [c.freeze is not None for c in before.take_freeze_changes()] == [True]
+
+
+def test_a_log_without_anything_outdated_is_not_written_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state_log, "REWRITE_BYTES_MIN", 100)
+    log, shard_log, shard = start(tmp_path)
+    for name in range(500):
+        feed(shard, f"P{name}")
+        place = snapshot(log, shard_log)
+    assert [path.name for path in files(tmp_path)] == ["000001.log"]
+    # Nor after a start, which has not written anything itself.
+    log, shard_log, shard = start(tmp_path, place)
+    feed(shard, "P500")
+    snapshot(log, shard_log)
+    assert [path.name for path in files(tmp_path)] == ["000001.log", "000002.log"]
+    assert shard_log.excess() < 1
+
+
+@given(st.integers(1, 200), st.floats(1, 1e6))
+def test_the_estimate_of_a_shard_is_near_what_it_is(count: int, price: float) -> None:
+    shard = Shard(default_policy())
+    for name in range(count):
+        feed(shard, f"P{name}", price)
+    assert shard.estimate_bytes() == pytest.approx(len(shard.snapshot()), rel=0.1)
 
 
 def test_a_long_log_is_written_anew_one_shard_a_round_and_old_files_stay_a_while(
