@@ -220,7 +220,7 @@ def report(runs: dict[tuple[str, int], list[Run]], missing: dict[str, str], even
         table.add_row(*row)
     console.print(table)
     asked = targets(results, sizes)
-    missed = [f"{text} {found:.2f}, target {limit:.2f}" for text, found, limit in asked if found > limit]
+    missed = [f"{text} {found:.3g}, target {limit:.3g}" for text, found, limit in asked if found > limit]
     lines = [
         "# CPU per event",
         "",
@@ -241,7 +241,7 @@ def report(runs: dict[tuple[str, int], list[Run]], missing: dict[str, str], even
         *[f"Not measured: {name}: {problem}." for name, problem in missing.items()],
         *[f"Wrong, and so not counted: {text}." for text in said.values()],
         *[
-            f"* {'missed' if found > limit else 'met'}: {text} {found:.2f} (at most {limit:.2f})"
+            f"* {'missed' if found > limit else 'met'}: {text} {found:.3g} (at most {limit:.3g})"
             for text, found, limit in asked
         ],
     ]
