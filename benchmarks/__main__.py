@@ -14,7 +14,7 @@ PARTS: dict[str, list[str]] = {
     "cost": ["--events", "100000"],
     "latency": ["--seconds", "20"],
     "read": ["--repeat", "2"],
-    "processes": ["--repeat", "2"],
+    "processes": ["--events", "700000", "--repeat", "2"],
     "catch_up": ["--events", "1500000"],
     "scale": ["--products", "1000000"],
 }

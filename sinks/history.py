@@ -169,6 +169,7 @@ class HistorySinkPartition(StatefulSinkPartition[Outgoing[bytes], bytes]):
         self._backlog.put(self._pending)
         self._undrained += 1
         self._pending = []
+        self._pending_gauge.set(len(self._in_flight))
         self._waiting_since = None
         self._changed.notify_all()
 

@@ -161,7 +161,11 @@ class Tables(msgspec.Struct, frozen=True):
 
 
 def split_by_table(rows: list[bytes]) -> Tables:
-    return Tables(*([row[2:] for row in rows if row.startswith(letter)] for letter in (PRICE, OVERRIDE, FREEZE)))
+    prices = [row[2:] for row in rows if row.startswith(PRICE)]
+    if len(prices) == len(rows):
+        # Nearly always.
+        return Tables(prices, [], [])
+    return Tables(prices, *([row[2:] for row in rows if row.startswith(letter)] for letter in (OVERRIDE, FREEZE)))
 
 
 class _StoredUpdate(msgspec.Struct):

@@ -6,8 +6,9 @@ import time
 import pytest
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+import telemetry
 from connectors.topics import client_options, ensure_topics
-from sinks import redis
+from sinks import history, redis
 from sinks.backlog import Backlog
 from sinks.history import HistorySinkPartition, HistoryState, _decode_state
 from sinks.history_store import StoreError
@@ -89,6 +90,41 @@ def test_rows_wait_in_the_backlog_and_arrive_also_after_a_restart(pipeline: Pipe
     later.up = True
     wait_for(lambda: {*ROWS, b"P\tnewest"} <= set(later.rows))
     restarted.close()
+
+
+class BusyWriter(FakeWriter):
+    """A database that takes its time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = True
+        self.began, self.go = threading.Event(), threading.Event()
+
+    def write(self, rows: list[bytes]) -> None:
+        self.began.set()
+        assert self.go.wait(20)
+        super().write(rows)
+
+
+def test_rows_that_a_snapshot_puts_into_the_backlog_are_not_said_to_wait(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = client_options(pipeline.brokers, {})
+    topic = f"{pipeline.name}-backlog-busy"
+    ensure_topics(client, {topic: {}}, threading.Event())
+    writer = BusyWriter()
+    part = HistorySinkPartition(writer, Backlog(KafkaProducer(client), client, topic, 4, "1", None), "1", [])
+    waiting = telemetry.SINK_PENDING.labels(history.NAME, "1")._value
+    # It asks the database whether it is there before there are any rows.
+    assert writer.began.wait(20)
+    part.write_batch([Outgoing(0, ROWS)])
+    assert waiting.get() == len(ROWS)
+    monkeypatch.setattr(history, "STALLED_S", -1.0)
+    part.snapshot()
+    assert waiting.get() == 0
+    writer.go.set()
+    wait_for(lambda: writer.rows == ROWS)
+    part.close()
 
 
 def test_a_key_of_ours_that_holds_something_else_is_replaced_and_holds_up_no_other(pipeline: Pipeline) -> None:
