@@ -11,11 +11,11 @@ from rich.console import Console
 from benchmarks.bench import ROOT
 
 PARTS: dict[str, list[str]] = {
-    "cost": ["--events", "100000"],
+    "cost": ["--events", "90000"],
     "latency": ["--seconds", "20"],
     "read": ["--repeat", "2"],
     "processes": ["--events", "700000", "--repeat", "2"],
-    "catch_up": ["--events", "1500000"],
+    "catch_up": ["--events", "1000000"],
     "scale": ["--products", "1000000"],
 }
 """Modules, and what keeps all of them together within a quarter of an hour."""
