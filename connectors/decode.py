@@ -2,7 +2,6 @@
 
 import json
 import math
-import string
 import sys
 from collections.abc import Callable, Sequence
 from enum import StrEnum
@@ -119,7 +118,7 @@ _decode_override = msgspec.json.Decoder(_OverrideWire).decode
 _decode_freeze = msgspec.json.Decoder(_FreezeWire).decode
 _decode_routed = msgspec.json.Decoder(_Routed).decode
 
-_IDENTIFIER_BYTES = (string.ascii_letters + string.digits + "_.:-").encode()
+_IDENTIFIER_BYTES = bytes(byte for byte in range(128) if is_identifier(chr(byte)))
 EVENT_TYPES = frozenset({"view", "cart", "purchase"})
 
 

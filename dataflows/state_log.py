@@ -144,7 +144,6 @@ class ShardLog:
         self._old = list(place.extents)
         self._current: Extent | None = None
         self._descriptor: int | None = None
-        self._bytes = sum(extent.end for extent in place.extents)
         self._whole_bytes = 0
         self._estimate_at = 0.0
         self._obsolete: list[Path] = []
@@ -161,8 +160,10 @@ class ShardLog:
         return self._folder / self._current.file if self._current else None
 
     def place(self) -> bytes:
-        current = [self._current] if self._current else []
-        return _encode_place(Place(self._place.log, [*self._old, *current]))
+        return _encode_place(Place(self._place.log, self._extents()))
+
+    def _extents(self) -> list[Extent]:
+        return [*self._old, self._current] if self._current else self._old
 
     def write(self, now: int) -> bool:
         """Append what changed; whether anything did."""
@@ -179,10 +180,11 @@ class ShardLog:
     def excess(self) -> float:
         """How much longer the log is than it should be; from 1 on, it should be written anew."""
         assert self._shard is not None
-        if self._bytes >= self._estimate_at:
+        length = sum(extent.end for extent in self._extents())
+        if length >= self._estimate_at:
             self._whole_bytes = self._shard.estimate_bytes()
-            self._estimate_at = self._bytes * ESTIMATE_AGAIN_RATIO
-        size = self._bytes / max(REWRITE_RATIO * self._whole_bytes, REWRITE_BYTES_MIN)
+            self._estimate_at = length * ESTIMATE_AGAIN_RATIO
+        size = length / max(REWRITE_RATIO * self._whole_bytes, REWRITE_BYTES_MIN)
         return max(size, len(self._old) / FILES_MAX)
 
     def may_rewrite(self, now: int) -> bool:
@@ -198,13 +200,13 @@ class ShardLog:
         assert self._shard is not None
         for path in self._obsolete:
             path.unlink(missing_ok=True)
-        self._obsolete = [self._folder / extent.file for extent in (*self._old, self._current) if extent]
+        self._obsolete = [self._folder / extent.file for extent in self._extents()]
         self._obsolete_round, self._obsolete_at = now, time.monotonic()
         self._old, self._current, self._must_rewrite = [], None, False
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
-        self._bytes, self._estimate_at = 0, 0.0
+        self._estimate_at = 0.0
         self._append(self._shard.snapshot())
 
     def sync(self) -> str | None:
@@ -223,7 +225,6 @@ class ShardLog:
         assert self._current is not None
         data = _HEADER.pack(len(document), crc32(document)) + document
         _write_all(self._descriptor, data)
-        self._bytes += len(data)
         self._current = Extent(self._current.file, self._current.end + len(data))
 
     def _create(self) -> None:

@@ -74,21 +74,21 @@ MUTANTS = (
     Mutant(
         "source: goes on with the next offset, not the one after",
         "connectors/kafka.py",
-        "        self._next_offset = offset + 1\n",
-        "        self._next_offset = offset + 2\n",
+        "        self._next_offset = last + 1\n",
+        "        self._next_offset = last + 2\n",
         "tests/integration/test_processes.py tests/chaos/test_kill.py",
     ),
     Mutant(
         "source: the offset moves with what was read",
         "connectors/kafka.py",
-        "        self._next_offset = offset + 1\n",
-        "        self._next_offset = self._next_offset or offset + 1\n",
+        "        self._next_offset = last + 1\n",
+        "        self._next_offset = self._next_offset or last + 1\n",
         "tests/integration/test_processes.py tests/chaos/test_kill.py",
     ),
     Mutant(
         "bad input becomes a dead letter",
         "dataflows/steps.py",
-        "                if recorded:\n                    dead_letters.append(signal)\n",
+        "                dead_letters.append(event)\n",
         "",
         "tests/e2e/test_bad_input.py tests/flows",
     ),
@@ -151,8 +151,8 @@ MUTANTS = (
     Mutant(
         "a freeze holds prices",
         "pricing/shard.py",
-        "        if self._freezes and (freeze := self._freeze_of(state)):\n            return",
-        "        if False and (freeze := self._freeze_of(state)):\n            return",
+        "            if state.override is not None or (freezes and self._freeze_of(state)):\n",
+        "            if state.override is not None:\n",
         "tests/unit/test_freezes.py",
     ),
     Mutant(

@@ -1,0 +1,15 @@
+"""`make mutants` takes half an hour; that its mutants still fit the source is seen at once."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.mutants import MUTANTS, Mutant
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.promise for mutant in MUTANTS])
+def test_a_mutant_changes_what_is_there(mutant: Mutant) -> None:
+    assert (ROOT / mutant.file).read_text(encoding="utf-8").count(mutant.old) == 1
+    assert all((ROOT / test.split("::")[0]).exists() for test in mutant.tests.split())
