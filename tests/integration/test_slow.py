@@ -160,7 +160,13 @@ def test_a_connection_cut_in_the_middle_of_a_copy_loses_and_doubles_nothing(
     wait_for(lambda: slow_sql.cuts >= 8, 20)
     # Batches get smaller until one fits before the cut; so it goes on even now, from memory and from the backlog.
     pipeline.wait_for_history(200, within_s=30)
-    wait_for(lambda: pipeline.read("history-backlog"), 15)
+
+    def reaches_the_backlog() -> bool:
+        # What the writer took before the first cut stays with it, and that may have been all: more has to come.
+        send(pipeline, PRODUCTS)
+        return bool(pipeline.read("history-backlog"))
+
+    wait_for(reaches_the_backlog, 15, "rows in the backlog")
     found = pipeline.count_history()
     pipeline.wait_for_history(found + 100, within_s=40)
     slow_sql.be_fast()
