@@ -24,6 +24,10 @@ WRITE_ROWS_MAX = 2_000
 # What waits rides in every snapshot, so it is kept small: about 2 MB a part.
 PENDING_ROWS_MAX = 4_000
 STALLED_S = 1.0
+PATIENCE_S = 0.5
+"""How long a database that is only busy may hold up the flow in all, for each part, before rows go to the backlog
+without waiting; anew once the backlog is empty. Enough for a burst; beyond it, its pace is not that of prices."""
+
 LINGER_S = 0.1
 BACK_OFF_S = (0.1, 0.25, 0.5, 1.0, 2.0)
 CLOSE_WITHIN_S = 1.5
@@ -110,6 +114,7 @@ class HistorySinkPartition(StatefulSinkPartition[Outgoing[bytes], bytes]):
         # How often rows went to the backlog since it was last empty. A start counts: there may be rows from
         # before it.
         self._undrained = 1
+        self._patience_s = PATIENCE_S
         self._down = False
         self._closing = False
         self._idle = False
@@ -133,8 +138,9 @@ class HistorySinkPartition(StatefulSinkPartition[Outgoing[bytes], bytes]):
                 self._idle = False
                 self._changed.notify_all()
             if len(self._pending) > PENDING_ROWS_MAX and not self._stalled():
-                # Alive but busy: wait, but no longer than it takes to call it stalled.
-                self._changed.wait_for(self._has_room_or_is_stalled, STALLED_S)
+                began = time.monotonic()
+                self._changed.wait_for(self._has_room_or_is_stalled, self._patience_s)
+                self._patience_s = max(0.0, self._patience_s - (time.monotonic() - began))
             if len(self._pending) > PENDING_ROWS_MAX or self._stalled():
                 self._spill()
             self._pending_gauge.set(len(self._pending) + len(self._in_flight))
@@ -260,6 +266,7 @@ class HistorySinkPartition(StatefulSinkPartition[Outgoing[bytes], bytes]):
             if waiting == 0 and undrained == self._undrained:
                 # Nothing was put since we looked, so nothing is left.
                 self._undrained = 0
+                self._patience_s = PATIENCE_S
                 self._backlog.close()
             return bool(self._undrained)
 

@@ -106,17 +106,44 @@ class BusyWriter(FakeWriter):
         super().write(rows)
 
 
+def start_busy(pipeline: Pipeline, writer: BusyWriter) -> HistorySinkPartition:
+    """A part whose writer is already at the database: it asks whether that is there before there are any rows."""
+    client = client_options(pipeline.brokers, {})
+    topic = pipeline.topics["history-backlog"]
+    ensure_topics(client, {topic: {}}, threading.Event())
+    part = HistorySinkPartition(writer, Backlog(KafkaProducer(client), client, topic, 4, "1", None), "1", [])
+    assert writer.began.wait(20)
+    return part
+
+
+def test_a_busy_database_holds_up_the_flow_for_a_moment_and_gets_every_row(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "PATIENCE_S", 0.2)
+    # Busy, and not stalled, whatever happens.
+    monkeypatch.setattr(history, "STALLED_S", 600.0)
+    writer = BusyWriter()
+    part = start_busy(pipeline, writer)
+    rows = [b"P\trow %d" % index for index in range(10 * history.PENDING_ROWS_MAX)]
+    for start in range(0, len(rows), history.WRITE_ROWS_MAX):
+        part.write_batch([Outgoing(0, rows[start : start + history.WRITE_ROWS_MAX])])
+        # Only the flow's thread changes it, and what it waited it does not wait again.
+        assert part._patience_s in (0.2, 0.0)
+    assert part._patience_s == 0.0
+    part.snapshot()
+    assert pipeline.read("history-backlog")
+    writer.go.set()
+    wait_for(lambda: len(writer.rows) >= len(rows) and part._patience_s, 20, "all rows, and patience")
+    assert sorted(writer.rows) == sorted(rows)
+    part.close()
+
+
 def test_rows_that_a_snapshot_puts_into_the_backlog_are_not_said_to_wait(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = client_options(pipeline.brokers, {})
-    topic = f"{pipeline.name}-backlog-busy"
-    ensure_topics(client, {topic: {}}, threading.Event())
     writer = BusyWriter()
-    part = HistorySinkPartition(writer, Backlog(KafkaProducer(client), client, topic, 4, "1", None), "1", [])
+    part = start_busy(pipeline, writer)
     waiting = telemetry.SINK_PENDING.labels(history.NAME, "1")._value
-    # It asks the database whether it is there before there are any rows.
-    assert writer.began.wait(20)
     part.write_batch([Outgoing(0, ROWS)])
     assert waiting.get() == len(ROWS)
     monkeypatch.setattr(history, "STALLED_S", -1.0)
