@@ -124,7 +124,7 @@ def main() -> int:
         "",
         f"By `make bench-processes`: {options.events:,} events of {PRODUCTS:,} products from {PARTITIONS} files,"
         f" recovery on, results counted and thrown away; medians of {options.repeat} interleaved runs on"
-        f" {os.cpu_count()} cores. Half of the events have to cross to the other process. *Two"
+        f" {os.cpu_count()} cores. Half of the events have to cross to the other process, no result has to. *Two"
         " apart* are two flows with half of the files each and nothing to exchange: what the machine gives.",
         "",
         "| processes | events/s | CPU us an event |",

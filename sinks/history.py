@@ -17,7 +17,8 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 import telemetry
 from sinks.backlog import Backlog, BacklogError
 from sinks.history_store import HistoryWriter, StoreError
-from sinks.outgoing import Outgoing, part_names, part_of
+from sinks.outgoing import Outgoing
+from sinks.parts import part_names, part_of
 
 NAME = "history"
 WRITE_ROWS_MAX = 2_000

@@ -9,7 +9,8 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 import telemetry
-from sinks.outgoing import Outgoing, part_names, part_of
+from sinks.outgoing import Outgoing
+from sinks.parts import part_names, part_of
 
 QUEUED_MESSAGES_MAX = 200_000
 FLUSH_ROUND_S = 1.0

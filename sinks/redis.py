@@ -22,7 +22,8 @@ from pricing.decision import FreezeChange, PriceDecision, PricedEvents
 from pricing.events import CatalogueEntry
 from pricing.timestamps import to_rfc3339
 from sinks import redis_names
-from sinks.outgoing import Outgoing, part_names, part_of
+from sinks.outgoing import Outgoing
+from sinks.parts import part_names, part_of
 
 NAME = "redis"
 CALL_ROWS_MAX = 500

@@ -17,7 +17,8 @@ from dataflows.pricing import Sinks, build
 from dataflows.state_log import FOLDER, StateLog, recovery_folder
 from pricing.events import shard_of
 from pricing.policy import default_policy
-from sinks.outgoing import Outgoing, part_names, part_of
+from sinks.outgoing import Outgoing
+from sinks.parts import part_names, part_of
 
 SHARDS = 64
 BATCH = 4_096
