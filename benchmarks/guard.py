@@ -12,9 +12,10 @@ from benchmarks.rows.loop import WEIGHTS, Event, Update
 from connectors.decode import SignalKind
 from connectors.kafka import RawBatch
 from dataflows.steps import DecodeLogic, Priced, encode
+from pricing.batches import EventBatch
 from pricing.events import shard_of
 from pricing.policy import default_policy
-from pricing.shard import EventBatch, Shard
+from pricing.shard import Shard
 
 EVENTS = 10_000
 PRODUCTS = 500

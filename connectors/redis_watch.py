@@ -13,7 +13,7 @@ import redis
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
 import telemetry
-from pricing.shard import SETTLED, RefillRequest
+from pricing.batches import SETTLED, RefillRequest
 
 LOOK_EVERY_S = 2.0
 OTHER_SERVER_EVERY_S = 60.0

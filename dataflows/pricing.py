@@ -20,7 +20,7 @@ from connectors.kafka import KafkaSource, RawBatch
 from connectors.redis_watch import RedisWatch
 from connectors.together import Together
 from connectors.topics import StoppedError, client_options, ensure_topics
-from dataflows.recovery_store import forget_uncommitted
+from dataflows.recovery_store import forget_uncommitted, hold_to_shards
 from dataflows.shutdown import stop_on_signals
 from dataflows.state_log import FOLDER, StateLog, recovery_folder
 from dataflows.steps import (
@@ -34,8 +34,8 @@ from dataflows.steps import (
     updates_of,
     wall_clock_ms,
 )
+from pricing.batches import Batch, RefillRequest
 from pricing.policy import PricingPolicy
-from pricing.shard import Batch, RefillRequest
 from settings import SettingsError, exit_bad_setting, load_settings
 from sinks import redis
 from sinks.backlog import Backlog
@@ -102,6 +102,8 @@ def flow(*, with_redis: bool = True) -> Dataflow:
     try:
         settings = load_settings()
         policy = settings.load_policy()
+        if folder := recovery_folder():
+            hold_to_shards(folder, settings.shards)
     except SettingsError as error:
         exit_bad_setting(error)
     # State is large and long-lived and has no cycles: looking through it for garbage is work for nothing.
@@ -123,7 +125,7 @@ def flow(*, with_redis: bool = True) -> Dataflow:
         settings.price_overrides_topic: SignalKind.OVERRIDES,
         settings.price_freezes_topic: SignalKind.FREEZES,
     }
-    if folder := recovery_folder():
+    if folder:
         forget_uncommitted(folder)
     redis_client = partial(redis.connect, settings.redis_addr, settings.redis_password_text)
     history = None

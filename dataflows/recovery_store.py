@@ -1,4 +1,5 @@
-"""Bytewax's recovery store: what it leaves behind after a crash, and must not find again.
+"""Bytewax's recovery store: what it leaves behind after a crash, and must not find again; and how many shards its
+state has, which it does not know.
 
 Bytewax 0.21.1 writes the snapshots of an epoch before the epoch is committed. After a crash in between it resumes
 from the epoch before, and counts on from there: the next execution has an epoch of the same number. A key that is
@@ -6,16 +7,41 @@ not touched in it keeps the snapshot that the dead execution wrote, and a second
 future that never was: what was in it is counted again. So before every start, such snapshots are deleted.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
 import telemetry
+from settings import SettingsError
 
+SHARDS_FILE = "shards"
 BUSY_WITHIN_S = 30.0
 
 log = telemetry.get_logger("recovery")
+
+
+def hold_to_shards(folder: Path, shards: int) -> None:
+    """Raises SettingsError where the folder's state is divided into another number of shards: products would be
+    looked for where they are not, and begin anew. A folder without a note of the number gets one."""
+    note = folder / SHARDS_FILE
+    try:
+        found = note.read_text(encoding="utf-8").strip() if note.exists() else ""
+        # A crash of the machine may leave an empty one.
+        if not found.isdecimal():
+            draft = folder / f"{SHARDS_FILE}.{os.getpid()}"
+            draft.write_text(f"{shards}\n", encoding="utf-8")
+            draft.replace(note)
+            return
+    except OSError as error:
+        log.warning("the number of shards cannot be kept in the recovery folder", error=error.strerror)
+        return
+    if int(found) != shards:
+        raise SettingsError(
+            f"SHARDS is fixed at deployment: the recovery folder has state in {found} shards, not {shards};"
+            " set it back, or start over"
+        )
 
 
 def forget_uncommitted(folder: Path) -> int:

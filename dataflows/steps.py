@@ -14,6 +14,7 @@ import telemetry
 from connectors.decode import SignalKind, decode, decode_usual_events
 from connectors.kafka import RawBatch
 from dataflows.state_log import StateLog
+from pricing.batches import SETTLED, Batch, ChangeBatch, EventBatch, RefillRequest
 from pricing.decision import (
     PUBLISHED,
     Cause,
@@ -25,7 +26,7 @@ from pricing.decision import (
 )
 from pricing.events import Change, DeadLetter, Freeze, FreezeLift, ProductEvent, shard_of
 from pricing.policy import PricingPolicy
-from pricing.shard import SETTLED, Batch, ChangeBatch, EventBatch, RefillRequest, Shard
+from pricing.shard import Shard
 from sinks import history_rows, redis
 from sinks.dead_letters import encode_dead_letter
 from sinks.kafka import Record

@@ -8,10 +8,11 @@ than before would be taken for an old one.
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import msgspec
 
+from pricing.batches import ChangeBatch, EventBatch
 from pricing.decision import (
     Adjustment,
     Cause,
@@ -37,12 +38,10 @@ from pricing.engine import (
 from pricing.events import (
     EVERYTHING,
     CatalogueChange,
-    Change,
     Freeze,
     FreezeLift,
     OverrideRemoval,
     PriceOverride,
-    ProductEvent,
     SourcePosition,
 )
 from pricing.money import cents_between, to_cents
@@ -55,40 +54,8 @@ NO_POSITION = SourcePosition("", -1, -1)
 """The position of what no message caused: the refilling of a store."""
 
 
-class EventBatch(msgspec.Struct, gc=False):
-    """Events of one shard from one topic partition, in order of offset; `offsets` and `keys` (their products' ids,
-    UTF-8) side by side with them."""
-
-    topic: str
-    partition: int
-    offsets: list[int]
-    keys: list[bytes]
-    events: list[ProductEvent]
-    kafka_time_ms: int = 0
-
-
-class ChangeBatch(msgspec.Struct, gc=False):
-    """Everything else that happens to a shard's products, from one topic partition, in order of offset."""
-
-    topic: str
-    partition: int
-    changes: Sequence[Change]
-    kafka_time_ms: int = 0
-
-
-Batch = EventBatch | ChangeBatch
-
 SAMPLE = 64
 """Products that an estimate goes by."""
-
-SETTLED = "settled"
-
-
-class RefillRequest(msgspec.Struct, frozen=True, array_like=True):
-    """Asks a shard for the latest decision of every product it owns; with the reason `SETTLED`, which comes once,
-    some seconds after a start, for what `Shard.repeat` gives."""
-
-    reason: str
 
 
 class Shard:

@@ -15,9 +15,9 @@ from connectors.decode import SignalKind, routing_key
 from connectors.kafka import RawBatch
 from dataflows.pricing import Sinks, build
 from dataflows.state_log import StateLog
+from pricing.batches import RefillRequest
 from pricing.events import shard_of
 from pricing.policy import default_policy
-from pricing.shard import RefillRequest
 
 GOLDEN = Path(__file__).parent / "golden" / "pricing.jsonl"
 SHARDS = 8

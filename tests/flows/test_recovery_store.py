@@ -1,6 +1,8 @@
 """What a crash leaves in Bytewax's store, and that no start finds it."""
 
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,10 @@ import pytest
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.testing import TestingSource, run_main
 
-from dataflows.recovery_store import find_resume_epoch, forget_uncommitted
+from dataflows.recovery_store import SHARDS_FILE, find_resume_epoch, forget_uncommitted, hold_to_shards
+from settings import EXIT_BAD_SETTING, SettingsError
 from tests.flows.test_pricing_flow import EVERY_BATCH, Outputs, seeded_items
+from tests.pipeline import ROOT
 
 STEP = "pricing.price"
 CRASH_AFTER = 100
@@ -117,3 +121,37 @@ def test_the_slowest_worker_of_the_last_execution_says_how_far_it_was_committed(
 def test_a_store_that_is_none_is_left_to_bytewax(tmp_path: Path) -> None:
     (tmp_path / "part-0.sqlite3").write_bytes(b"not a database, by any means" * 100)
     assert forget_uncommitted(tmp_path) == 0
+
+
+def test_another_number_of_shards_is_refused(tmp_path: Path) -> None:
+    hold_to_shards(tmp_path, 64)
+    hold_to_shards(tmp_path, 64)
+    assert [path.name for path in tmp_path.iterdir()] == [SHARDS_FILE]
+    with pytest.raises(SettingsError, match="in 64 shards, not 32"):
+        hold_to_shards(tmp_path, 32)
+    # By the flow itself, before it asks for Kafka.
+    command = [sys.executable, "-m", "bytewax.run", "dataflows.pricing", "-r", str(tmp_path), "-s", "1", "-b", "0"]
+    done = subprocess.run(
+        command,
+        env={"PATH": "/usr/bin:/bin", "SHARDS": "32"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == EXIT_BAD_SETTING, done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "SHARDS is fixed at deployment" in done.stderr
+
+
+def test_a_note_that_a_crash_left_empty_is_written_again(tmp_path: Path) -> None:
+    (tmp_path / SHARDS_FILE).touch()
+    hold_to_shards(tmp_path, 64)
+    with pytest.raises(SettingsError):
+        hold_to_shards(tmp_path, 65)
+
+
+def test_a_folder_that_cannot_be_written_is_left_to_bytewax(tmp_path: Path) -> None:
+    hold_to_shards(tmp_path / "none", 64)
+    assert not (tmp_path / "none").exists()

@@ -2,9 +2,10 @@
 
 import msgspec
 
+from pricing.batches import ChangeBatch, EventBatch
 from pricing.decision import Cause, PriceDecision, PriceUpdate
 from pricing.events import ProductEvent, Signal, SourcePosition
-from pricing.shard import ChangeBatch, EventBatch, Shard
+from pricing.shard import Shard
 
 NOW_MS = 1_800_000_000_000
 

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pricing.batches import EventBatch
 from pricing.decision import Cause, encode_update
 from pricing.engine import BASE_REASON
 from pricing.events import OverrideRemoval, SourcePosition
 from pricing.guardrails import GUARDRAILS, HELD, BoundsUnusableError
 from pricing.policy import default_policy
 from pricing.rules import RULES
-from pricing.shard import EventBatch, Shard
+from pricing.shard import Shard
 from sinks import oracle
 from sinks.history_rows import (
     encode_events,

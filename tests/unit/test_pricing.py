@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pricing.batches import EventBatch
 from pricing.decision import Cause, PriceDecision, PriceUpdate, encode_update
 from pricing.events import (
     CatalogueChange,
@@ -20,7 +21,7 @@ from pricing.events import (
 from pricing.explanation import bound_by, explain
 from pricing.money import cents_between, to_cents
 from pricing.policy import default_policy, parse_policy
-from pricing.shard import EventBatch, Shard
+from pricing.shard import Shard
 from tests.unit.shards import NOW_MS as NOW
 from tests.unit.shards import apply
 

@@ -4,9 +4,10 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pricing.batches import EventBatch
 from pricing.decision import PriceDecision, encode_update
 from pricing.policy import default_policy
-from pricing.shard import EventBatch, Shard
+from pricing.shard import Shard
 from sinks.redis import encode_events, encode_rows
 from tests.unit.shards import NOW_MS, apply
 from tests.unit.test_pricing import PRICES, event
