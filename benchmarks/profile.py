@@ -1,7 +1,8 @@
 """`make bench-profile`: where the time of each hot path goes, as flame graphs by py-spy in `docs/benchmarks/`: the
 flow with everything on, `GET /price`, and the fan-out over WebSocket.
 
-A flame graph counts samples of threads that run, native code with the Python line that called it."""
+A flame graph counts samples of threads that hold the interpreter's lock: what waits, also in native code, does not
+count, nor do librdkafka's own threads."""
 
 import argparse
 import re
@@ -33,7 +34,7 @@ def record(name: str, pid: int, suffix: str) -> None:
     """Returns after `LASTS_S`."""
     console.print(f"{name}: {LASTS_S} s of samples")
     path = REPORT / f"profile-{name}{suffix}.svg"
-    spy = [str(Path(sys.executable).parent / "py-spy"), "record", "--pid", str(pid), "-d", str(LASTS_S)]
+    spy = [str(Path(sys.executable).parent / "py-spy"), "record", "--pid", str(pid), "--gil", "-d", str(LASTS_S)]
     done = subprocess.run(
         [*spy, "-r", str(SAMPLES_PER_S), "-o", str(path)], capture_output=True, text=True, check=False
     )

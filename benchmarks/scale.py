@@ -155,7 +155,10 @@ def report(results: list[dict[str, Any]]) -> None:
         late = each["epochs"]["count"] - each["epochs"]["in_time"]
         if late > 0:
             share = f"{late:.0f} of {each['epochs']['count']:.0f}"
-            missed.append(f"{products:,} products: {share} closes of an epoch took over {EPOCH_TARGET_MS} ms")
+            missed.append(
+                f"{products:,} products: {share} times (epochs times partitions) an epoch's close took over"
+                f" {EPOCH_TARGET_MS} ms"
+            )
         if each["recovery_s"] > RECOVERY_TARGET_S:
             missed.append(f"{products:,} products: first price after {each['recovery_s']:.0f} s")
     small, large = results[0], results[-1]

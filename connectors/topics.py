@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from confluent_kafka import KafkaError, KafkaException, Producer
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]  # it is exported
 from confluent_kafka.cimpl import NewTopic
 
 import telemetry
@@ -58,7 +58,7 @@ def ensure_topics(client: Client, topics: Mapping[str, Mapping[str, str]], stop:
         admin = AdminClient(dict(client))
         cluster = admin.list_topics(timeout=METADATA_TIMEOUT_S)
         missing = [topic for topic in topics if topic not in cluster.topics]
-        if missing and (cluster.cluster_id or "").startswith(_EMBEDDED):
+        if missing and _is_embedded(cluster.cluster_id):
             producer = Producer(dict(client))
             for topic in missing:
                 producer.list_topics(topic, timeout=METADATA_TIMEOUT_S)
@@ -69,9 +69,34 @@ def ensure_topics(client: Client, topics: Mapping[str, Mapping[str, str]], stop:
     return _patiently(client, make, stop)
 
 
+def keeps_all_messages(client: Client, topic: str) -> bool:
+    """Whether a topic keeps its messages until somebody deletes them. False where Kafka does not say.
+
+    Not to be called from inside Bytewax, as `ensure_topics`."""
+    admin = AdminClient(dict(client))
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+    try:
+        if _is_embedded(admin.list_topics(topic, timeout=METADATA_TIMEOUT_S).cluster_id):
+            return False
+        (described,) = admin.describe_configs([resource], request_timeout=METADATA_TIMEOUT_S).values()
+        entries = described.result()
+    except KafkaException as error:
+        log.warning("whether the topic keeps its messages is not known", topic=topic, error=error.args[0].str())
+        return False
+    kept = {name: entries[name].value for name in ("cleanup.policy", "retention.ms", "retention.bytes")}
+    if kept == {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}:
+        return True
+    log.warning("the topic drops messages that were not read in time", topic=topic, **kept)
+    return False
+
+
 def count_partitions(client: Client, topics: list[str], stop: threading.Event) -> dict[str, int]:
     """Topic to its number of partitions. Waits and raises like `ensure_topics`."""
     return _patiently(client, lambda: _count(AdminClient(dict(client)), topics), stop)
+
+
+def _is_embedded(cluster_id: str | None) -> bool:
+    return (cluster_id or "").startswith(_EMBEDDED)
 
 
 def _patiently(client: Client, ask: Callable[[], dict[str, int]], stop: threading.Event) -> dict[str, int]:

@@ -19,7 +19,7 @@ from connectors.decode import SignalKind
 from connectors.kafka import KafkaSource, RawBatch
 from connectors.redis_watch import RedisWatch
 from connectors.together import Together
-from connectors.topics import StoppedError, client_options, ensure_topics
+from connectors.topics import StoppedError, client_options, ensure_topics, keeps_all_messages
 from dataflows.recovery_store import forget_uncommitted, hold_to_shards
 from dataflows.shutdown import stop_on_signals
 from dataflows.state_log import FOLDER, StateLog, recovery_folder
@@ -132,7 +132,8 @@ def flow(*, with_redis: bool = True) -> Dataflow:
     if url := settings.history_dsn:
         prepare_schema(partial(open_writer, url), stop)
         backlog = settings.history_backlog_topic
-        open_backlog = partial(Backlog, producer, client, backlog, partitions[backlog])
+        keeps_all = keeps_all_messages(client, backlog)
+        open_backlog = partial(Backlog, producer, client, backlog, partitions[backlog], keeps_all=keeps_all)
         history = HistorySink(partial(open_writer, url), open_backlog)
     else:
         log.warning("neither HISTORY_URL nor ORACLE_DSN is set: no history is kept")

@@ -7,6 +7,7 @@ not touched in it keeps the snapshot that the dead execution wrote, and a second
 future that never was: what was in it is counted again. So before every start, such snapshots are deleted.
 """
 
+import contextlib
 import os
 import sqlite3
 from collections.abc import Iterable
@@ -17,31 +18,60 @@ import telemetry
 from settings import SettingsError
 
 SHARDS_FILE = "shards"
+PRICE_STEP = "pricing.price"
 BUSY_WITHIN_S = 30.0
 
 log = telemetry.get_logger("recovery")
 
 
 def hold_to_shards(folder: Path, shards: int) -> None:
-    """Raises SettingsError where the folder's state is divided into another number of shards: products would be
-    looked for where they are not, and begin anew. A folder without a note of the number gets one."""
+    """Raises SettingsError where the folder was made for another number of shards: products would be looked for
+    where they are not, and begin anew. A folder without a note of the number gets one."""
     note = folder / SHARDS_FILE
     try:
-        found = note.read_text(encoding="utf-8").strip() if note.exists() else ""
-        # A crash of the machine may leave an empty one.
-        if not found.isdecimal():
-            draft = folder / f"{SHARDS_FILE}.{os.getpid()}"
-            draft.write_text(f"{shards}\n", encoding="utf-8")
-            draft.replace(note)
-            return
+        # Empty where the machine crashed before it was on the disk.
+        if note.exists() and not note.stat().st_size:
+            note.unlink()
+        if not note.exists():
+            # One from before there were notes has state, perhaps.
+            least = _count_shards(folder)
+            _compare(f"at least {least}", least <= shards, shards)
+            _note_first(note, f"{shards}\n")
+        noted = note.read_text(encoding="utf-8").strip()
     except OSError as error:
         log.warning("the number of shards cannot be kept in the recovery folder", error=error.strerror)
         return
-    if int(found) != shards:
+    _compare(noted, noted == str(shards), shards)
+
+
+def _compare(found: str, fits: bool, shards: int) -> None:
+    if not fits:
         raise SettingsError(
-            f"SHARDS is fixed at deployment: the recovery folder has state in {found} shards, not {shards};"
-            " set it back, or start over"
+            f"SHARDS is fixed at deployment: the recovery folder has {found}, not {shards}; set it back, or start"
+            " over"
         )
+
+
+def _note_first(note: Path, text: str) -> None:
+    """Write a file, whole, unless another process was faster."""
+    draft = note.with_suffix(f".{os.getpid()}")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        with contextlib.suppress(FileExistsError):
+            note.hardlink_to(draft)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _count_shards(folder: Path) -> int:
+    """How many there are at least, by the highest with a snapshot."""
+    highest = -1
+    for store in folder.glob("part-*.sqlite3"):
+        with contextlib.suppress(sqlite3.Error), closing(_open(store)) as database:
+            query = "SELECT max(CAST(state_key AS INTEGER)) FROM snaps WHERE step_id = ?"
+            ((found,),) = database.execute(query, (PRICE_STEP,)).fetchall()
+            highest = max(highest, -1 if found is None else found)
+    return highest + 1
 
 
 def forget_uncommitted(folder: Path) -> int:

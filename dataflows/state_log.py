@@ -101,10 +101,11 @@ class StateLog:
     def save(self) -> None:
         """Append what changed in every shard of the calling worker, and sync it. Bytewax asks shard by shard, at
         the end of an epoch: the first call does the work of all, so that files are synced side by side."""
-        self.round += 1
-        wrote = [shard_log for shard_log in self._of_worker[threading.get_ident()] if shard_log.write(self.round)]
+        now = self.round + 1
+        wrote = [shard_log for shard_log in self._of_worker[threading.get_ident()] if shard_log.write(now)]
         if not wrote:
             return
+        self.round = now
         _wait_for_room(self._folder)
         ripe = [shard_log for shard_log in wrote if shard_log.may_rewrite(self.round)]
         if ripe:

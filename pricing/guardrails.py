@@ -61,6 +61,8 @@ def resolve_bounds(policy: GuardrailPolicy, catalogue: CatalogueEntry | None) ->
         ceilings.append(_known(base_price, "base_price") * policy.ceiling_ratio)
     lowest = _whole_cents(max(floors, default=0.0), up=True)
     highest = _whole_cents(min(ceilings), up=False) if ceilings else math.inf
+    if lowest > PRICE_MAX:
+        raise BoundsUnusableError("the floor is above the largest price there is")
     if lowest > highest:
         raise BoundsUnusableError("the floor is above the ceiling")
     return Bounds(lowest, highest)

@@ -173,8 +173,10 @@ class Shard:
                 state.price = price
                 state.changed_at_ms = event_time_ms
             day = event_time_ms // DAY_MS
-            if day > state.day:
+            if day > state.day and price is not None:
                 state.day, state.day_open = day, price if previous is None else previous
+            if state.held:
+                state.held = False
             state.previous_price = previous
             state.price_source = PriceSource.DYNAMIC
             state.adjustments = adjustments

@@ -6,6 +6,7 @@ Rows may be written twice or in another order: the database keeps the first of e
 """
 
 import itertools
+import math
 import random
 import threading
 import time
@@ -16,7 +17,7 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 import telemetry
 from sinks.backlog import Backlog, BacklogError
-from sinks.history_store import HistoryWriter, StoreError
+from sinks.history_store import HistoryWriter, StoreError, describe_error
 from sinks.outgoing import Outgoing
 from sinks.parts import part_names, part_of
 
@@ -40,17 +41,18 @@ _LATENCY = telemetry.SINK_LATENCY.labels(NAME)
 
 
 class HistoryState(msgspec.Struct, array_like=True):
-    """Resume state: rows that are neither in the database nor in the backlog, and how far the backlog is
-    drained (None: from its beginning)."""
+    """Resume state: rows that are neither in the database nor in the backlog, how far the backlog is drained (None:
+    from its beginning), and in which partition of its topic this part has its rows (None: nobody has noted it)."""
 
     rows: list[bytes]
     backlog_offset: int | None
+    backlog_partition: int | None = None
 
 
 _encode_state = msgspec.msgpack.Encoder().encode
 _decode_state = msgspec.msgpack.Decoder(HistoryState).decode
 
-OpenBacklog = Callable[[str, int | None], Backlog]
+OpenBacklog = Callable[[str, int | None, int | None], Backlog]
 
 
 def prepare_schema(open_writer: Callable[[], HistoryWriter], stop: threading.Event) -> threading.Thread:
@@ -79,7 +81,7 @@ def prepare_schema(open_writer: Callable[[], HistoryWriter], stop: threading.Eve
 class HistorySink(FixedPartitionedSink[Outgoing[bytes], bytes]):
     """Items are `(shard, Outgoing[bytes])`, rows as in sinks/history_rows.py.
 
-    open_writer: a new writer, not connected. open_backlog: part name and resume offset to a backlog."""
+    open_writer: a new writer, not connected. open_backlog: part name, resume offset and partition to a backlog."""
 
     def __init__(self, open_writer: Callable[[], HistoryWriter], open_backlog: OpenBacklog) -> None:
         self._open_writer = open_writer
@@ -93,7 +95,7 @@ class HistorySink(FixedPartitionedSink[Outgoing[bytes], bytes]):
 
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> "HistorySinkPartition":
         state = _decode_state(resume_state) if resume_state else HistoryState([], None)
-        backlog = self._open_backlog(for_part, state.backlog_offset)
+        backlog = self._open_backlog(for_part, state.backlog_offset, state.backlog_partition)
         return HistorySinkPartition(self._open_writer(), backlog, for_part, state.rows)
 
 
@@ -115,7 +117,7 @@ class HistorySinkPartition(StatefulSinkPartition[Outgoing[bytes], bytes]):
         # How often rows went to the backlog since it was last empty. A start counts: there may be rows from
         # before it.
         self._undrained = 1
-        self._patience_s = PATIENCE_S
+        self._patience_s = self._whole_patience()
         self._down = False
         self._closing = False
         self._idle = False
@@ -140,9 +142,10 @@ class HistorySinkPartition(StatefulSinkPartition[Outgoing[bytes], bytes]):
                 self._changed.notify_all()
             if len(self._pending) > PENDING_ROWS_MAX and not self._stalled():
                 began = time.monotonic()
-                self._changed.wait_for(self._has_room_or_is_stalled, self._patience_s)
+                self._changed.wait_for(self._has_room_or_is_stalled, min(self._patience_s, STALLED_S))
                 self._patience_s = max(0.0, self._patience_s - (time.monotonic() - began))
-            if len(self._pending) > PENDING_ROWS_MAX or self._stalled():
+            # Where the database is down, with the next snapshot: a message for every few rows is slow to drain.
+            if len(self._pending) > PENDING_ROWS_MAX or self._waits_long():
                 self._spill()
             self._pending_gauge.set(len(self._pending) + len(self._in_flight))
 
@@ -152,7 +155,7 @@ class HistorySinkPartition(StatefulSinkPartition[Outgoing[bytes], bytes]):
                 self._spill()
             rows, offset = [*self._in_flight, *self._pending], self._backlog.offset
         self._backlog.flush()
-        return _encode_state(HistoryState(rows, offset))
+        return _encode_state(HistoryState(rows, offset, self._backlog.partition))
 
     def close(self) -> None:
         """Write what waits, for a moment at most: what is left rides in the last snapshot."""
@@ -162,11 +165,17 @@ class HistorySinkPartition(StatefulSinkPartition[Outgoing[bytes], bytes]):
         self._thread.join(CLOSE_WITHIN_S)
 
     def _stalled(self) -> bool:
-        waits = self._waiting_since is not None and time.monotonic() - self._waiting_since > STALLED_S
-        return bool(self._pending) and (self._down or waits)
+        return bool(self._pending) and (self._down or self._waits_long())
+
+    def _waits_long(self) -> bool:
+        return self._waiting_since is not None and time.monotonic() - self._waiting_since > STALLED_S
 
     def _has_room_or_is_stalled(self) -> bool:
         return len(self._pending) <= PENDING_ROWS_MAX or self._stalled()
+
+    def _whole_patience(self) -> float:
+        # Where the backlog may lose rows, being late is better.
+        return PATIENCE_S if self._backlog.keeps_all else math.inf
 
     def _spill(self) -> None:
         """Hand what waits to the backlog. Rows that the writer holds stay with it, and in the snapshot, until
@@ -186,9 +195,10 @@ class HistorySinkPartition(StatefulSinkPartition[Outgoing[bytes], bytes]):
         while True:
             try:
                 wrote = self._write_pending()
-                busy = self._drain() or wrote
-            except (StoreError, BacklogError) as error:
-                if said != (said := str(error)):
+                draining = self._drain()
+            except Exception as error:  # whatever it is, the thread must go on
+                expected = isinstance(error, StoreError | BacklogError)
+                if said != (said := str(error) if expected else describe_error(error)):
                     log.warning("history cannot be written; rows are kept", error=said)
                 _ERRORS.inc()
                 # Over a slow line only a small batch gets through within the time limits.
@@ -205,14 +215,14 @@ class HistorySinkPartition(StatefulSinkPartition[Outgoing[bytes], bytes]):
                 failures, said = 0, ""
                 self._set_down(False)
             with self._changed:
-                if not busy:
+                if not wrote and not draining:
                     self._idle = True
                     self._changed.wait_for(lambda: self._pending or self._undrained or self._closing)
                     self._idle = False
                 if self._closing and not self._pending:
                     break
                 few = len(self._pending) < WRITE_ROWS_MAX and not self._closing
-            if few:
+            if few and not draining:
                 # Not woken for every batch that comes: a wake-up costs more than a row.
                 time.sleep(LINGER_S)
         self._writer.close()
@@ -264,12 +274,14 @@ class HistorySinkPartition(StatefulSinkPartition[Outgoing[bytes], bytes]):
         waiting = self._backlog.waiting(self._drained_to)
         self._backlog_gauge.set(waiting)
         with self._changed:
-            if waiting == 0 and undrained == self._undrained:
-                # Nothing was put since we looked, so nothing is left.
+            # Nothing was put since we looked, so nothing is left.
+            drained = waiting == 0 and undrained == self._undrained
+            if drained:
                 self._undrained = 0
-                self._patience_s = PATIENCE_S
-                self._backlog.close()
-            return bool(self._undrained)
+                self._patience_s = self._whole_patience()
+        if drained:
+            self._backlog.close()
+        return not drained
 
     def _report(self, rows: int, oldest_ms: int) -> None:
         _WRITES.inc(rows)

@@ -11,12 +11,11 @@ import pytest
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.testing import TestingSource, run_main
 
-from dataflows.recovery_store import SHARDS_FILE, find_resume_epoch, forget_uncommitted, hold_to_shards
+from dataflows.recovery_store import PRICE_STEP, SHARDS_FILE, find_resume_epoch, forget_uncommitted, hold_to_shards
 from settings import EXIT_BAD_SETTING, SettingsError
 from tests.flows.test_pricing_flow import EVERY_BATCH, Outputs, seeded_items
 from tests.pipeline import ROOT
 
-STEP = "pricing.price"
 CRASH_AFTER = 100
 
 
@@ -48,9 +47,9 @@ def crashed(tmp_path: Path) -> Path:
     (source,), (target,) = stores(future), stores(folder)
     resume_epoch = find_resume_epoch([target])
     for key, change in ask(
-        source, "SELECT state_key, ser_change FROM snaps WHERE step_id = ? ORDER BY snap_epoch", STEP
+        source, "SELECT state_key, ser_change FROM snaps WHERE step_id = ? ORDER BY snap_epoch", PRICE_STEP
     ):
-        ask(target, "INSERT OR REPLACE INTO snaps VALUES ('', ?, ?, ?, ?)", STEP, key, resume_epoch, change)
+        ask(target, "INSERT OR REPLACE INTO snaps VALUES ('', ?, ?, ?, ?)", PRICE_STEP, key, resume_epoch, change)
     return folder
 
 
@@ -127,7 +126,7 @@ def test_another_number_of_shards_is_refused(tmp_path: Path) -> None:
     hold_to_shards(tmp_path, 64)
     hold_to_shards(tmp_path, 64)
     assert [path.name for path in tmp_path.iterdir()] == [SHARDS_FILE]
-    with pytest.raises(SettingsError, match="in 64 shards, not 32"):
+    with pytest.raises(SettingsError, match="has 64, not 32"):
         hold_to_shards(tmp_path, 32)
     # By the flow itself, before it asks for Kafka.
     command = [sys.executable, "-m", "bytewax.run", "dataflows.pricing", "-r", str(tmp_path), "-s", "1", "-b", "0"]
@@ -143,6 +142,16 @@ def test_another_number_of_shards_is_refused(tmp_path: Path) -> None:
     assert done.returncode == EXIT_BAD_SETTING, done.stderr
     assert done.stderr.count("\n") == 1
     assert "SHARDS is fixed at deployment" in done.stderr
+
+
+def test_a_store_from_before_there_were_notes_says_how_many_it_has_at_least(crashed: Path) -> None:
+    ((highest,),) = ask(
+        stores(crashed)[0], "SELECT max(CAST(state_key AS INTEGER)) FROM snaps WHERE step_id = ?", PRICE_STEP
+    )
+    assert highest > 1
+    with pytest.raises(SettingsError, match=f"at least {highest + 1}, not {highest};"):
+        hold_to_shards(crashed, highest)
+    hold_to_shards(crashed, highest + 1)
 
 
 def test_a_note_that_a_crash_left_empty_is_written_again(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Sinks against real servers: what is refused is never lost in silence."""
 
+import math
 import threading
 import time
 
@@ -7,13 +8,14 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 import telemetry
-from connectors.topics import client_options, ensure_topics
+from connectors.topics import client_options, ensure_topics, keeps_all_messages
 from sinks import history, redis
 from sinks.backlog import Backlog
 from sinks.history import HistorySinkPartition, HistoryState, _decode_state
 from sinks.history_store import StoreError
 from sinks.kafka import KafkaProducer, KafkaSink
 from sinks.outgoing import Outgoing
+from stack import kafka
 from tests.pipeline import Pipeline, wait_for
 
 ROWS = [b"P\trow %d" % index for index in range(10)]
@@ -72,8 +74,10 @@ def test_rows_wait_in_the_backlog_and_arrive_also_after_a_restart(pipeline: Pipe
     ensure_topics(client, {topic: {}}, threading.Event())
     producer = KafkaProducer(client)
 
-    def start(writer: FakeWriter, state: HistoryState) -> HistorySinkPartition:
-        backlog = Backlog(producer, client, topic, partitions, "2", state.backlog_offset)
+    def start(writer: FakeWriter, state: HistoryState, partitions: int = partitions) -> HistorySinkPartition:
+        backlog = Backlog(
+            producer, client, topic, partitions, "2", state.backlog_offset, partition=state.backlog_partition
+        )
         return HistorySinkPartition(writer, backlog, "2", state.rows)
 
     writer = FakeWriter()
@@ -83,13 +87,73 @@ def test_rows_wait_in_the_backlog_and_arrive_also_after_a_restart(pipeline: Pipe
         time.sleep(0.05)
     state = _decode_state(part.snapshot())
     part.close()
-    # As after a crash: only the snapshot and the topic are left.
+    # As after a crash: only the snapshot and the topic are left. And the topic has got more partitions.
     later = FakeWriter()
-    restarted = start(later, state)
+    restarted = start(later, state, 4)
     restarted.write_batch([Outgoing(0, [b"P\tnewest"])])
     later.up = True
     wait_for(lambda: {*ROWS, b"P\tnewest"} <= set(later.rows))
     restarted.close()
+
+
+def test_rows_of_an_outage_go_to_the_backlog_many_at_once(pipeline: Pipeline) -> None:
+    client = client_options(pipeline.brokers, {})
+    topic = f"{pipeline.name}-backlog-many"
+    ensure_topics(client, {topic: {}}, threading.Event())
+    writer = FakeWriter()
+    part = HistorySinkPartition(writer, Backlog(KafkaProducer(client), client, topic, 4, "3", None), "3", [])
+    part.write_batch([Outgoing(0, ROWS[:1])])
+    wait_for(lambda: part._down)
+    for row in ROWS[1:]:
+        part.write_batch([Outgoing(0, [row])])
+    part.snapshot()
+    messages = Backlog(KafkaProducer(client), client, topic, 4, "3", None)
+    # Which one takes the first row before it is down, and what else it may take with it, is left to the threads.
+    assert 1 <= messages.waiting(None) <= 2
+    messages.close()
+    writer.up = True
+    wait_for(lambda: sorted(writer.rows) == sorted(ROWS))
+    part.close()
+
+
+def test_one_read_of_the_backlog_takes_the_rows_of_many_messages(pipeline: Pipeline) -> None:
+    client = client_options(pipeline.brokers, {})
+    topic = f"{pipeline.name}-backlog-small"
+    ensure_topics(client, {topic: {}}, threading.Event())
+    backlog = Backlog(KafkaProducer(client), client, topic, 4, "0", None)
+    rows = [b"P\trow %d" % index for index in range(1_000)]
+    for row in rows:
+        backlog.put([row])
+    assert backlog.waiting(None) == len(rows)
+    found: list[bytes] = []
+    reads = 0
+    while backlog.waiting(backlog.offset):
+        read, backlog.offset = backlog.read()
+        found += read
+        reads += bool(read)
+    backlog.close()
+    assert found == rows
+    assert reads < 20
+
+
+def test_a_writer_that_fails_in_another_way_goes_on(pipeline: Pipeline) -> None:
+    client = client_options(pipeline.brokers, {})
+    topic = f"{pipeline.name}-backlog-other"
+    ensure_topics(client, {topic: {}}, threading.Event())
+
+    class NoFileLeft(FakeWriter):
+        def write(self, rows: list[bytes]) -> None:
+            if not self.up:
+                raise OSError(24, "Too many open files")
+            super().write(rows)
+
+    writer = NoFileLeft()
+    part = HistorySinkPartition(writer, Backlog(KafkaProducer(client), client, topic, 4, "3", None), "3", [])
+    part.write_batch([Outgoing(0, ROWS)])
+    wait_for(lambda: part._down)
+    writer.up = True
+    wait_for(lambda: sorted(writer.rows) == sorted(ROWS))
+    part.close()
 
 
 class BusyWriter(FakeWriter):
@@ -106,12 +170,13 @@ class BusyWriter(FakeWriter):
         super().write(rows)
 
 
-def start_busy(pipeline: Pipeline, writer: BusyWriter) -> HistorySinkPartition:
+def start_busy(pipeline: Pipeline, writer: BusyWriter, *, keeps_all: bool = True) -> HistorySinkPartition:
     """A part whose writer is already at the database: it asks whether that is there before there are any rows."""
     client = client_options(pipeline.brokers, {})
     topic = pipeline.topics["history-backlog"]
     ensure_topics(client, {topic: {}}, threading.Event())
-    part = HistorySinkPartition(writer, Backlog(KafkaProducer(client), client, topic, 4, "1", None), "1", [])
+    backlog = Backlog(KafkaProducer(client), client, topic, 4, "1", None, keeps_all=keeps_all)
+    part = HistorySinkPartition(writer, backlog, "1", [])
     assert writer.began.wait(20)
     return part
 
@@ -136,6 +201,32 @@ def test_a_busy_database_holds_up_the_flow_for_a_moment_and_gets_every_row(
     wait_for(lambda: len(writer.rows) >= len(rows) and part._patience_s, 20, "all rows, and patience")
     assert sorted(writer.rows) == sorted(rows)
     part.close()
+
+
+def test_a_busy_database_is_waited_for_where_the_backlog_may_lose_rows(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "STALLED_S", 600.0)
+    writer = BusyWriter()
+    part = start_busy(pipeline, writer, keeps_all=False)
+    rows = [b"P\trow %d" % index for index in range(history.PENDING_ROWS_MAX)]
+    part.write_batch([Outgoing(0, rows)])
+    waits = threading.Thread(target=part.write_batch, args=([Outgoing(0, ROWS)],))
+    waits.start()
+    writer.go.set()
+    waits.join(20)
+    wait_for(lambda: len(writer.rows) == len(rows) + len(ROWS))
+    assert not pipeline.read("history-backlog")
+    assert part._patience_s == math.inf
+    part.close()
+
+
+def test_a_topic_that_drops_messages_is_noticed(pipeline: Pipeline) -> None:
+    client = client_options(pipeline.brokers, {})
+    kept, dropped = f"{pipeline.name}-kept", f"{pipeline.name}-dropped"
+    ensure_topics(client, {kept: {"retention.ms": "-1"}, dropped: {}}, threading.Event())
+    assert keeps_all_messages(client, kept) is kafka.is_available()
+    assert not keeps_all_messages(client, dropped)
 
 
 def test_rows_that_a_snapshot_puts_into_the_backlog_are_not_said_to_wait(

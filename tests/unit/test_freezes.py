@@ -108,6 +108,21 @@ def test_lifting_decides_what_was_held_anew_and_nothing_else() -> None:
     assert bench.event("B").version == 3
 
 
+def test_a_price_that_was_held_and_is_decided_again_is_not_held() -> None:
+    bench = Bench()
+    bench.catalogue("A", "x")
+    bench.event()
+    bench.freeze("category:x")
+    bench.event(price=20.0)
+    bench.catalogue("A", "y")
+    price = bench.event(price=30.0).update
+    assert price is not None
+    assert price.new_price > 30
+    bench.freeze("product:A")
+    # Nothing has happened to it meanwhile, so there is nothing to decide.
+    assert bench.lift("product:A") == []
+
+
 def test_lifting_respects_the_largest_step() -> None:
     bench = Bench(parse_policy("[guardrails]\nmax_step_percent = 10"))
     bench.event(price=100.0)

@@ -67,6 +67,25 @@ def test_bounds_come_from_the_catalogue() -> None:
     assert update_of(apply(shard, event(100))[0]).new_price == 20.0
 
 
+def test_a_floor_that_is_no_price_keeps_the_last_good_price() -> None:
+    # A price above it would fit into no table.
+    shard = Shard(parse_policy("[guardrails]\nfloor_margin = 9"))
+    apply(shard, entry(10.0, unit_cost=1.0))
+    good = update_of(apply(shard, event(10))[0])
+    apply(shard, entry(10.0, unit_cost=999_999_999.0))
+    assert update_of(apply(shard, event(500))[0]).new_price == good.new_price
+    assert shard.alerts == {"the floor is above the largest price there is": 1}
+
+
+def test_a_day_begins_with_its_first_price() -> None:
+    shard = Shard(parse_policy("[guardrails]\nceiling_ratio = 2"))
+    (no_price,) = apply(shard, event(10))
+    assert no_price.update is None
+    apply(shard, entry(10.0))
+    (first,) = apply(shard, event(10))
+    assert first.day_open == update_of(first).new_price
+
+
 def test_a_missing_bound_keeps_the_last_good_price_and_raises_an_alert() -> None:
     shard = Shard(parse_policy("[guardrails]\nfloor_margin = 0.2"))
     (no_price,) = apply(shard, event(10))

@@ -3,7 +3,7 @@
 from math import sqrt
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pricing.batches import EventBatch
@@ -231,7 +231,14 @@ def test_an_explanation_names_every_amount_and_what_bound_the_price() -> None:
     assert bound_by(update.adjustments[:2]) is None
 
 
-@given(st.one_of(PRICES, st.integers(0, 10**11).map(lambda n: n / 1000), st.floats(-1e10, 1e10)))
+HALF_CENTS = st.integers(-(10**11), 10**11).map(lambda n: (2 * n + 1) / 200)
+
+
+@given(st.one_of(PRICES, HALF_CENTS, st.integers(0, 10**11).map(lambda n: n / 1000), st.floats(-1e10, 1e10)))
+@example(0.125)
+@example(0.375)
+@example(2.675)
+@example(-0.125)
 def test_rounding_is_pythons_to_the_last_bit(amount: float) -> None:
     assert to_cents(amount) == round(amount, 2)
 

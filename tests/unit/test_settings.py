@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pricing.policy import PolicyError, default_policy, parse_policy
-from settings import SettingsError, load_settings
+from settings import Settings, SettingsError, load_settings
 from sinks.oracle import connect_parameters
 
 ROOT = Path(__file__).parent.parent.parent
@@ -103,6 +103,16 @@ def test_an_entry_point_stops_with_one_line_and_code_2(
     assert done.returncode == 2, done.stderr
     assert done.stderr.count("\n") == 1
     assert says in done.stderr
+
+
+def test_the_example_has_every_setting_with_its_default() -> None:
+    lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
+    example = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    of_other_programs = {"ORACLE_PASSWORD", "POSTGRES_PASSWORD", "RECOVERY_DIR", "RECOVERY_PARTITIONS"}
+    assert example.keys() - of_other_programs == {name.upper() for name in Settings.model_fields}
+    for name, field in Settings.model_fields.items():
+        if name != "admin_api_key":
+            assert example[name.upper()] == str(field.get_default(call_default_factory=True) or ""), name
 
 
 def test_the_version_of_a_policy_is_its_content() -> None:
