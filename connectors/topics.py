@@ -83,8 +83,10 @@ def keeps_all_messages(client: Client, topic: str) -> bool:
     except KafkaException as error:
         log.warning("whether the topic keeps its messages is not known", topic=topic, error=error.args[0].str())
         return False
-    kept = {name: entries[name].value for name in ("cleanup.policy", "retention.ms", "retention.bytes")}
-    if kept == {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}:
+    # What is not said is as Kafka has it where nobody sets it.
+    usual = {"cleanup.policy": "delete", "retention.ms": "604800000", "retention.bytes": "-1"}
+    kept = {name: entries[name].value if name in entries else usual[name] for name in usual}
+    if kept == {**usual, "retention.ms": "-1"}:
         return True
     log.warning("the topic drops messages that were not read in time", topic=topic, **kept)
     return False

@@ -58,7 +58,9 @@ class Backlog:
         self._key = part.encode()
         # A topic that somebody else made may have fewer partitions than there are parts; they then share. One that
         # gets more of them later still has what waits where it was put.
-        self.partition = int(part) % partitions if partition is None else partition
+        if partition is None or partition >= partitions:
+            partition = int(part) % partitions
+        self.partition = partition
         self.offset = offset
         self.keeps_all = keeps_all
         self._consumer: Consumer | None = None
