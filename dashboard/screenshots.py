@@ -57,6 +57,8 @@ def main() -> int:
     parser.add_argument("--url", default="http://localhost:8080")
     parser.add_argument("--key", required=True, help="the demo's admin key")
     options = parser.parse_args()
+    if not options.key:
+        parser.error("KEY takes the admin key that `make demo` has printed: make screenshots KEY=...")
     if CHROMIUM is None:
         print("screenshots: no Chromium is installed", file=sys.stderr)
         return 1
