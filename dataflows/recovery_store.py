@@ -7,11 +7,10 @@ not touched in it keeps the snapshot that the dead execution wrote, and a second
 future that never was: what was in it is counted again. So before every start, such snapshots are deleted.
 """
 
-import contextlib
 import os
 import sqlite3
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import telemetry
@@ -35,21 +34,21 @@ def hold_to_shards(folder: Path, shards: int) -> None:
         if not note.exists():
             # One from before there were notes has state, perhaps.
             least = _count_shards(folder)
-            _compare(f"at least {least}", least <= shards, shards)
+            if least > shards:
+                raise _misfit(f"at least {least}", shards)
             _note_first(note, f"{shards}\n")
         noted = note.read_text(encoding="utf-8").strip()
     except OSError as error:
         log.warning("the number of shards cannot be kept in the recovery folder", error=error.strerror)
         return
-    _compare(noted, noted == str(shards), shards)
+    if noted != str(shards):
+        raise _misfit(noted, shards)
 
 
-def _compare(found: str, fits: bool, shards: int) -> None:
-    if not fits:
-        raise SettingsError(
-            f"SHARDS is fixed at deployment: the recovery folder has {found}, not {shards}; set it back, or start"
-            " over"
-        )
+def _misfit(found: str, shards: int) -> SettingsError:
+    return SettingsError(
+        f"SHARDS is fixed at deployment: the recovery folder has {found}, not {shards}; set it back, or start over"
+    )
 
 
 def _note_first(note: Path, text: str) -> None:
@@ -57,7 +56,7 @@ def _note_first(note: Path, text: str) -> None:
     draft = note.with_suffix(f".{os.getpid()}")
     try:
         draft.write_text(text, encoding="utf-8")
-        with contextlib.suppress(FileExistsError):
+        with suppress(FileExistsError):
             note.hardlink_to(draft)
     finally:
         draft.unlink(missing_ok=True)
@@ -67,7 +66,7 @@ def _count_shards(folder: Path) -> int:
     """How many there are at least, by the highest with a snapshot."""
     highest = -1
     for store in folder.glob("part-*.sqlite3"):
-        with contextlib.suppress(sqlite3.Error), closing(_open(store)) as database:
+        with suppress(sqlite3.Error), closing(_open(store)) as database:
             query = "SELECT max(CAST(state_key AS INTEGER)) FROM snaps WHERE step_id = ?"
             ((found,),) = database.execute(query, (PRICE_STEP,)).fetchall()
             highest = max(highest, -1 if found is None else found)

@@ -107,10 +107,10 @@ class StateLog:
             return
         self.round = now
         _wait_for_room(self._folder)
-        ripe = [shard_log for shard_log in wrote if shard_log.may_rewrite(self.round)]
+        ripe = [shard_log for shard_log in wrote if shard_log.may_rewrite(now)]
         if ripe:
             # One a round: writing a whole shard takes a while.
-            max(ripe, key=ShardLog.excess).rewrite(self.round)
+            max(ripe, key=ShardLog.excess).rewrite(now)
         for shard_log, problem in zip(wrote, self._sync.map(ShardLog.sync, wrote), strict=True):
             if problem is not None:
                 # Whether what was written is on the disk is not known any more, so it must not count.

@@ -1,6 +1,7 @@
 """The backlog: rows of history that wait in Kafka while the database is down."""
 
 from collections.abc import Mapping
+from typing import NoReturn
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
@@ -110,18 +111,21 @@ class Backlog:
             timeout_s = 0.0
             for message in messages:
                 if (error := message.error()) is not None:
-                    if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
-                        log.error("rows of history have left the backlog topic undrained", offset=self.offset)
-                        self.offset = None
-                    # To be read again from `offset`.
-                    self.close()
-                    raise BacklogError(error.str())
+                    self._give_up(error)
                 offset, value = message.offset(), message.value()
                 assert offset is not None
                 next_offset = offset + 1
                 if message.key() == self._key and value:
                     rows.extend(value.split(b"\n"))
         return rows, next_offset
+
+    def _give_up(self, error: KafkaError) -> NoReturn:
+        """What was read is read again, from `offset`."""
+        if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+            log.error("rows of history have left the backlog topic undrained", offset=self.offset)
+            self.offset = None
+        self.close()
+        raise BacklogError(error.str())
 
     def close(self) -> None:
         consumer, self._consumer = self._consumer, None

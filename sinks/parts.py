@@ -5,7 +5,6 @@ from functools import cache
 SINK_PARTS = 4
 """Partitions of every sink, fixed at deployment like a topic's: what spreads sinks over processes."""
 
-
 _MASK = 2**64 - 1
 
 

@@ -67,21 +67,40 @@ class FakeWriter:
         pass
 
 
+def open_backlog(
+    pipeline: Pipeline,
+    part: str,
+    state: HistoryState | None = None,
+    *,
+    partitions: int = 4,
+    keeps_all: bool = True,
+) -> Backlog:
+    """As the sink opens it for a part with a resume state, and a topic of so many partitions."""
+    state = state or HistoryState([], None)
+    client = client_options(pipeline.brokers, {})
+    topic = pipeline.topics["history-backlog"]
+    ensure_topics(client, {topic: {}}, threading.Event())
+    return Backlog(
+        KafkaProducer(client),
+        client,
+        topic,
+        partitions,
+        part,
+        state.backlog_offset,
+        state.backlog_partition,
+        keeps_all=keeps_all,
+    )
+
+
 @pytest.mark.parametrize("partitions", [1, 4])
 def test_rows_wait_in_the_backlog_and_arrive_also_after_a_restart(pipeline: Pipeline, partitions: int) -> None:
-    client = client_options(pipeline.brokers, {})
-    topic = f"{pipeline.name}-backlog-{partitions}"
-    ensure_topics(client, {topic: {}}, threading.Event())
-    producer = KafkaProducer(client)
-
-    def start(writer: FakeWriter, state: HistoryState, partitions: int = partitions) -> HistorySinkPartition:
-        backlog = Backlog(
-            producer, client, topic, partitions, "2", state.backlog_offset, partition=state.backlog_partition
+    def start(writer: FakeWriter, state: HistoryState, partitions: int) -> HistorySinkPartition:
+        return HistorySinkPartition(
+            writer, open_backlog(pipeline, "2", state, partitions=partitions), "2", state.rows
         )
-        return HistorySinkPartition(writer, backlog, "2", state.rows)
 
     writer = FakeWriter()
-    part = start(writer, HistoryState([], None))
+    part = start(writer, HistoryState([], None), partitions)
     for row in ROWS:
         part.write_batch([Outgoing(0, [row])])
         time.sleep(0.05)
@@ -97,17 +116,14 @@ def test_rows_wait_in_the_backlog_and_arrive_also_after_a_restart(pipeline: Pipe
 
 
 def test_rows_of_an_outage_go_to_the_backlog_many_at_once(pipeline: Pipeline) -> None:
-    client = client_options(pipeline.brokers, {})
-    topic = f"{pipeline.name}-backlog-many"
-    ensure_topics(client, {topic: {}}, threading.Event())
     writer = FakeWriter()
-    part = HistorySinkPartition(writer, Backlog(KafkaProducer(client), client, topic, 4, "3", None), "3", [])
+    part = HistorySinkPartition(writer, open_backlog(pipeline, "3"), "3", [])
     part.write_batch([Outgoing(0, ROWS[:1])])
     wait_for(lambda: part._down)
     for row in ROWS[1:]:
         part.write_batch([Outgoing(0, [row])])
     part.snapshot()
-    messages = Backlog(KafkaProducer(client), client, topic, 4, "3", None)
+    messages = open_backlog(pipeline, "3")
     # Which one takes the first row before it is down, and what else it may take with it, is left to the threads.
     assert 1 <= messages.waiting(None) <= 2
     messages.close()
@@ -117,10 +133,7 @@ def test_rows_of_an_outage_go_to_the_backlog_many_at_once(pipeline: Pipeline) ->
 
 
 def test_one_read_of_the_backlog_takes_the_rows_of_many_messages(pipeline: Pipeline) -> None:
-    client = client_options(pipeline.brokers, {})
-    topic = f"{pipeline.name}-backlog-small"
-    ensure_topics(client, {topic: {}}, threading.Event())
-    backlog = Backlog(KafkaProducer(client), client, topic, 4, "0", None)
+    backlog = open_backlog(pipeline, "0")
     rows = [b"P\trow %d" % index for index in range(1_000)]
     for row in rows:
         backlog.put([row])
@@ -137,10 +150,6 @@ def test_one_read_of_the_backlog_takes_the_rows_of_many_messages(pipeline: Pipel
 
 
 def test_a_writer_that_fails_in_another_way_goes_on(pipeline: Pipeline) -> None:
-    client = client_options(pipeline.brokers, {})
-    topic = f"{pipeline.name}-backlog-other"
-    ensure_topics(client, {topic: {}}, threading.Event())
-
     class NoFileLeft(FakeWriter):
         def write(self, rows: list[bytes]) -> None:
             if not self.up:
@@ -148,7 +157,7 @@ def test_a_writer_that_fails_in_another_way_goes_on(pipeline: Pipeline) -> None:
             super().write(rows)
 
     writer = NoFileLeft()
-    part = HistorySinkPartition(writer, Backlog(KafkaProducer(client), client, topic, 4, "3", None), "3", [])
+    part = HistorySinkPartition(writer, open_backlog(pipeline, "3"), "3", [])
     part.write_batch([Outgoing(0, ROWS)])
     wait_for(lambda: part._down)
     writer.up = True
@@ -172,11 +181,7 @@ class BusyWriter(FakeWriter):
 
 def start_busy(pipeline: Pipeline, writer: BusyWriter, *, keeps_all: bool = True) -> HistorySinkPartition:
     """A part whose writer is already at the database: it asks whether that is there before there are any rows."""
-    client = client_options(pipeline.brokers, {})
-    topic = pipeline.topics["history-backlog"]
-    ensure_topics(client, {topic: {}}, threading.Event())
-    backlog = Backlog(KafkaProducer(client), client, topic, 4, "1", None, keeps_all=keeps_all)
-    part = HistorySinkPartition(writer, backlog, "1", [])
+    part = HistorySinkPartition(writer, open_backlog(pipeline, "1", keeps_all=keeps_all), "1", [])
     assert writer.began.wait(20)
     return part
 

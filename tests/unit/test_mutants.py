@@ -1,12 +1,8 @@
 """`make mutants` takes half an hour; that its mutants still fit the source is seen at once."""
 
-from pathlib import Path
-
 import pytest
 
-from tests.mutants import MUTANTS, Mutant
-
-ROOT = Path(__file__).parents[2]
+from tests.mutants import MUTANTS, ROOT, Mutant
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.promise for mutant in MUTANTS])
