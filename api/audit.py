@@ -14,7 +14,7 @@ from api.errors import ApiError
 from api.models import PAGE_MAX
 from api.prices import json_response
 from api.services import services_of
-from pricing.timestamps import LATEST_MS
+from core.timestamps import LATEST_MS
 from sinks.history_store import HistoryReader, PastFreeze, PastOverride, Place, StoreError
 
 DEFAULT_PAGE = 50

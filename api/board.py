@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from core.timestamps import DAY_MS
 from pricing.explanation import bound_by
-from pricing.timestamps import DAY_MS
 from sinks.redis_names import StoredPrice
 from sinks.redis_reader import PriceReader, RedisDownError, StoredProduct
 

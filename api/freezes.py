@@ -15,8 +15,8 @@ from api.models import responses
 from api.overrides import SET_BY, body_of, read_body
 from api.prices import json_response
 from api.services import Services, services_of
-from pricing.events import EVERYTHING, is_freeze_scope, is_reason
-from pricing.timestamps import parse_rfc3339, to_rfc3339
+from core.timestamps import parse_rfc3339, to_rfc3339
+from pricing.commands import EVERYTHING, is_freeze_scope, is_reason
 from sinks.history_store import PastFreeze, Place
 
 router = APIRouter(tags=["freezes"])

@@ -14,9 +14,9 @@ from api.errors import ApiError
 from api.models import PAGE_MAX, responses
 from api.prices import json_response
 from api.services import Services, services_of
+from core.timestamps import LATEST_MS, parse_rfc3339
 from pricing.decision import Adjustment
 from pricing.explanation import bound_by, explain
-from pricing.timestamps import LATEST_MS, parse_rfc3339
 from sinks.history_store import HistoryPoint, StoreError
 
 DEFAULT_LIMIT = 50

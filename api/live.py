@@ -16,8 +16,8 @@ from api.models import PAGE_MAX
 from api.prices import parse_ids
 from api.services import Services, services_of
 from api.ws_protocol import Line, line_of
+from core.identifiers import is_identifier
 from pricing.decision import PriceUpdate, encode_update
-from pricing.events import is_identifier
 from sinks.redis_names import StoredPrice
 from sinks.redis_reader import RedisDownError
 

@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal, TypeVar
 from fastapi import Path, Query
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
-from pricing.events import DEFAULT_REASON, IDENTIFIER, REASON_MAX_CHARS
-from pricing.money import PRICE_MAX
+from core.identifiers import IDENTIFIER
+from core.money import PRICE_MAX
+from pricing.commands import DEFAULT_REASON, REASON_MAX_CHARS
 
 ID_PATTERN = f"^{IDENTIFIER.pattern}$"
 ProductId = Annotated[str, Path(pattern=ID_PATTERN, description="A product id.", examples=["85123A"])]

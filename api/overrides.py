@@ -18,9 +18,9 @@ from api.models import responses
 from api.preview import Preview, preview_override
 from api.prices import check_id, json_response
 from api.services import Services, services_of
-from pricing.events import is_reason
-from pricing.money import PRICE_MAX, to_cents
-from pricing.timestamps import parse_rfc3339, parse_timestamp, to_rfc3339
+from core.money import PRICE_MAX, to_cents
+from core.timestamps import parse_rfc3339, parse_timestamp, to_rfc3339
+from pricing.commands import is_reason
 from sinks.history_store import PastOverride, Place
 from sinks.redis_names import StoredPrice
 from sinks.redis_reader import StoredProduct

@@ -2,10 +2,10 @@
 
 import msgspec
 
+from core.money import to_cents
+from pricing.catalogue import CatalogueEntry
 from pricing.engine import quote_override
-from pricing.events import CatalogueEntry
 from pricing.guardrails import BoundsUnusableError, GuardrailContext, limit_step, resolve_bounds, snap_to_ending
-from pricing.money import to_cents
 from pricing.policy import PricingPolicy
 from pricing.rules import PricingInputs
 from sinks.redis_names import StoredPrice

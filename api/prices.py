@@ -15,7 +15,7 @@ from api import models
 from api.errors import ApiError
 from api.models import PAGE_MAX, responses
 from api.services import Services, services_of
-from pricing.events import is_identifier
+from core.identifiers import is_identifier
 from pricing.explanation import bound_by, explain
 from sinks.redis_names import StoredPrice
 from sinks.redis_reader import RedisDownError

@@ -11,9 +11,9 @@ import msgspec
 from benchmarks.rows.loop import WEIGHTS, Event, Update
 from connectors.decode import SignalKind
 from connectors.kafka import RawBatch
+from core.shards import shard_of
 from dataflows.steps import DecodeLogic, Priced, encode
 from pricing.batches import EventBatch
-from pricing.events import shard_of
 from pricing.policy import default_policy
 from pricing.shard import Shard
 

@@ -9,25 +9,15 @@ from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
-from pricing.events import (
-    IDENTIFIER_MAX_CHARS,
-    CatalogueChange,
-    CatalogueEntry,
-    DeadLetter,
-    ErrorCode,
-    Freeze,
-    FreezeLift,
-    OverrideRemoval,
-    PriceOverride,
-    ProductEvent,
-    Signal,
-    SourcePosition,
-    is_freeze_scope,
-    is_identifier,
-    is_reason,
-)
-from pricing.money import PRICE_MAX, is_price, to_cents
-from pricing.timestamps import EARLIEST_MS, LATEST_MS, MILLISECONDS_FROM, parse_timestamp
+from core.dead_letter import DeadLetter, ErrorCode
+from core.identifiers import IDENTIFIER_MAX_CHARS, is_identifier
+from core.money import PRICE_MAX, is_price, to_cents
+from core.positions import SourcePosition
+from core.timestamps import EARLIEST_MS, LATEST_MS, MILLISECONDS_FROM, parse_timestamp
+from pricing.batches import Signal
+from pricing.catalogue import CatalogueChange, CatalogueEntry
+from pricing.commands import Freeze, FreezeLift, OverrideRemoval, PriceOverride, is_freeze_scope, is_reason
+from pricing.events import EVENT_TYPES, ProductEvent
 
 VALUE_MAX_BYTES = 1024 * 1024
 """A larger value is bad input: Kafka's own default limit for a message."""
@@ -119,7 +109,6 @@ _decode_freeze = msgspec.json.Decoder(_FreezeWire).decode
 _decode_routed = msgspec.json.Decoder(_Routed).decode
 
 _IDENTIFIER_BYTES = bytes(byte for byte in range(128) if is_identifier(chr(byte)))
-EVENT_TYPES = frozenset({"view", "cart", "purchase"})
 
 
 def decode_event(raw: RawMessage) -> ProductEvent:

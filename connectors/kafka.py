@@ -24,7 +24,7 @@ from confluent_kafka import (
 import telemetry
 from connectors.decode import RawMessage, routing_key
 from connectors.topics import StoppedError, count_partitions
-from pricing.events import shard_of
+from core.shards import shard_of
 
 GROUP = "pricewax"
 POLL_MESSAGES_MAX = 4096

@@ -14,7 +14,7 @@ from connectors.funnel import LOOKED_AT_BEFORE_MS, PURCHASES_PER_VIEW, events_be
 from connectors.invoices import InvoiceLine, catalogue_of, purchase_event, read_invoices
 from connectors.pacing import EventProducer, Timed, add_pace_arguments, pace_of, start_tool
 from connectors.topics import StoppedError
-from pricing.timestamps import DAY_MS
+from core.timestamps import DAY_MS
 
 SPEED_UP = 60.0
 VIEWS_PER_PURCHASE = 1 / PURCHASES_PER_VIEW

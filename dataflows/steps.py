@@ -13,8 +13,11 @@ from prometheus_client import Counter as Metric
 import telemetry
 from connectors.decode import SignalKind, decode, decode_usual_events
 from connectors.kafka import RawBatch
+from core.dead_letter import DeadLetter
+from core.shards import shard_of
 from dataflows.state_log import StateLog
-from pricing.batches import SETTLED, Batch, ChangeBatch, EventBatch, RefillRequest
+from pricing.batches import SETTLED, Batch, Change, ChangeBatch, EventBatch, RefillRequest
+from pricing.commands import Freeze, FreezeLift
 from pricing.decision import (
     PUBLISHED,
     Cause,
@@ -24,7 +27,7 @@ from pricing.decision import (
     PriceSource,
     encode_update,
 )
-from pricing.events import Change, DeadLetter, Freeze, FreezeLift, ProductEvent, shard_of
+from pricing.events import ProductEvent
 from pricing.policy import PricingPolicy
 from pricing.shard import Shard
 from sinks import history_rows, redis

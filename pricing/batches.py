@@ -1,15 +1,25 @@
-"""What a shard is given to do: events, other changes, and requests to say again what it knows."""
+"""Signals of one shard, in batches, as the pricing step takes them."""
 
 from collections.abc import Sequence
 
 import msgspec
 
-from pricing.events import Change, ProductEvent
+from pricing.catalogue import CatalogueChange
+from pricing.commands import Freeze, FreezeLift, OverrideRemoval, PriceOverride
+from pricing.events import ProductEvent
+
+Change = CatalogueChange | PriceOverride | OverrideRemoval | Freeze | FreezeLift
+"""A signal that is no event of a product."""
+
+Signal = ProductEvent | Change
+"""All that changes the state of a product, but for time."""
 
 
 class EventBatch(msgspec.Struct, gc=False):
-    """Events of one shard from one topic partition, in order of offset; `offsets` and `keys` (their products' ids,
-    UTF-8) side by side with them."""
+    """Events of one shard from one topic partition, in order of offset.
+
+    `offsets`, `keys` (product ids, UTF-8) and `events` have one entry an event. kafka_time_ms: Kafka's time stamp
+    of the first of them, 0 if it has none."""
 
     topic: str
     partition: int
@@ -20,7 +30,7 @@ class EventBatch(msgspec.Struct, gc=False):
 
 
 class ChangeBatch(msgspec.Struct, gc=False):
-    """Everything else that happens to a shard's products, from one topic partition, in order of offset."""
+    """Changes of one shard from one topic partition, in order of offset. kafka_time_ms: as in `EventBatch`."""
 
     topic: str
     partition: int
@@ -34,7 +44,7 @@ SETTLED = "settled"
 
 
 class RefillRequest(msgspec.Struct, frozen=True, array_like=True):
-    """Asks a shard for the latest decision of every product it owns; with the reason `SETTLED`, which comes once,
-    some seconds after a start, for what `Shard.repeat` gives."""
+    """A request for the latest decision of every product of a shard. With the reason `SETTLED`, which comes once,
+    some seconds after a start, it asks for the decisions of `Shard.repeat` instead."""
 
     reason: str

@@ -4,7 +4,9 @@ from typing import Final
 
 import msgspec
 
-from pricing.events import CatalogueEntry, Freeze, PriceOverride, SourcePosition
+from core.positions import SourcePosition
+from pricing.catalogue import CatalogueEntry
+from pricing.commands import Freeze, PriceOverride
 
 
 class PriceSource:

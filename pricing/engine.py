@@ -2,6 +2,7 @@
 
 import msgspec
 
+from core.money import cents, cents_between, to_cents
 from pricing.decision import Adjustment
 from pricing.guardrails import (
     GUARDRAILS,
@@ -12,7 +13,6 @@ from pricing.guardrails import (
     GuardrailContext,
     resolve_bounds,
 )
-from pricing.money import cents, cents_between, to_cents
 from pricing.policy import GuardrailPolicy, PricingPolicy
 from pricing.rules import RULES, PricingInputs
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from pricing.events import CatalogueEntry
-from pricing.money import CENT, PRICE_MAX, to_cents
+from core.money import CENT, PRICE_MAX, to_cents
+from pricing.catalogue import CatalogueEntry
 from pricing.policy import GuardrailPolicy
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from pricing.money import PRICE_MAX
+from core.money import PRICE_MAX
 
 VERSION_CHARS = 12
 

@@ -6,7 +6,7 @@ from math import sqrt
 
 import msgspec
 
-from pricing.events import CatalogueEntry
+from pricing.catalogue import CatalogueEntry
 from pricing.policy import PricingPolicy
 
 

@@ -12,7 +12,12 @@ from collections.abc import Iterable
 
 import msgspec
 
+from core.money import cents_between, to_cents
+from core.positions import NO_POSITION, SourcePosition
+from core.timestamps import DAY_MS
 from pricing.batches import ChangeBatch, EventBatch
+from pricing.catalogue import CatalogueChange
+from pricing.commands import EVERYTHING, Freeze, FreezeLift, OverrideRemoval, PriceOverride
 from pricing.decision import (
     Adjustment,
     Cause,
@@ -35,24 +40,9 @@ from pricing.engine import (
     quote_override,
     quote_rules,
 )
-from pricing.events import (
-    EVERYTHING,
-    CatalogueChange,
-    Freeze,
-    FreezeLift,
-    OverrideRemoval,
-    PriceOverride,
-    SourcePosition,
-)
-from pricing.money import cents_between, to_cents
 from pricing.policy import PricingPolicy
 from pricing.rules import PricingInputs
 from pricing.state import GONE, ProductState, pack_shard, unpack_product, unpack_shard
-from pricing.timestamps import DAY_MS
-
-NO_POSITION = SourcePosition("", -1, -1)
-"""The position of what no message caused: the refilling of a store."""
-
 
 SAMPLE = 64
 """Products that an estimate goes by."""

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 import msgspec
 import msgspec.structs
 
+from pricing.catalogue import CatalogueEntry
+from pricing.commands import Freeze, PriceOverride
 from pricing.decision import Adjustment, PriceSource, PriceUpdate
 from pricing.engine import BASE_REASON
-from pricing.events import CatalogueEntry, Freeze, PriceOverride
 from pricing.guardrails import GUARDRAILS
 from pricing.rules import RULES
 

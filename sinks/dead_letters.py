@@ -4,7 +4,7 @@ import base64
 
 import msgspec
 
-from pricing.events import DeadLetter
+from core.dead_letter import DeadLetter
 from sinks.kafka import Record
 
 RAW_MAX_BYTES = 512 * 1024

@@ -10,8 +10,9 @@ from functools import lru_cache
 
 import msgspec
 
+from core.positions import SourcePosition
+from pricing.commands import Freeze, PriceOverride
 from pricing.decision import PUBLISHED, Cause, FreezeChange, OverrideEnd, PriceDecision, PricedEvents
-from pricing.events import Freeze, PriceOverride, SourcePosition
 
 PRICE = b"P\t"
 OVERRIDE = b"O\t"

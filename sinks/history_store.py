@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from pricing.events import SourcePosition
+from core.positions import SourcePosition
 
 
 class StoreError(Exception):

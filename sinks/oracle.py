@@ -12,8 +12,8 @@ import msgspec
 import oracledb
 
 import telemetry
-from pricing.events import SourcePosition
-from pricing.timestamps import parse_rfc3339, to_rfc3339
+from core.positions import SourcePosition
+from core.timestamps import parse_rfc3339, to_rfc3339
 from sinks.history_rows import (
     FreezeRow,
     OverrideRow,

@@ -15,8 +15,8 @@ from psycopg import sql
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 import telemetry
-from pricing.events import SourcePosition
-from pricing.timestamps import to_rfc3339
+from core.positions import SourcePosition
+from core.timestamps import to_rfc3339
 from sinks.history_rows import split_by_table
 from sinks.history_store import (
     Chart,

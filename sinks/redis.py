@@ -18,9 +18,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 import telemetry
+from core.timestamps import to_rfc3339
+from pricing.catalogue import CatalogueEntry
 from pricing.decision import FreezeChange, PriceDecision, PricedEvents
-from pricing.events import CatalogueEntry
-from pricing.timestamps import to_rfc3339
 from sinks import redis_names
 from sinks.outgoing import Outgoing
 from sinks.parts import part_names, part_of

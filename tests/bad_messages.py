@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from connectors.decode import VALUE_MAX_BYTES, SignalKind
-from pricing.events import ErrorCode
+from core.dead_letter import ErrorCode
 
 EVENT = {"event_type": "view", "product_id": "A1", "timestamp": 1_700_000_000, "price": 10.5}
 OVERRIDE = {

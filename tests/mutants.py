@@ -101,7 +101,7 @@ MUTANTS = (
     ),
     Mutant(
         "prices are rounded half to even, once",
-        "pricing/money.py",
+        "core/money.py",
         "    return round(round(amount, MINOR_UNITS) * 100)\n",
         "    return int(scaled + 0.5)\n",
         "tests/unit/test_pricing.py",

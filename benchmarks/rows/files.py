@@ -13,9 +13,9 @@ from bytewax.testing import TestingSource
 
 from connectors.decode import SignalKind
 from connectors.kafka import RawBatch
+from core.shards import shard_of
 from dataflows.pricing import Sinks, build
 from dataflows.state_log import FOLDER, StateLog, recovery_folder
-from pricing.events import shard_of
 from pricing.policy import default_policy
 from sinks.outgoing import Outgoing
 from sinks.parts import part_names, part_of

@@ -12,7 +12,7 @@ from schemathesis import GenerationMode
 from schemathesis.core.failures import FailureGroup
 from schemathesis.core.result import Ok
 
-from pricing.events import IDENTIFIER
+from core.identifiers import IDENTIFIER
 from tests.pipeline import KEY, Pipeline, wait_for
 
 EXAMPLES = 25

@@ -13,10 +13,10 @@ from bytewax.testing import TestingSink, TestingSource, cluster_main, run_main
 
 from connectors.decode import SignalKind, routing_key
 from connectors.kafka import RawBatch
+from core.shards import shard_of
 from dataflows.pricing import Sinks, build
 from dataflows.state_log import StateLog
 from pricing.batches import RefillRequest
-from pricing.events import shard_of
 from pricing.policy import default_policy
 
 GOLDEN = Path(__file__).parent / "golden" / "pricing.jsonl"

@@ -2,9 +2,10 @@
 
 import msgspec
 
-from pricing.batches import ChangeBatch, EventBatch
+from core.positions import SourcePosition
+from pricing.batches import ChangeBatch, EventBatch, Signal
 from pricing.decision import Cause, PriceDecision, PriceUpdate
-from pricing.events import ProductEvent, Signal, SourcePosition
+from pricing.events import ProductEvent
 from pricing.shard import Shard
 
 NOW_MS = 1_800_000_000_000

@@ -12,15 +12,11 @@ from connectors.decode import (
     decode_usual_events,
     routing_key,
 )
-from pricing.events import (
-    CatalogueChange,
-    DeadLetter,
-    ErrorCode,
-    OverrideRemoval,
-    PriceOverride,
-    ProductEvent,
-    Signal,
-)
+from core.dead_letter import DeadLetter, ErrorCode
+from pricing.batches import Signal
+from pricing.catalogue import CatalogueChange
+from pricing.commands import OverrideRemoval, PriceOverride
+from pricing.events import ProductEvent
 from tests.bad_messages import (
     BAD_ENTRY_FIELDS,
     BAD_EVENT_FIELDS,

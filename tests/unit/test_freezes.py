@@ -5,21 +5,13 @@ from pathlib import Path
 import pytest
 
 from connectors.decode import RawMessage, SignalKind, decode
+from core.dead_letter import DeadLetter, ErrorCode
+from core.positions import SourcePosition
+from pricing.batches import Signal
+from pricing.catalogue import CatalogueChange, CatalogueEntry
+from pricing.commands import Freeze, FreezeLift, OverrideRemoval, PriceOverride, is_freeze_scope
 from pricing.decision import Cause, PriceDecision
-from pricing.events import (
-    CatalogueChange,
-    CatalogueEntry,
-    DeadLetter,
-    ErrorCode,
-    Freeze,
-    FreezeLift,
-    OverrideRemoval,
-    PriceOverride,
-    ProductEvent,
-    Signal,
-    SourcePosition,
-    is_freeze_scope,
-)
+from pricing.events import ProductEvent
 from pricing.explanation import bound_by
 from pricing.policy import PricingPolicy, default_policy, parse_policy
 from pricing.shard import Shard

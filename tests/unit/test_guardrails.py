@@ -4,8 +4,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from core.positions import SourcePosition
+from pricing.catalogue import CatalogueChange, CatalogueEntry
+from pricing.commands import PriceOverride
 from pricing.decision import PriceUpdate
-from pricing.events import CatalogueChange, CatalogueEntry, PriceOverride, SourcePosition
 from pricing.guardrails import BoundsUnusableError, resolve_bounds
 from pricing.policy import parse_policy
 from pricing.shard import Shard

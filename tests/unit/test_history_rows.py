@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.positions import SourcePosition
 from pricing.batches import EventBatch
+from pricing.commands import OverrideRemoval
 from pricing.decision import Cause, encode_update
 from pricing.engine import BASE_REASON
-from pricing.events import OverrideRemoval, SourcePosition
 from pricing.guardrails import GUARDRAILS, HELD, BoundsUnusableError
 from pricing.policy import default_policy
 from pricing.rules import RULES

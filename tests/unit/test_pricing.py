@@ -6,20 +6,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pricing.batches import EventBatch
+from core.money import cents_between, to_cents
+from core.positions import SourcePosition
+from pricing.batches import EventBatch, Signal
+from pricing.catalogue import CatalogueChange, CatalogueEntry
+from pricing.commands import Freeze, OverrideRemoval, PriceOverride
 from pricing.decision import Cause, PriceDecision, PriceUpdate, encode_update
-from pricing.events import (
-    CatalogueChange,
-    CatalogueEntry,
-    Freeze,
-    OverrideRemoval,
-    PriceOverride,
-    ProductEvent,
-    Signal,
-    SourcePosition,
-)
+from pricing.events import ProductEvent
 from pricing.explanation import bound_by, explain
-from pricing.money import cents_between, to_cents
 from pricing.policy import default_policy, parse_policy
 from pricing.shard import Shard
 from tests.unit.shards import NOW_MS as NOW

@@ -11,9 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import telemetry
+from core.positions import SourcePosition
 from dataflows import state_log
 from dataflows.state_log import Place, ShardLog, StateLog, _decode_place, recovery_folder
-from pricing.events import CatalogueChange, CatalogueEntry, Freeze, FreezeLift, ProductEvent, SourcePosition
+from pricing.catalogue import CatalogueChange, CatalogueEntry
+from pricing.commands import Freeze, FreezeLift
+from pricing.events import ProductEvent
 from pricing.policy import default_policy
 from pricing.shard import Shard
 from pricing.state import FORMAT

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pricing.timestamps import EARLIEST_MS, LATEST_MS, parse_timestamp, to_rfc3339
+from core.timestamps import EARLIEST_MS, LATEST_MS, parse_timestamp, to_rfc3339
 
 
 @pytest.mark.parametrize(

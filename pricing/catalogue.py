@@ -1,0 +1,24 @@
+"""The catalogue: the shop's own facts about its products."""
+
+import msgspec
+
+
+class CatalogueEntry(msgspec.Struct, frozen=True, gc=False):
+    """The facts about one product. Amounts are in the policy's currency."""
+
+    product_id: str
+    name: str
+    category: str
+    base_price: float
+    unit_cost: float | None = None
+    stock_level: float | None = None
+    reorder_threshold: float | None = None
+
+
+class CatalogueChange(msgspec.Struct, frozen=True, gc=False):
+    """A new entry of a product, or (`entry` is None) its removal."""
+
+    product_id: str
+    entry: CatalogueEntry | None
+    event_time_ms: int
+    offset: int

@@ -1,0 +1,71 @@
+"""Commands: what people decide about prices. Overrides set a price, freezes hold prices."""
+
+import msgspec
+
+from core.identifiers import is_identifier
+from core.positions import SourcePosition
+
+REASON_MAX_CHARS = 200
+DEFAULT_REASON = "manual override"
+CATEGORY_MAX_CHARS = 500
+
+EVERYTHING = "all"
+"""The scope of a freeze that holds all prices."""
+
+
+def is_reason(text: str) -> bool:
+    """1 to 200 printable characters, not all of them spaces."""
+    return 0 < len(text) <= REASON_MAX_CHARS and text.isprintable() and not text.isspace()
+
+
+def is_freeze_scope(text: str) -> bool:
+    """`all`, `product:ID` or `category:NAME`."""
+    kind, _, name = text.partition(":")
+    if kind == "product":
+        return is_identifier(name)
+    if kind == "category":
+        return 0 < len(name) <= CATEGORY_MAX_CHARS and name.isprintable()
+    return text == EVERYTHING
+
+
+class PriceOverride(msgspec.Struct, frozen=True, gc=False):
+    """A price set by a person. Active until it is removed, replaced, or `expires_at_ms` has passed.
+
+    kafka_time_ms: Kafka's time stamp of the command. It decides whether an earlier override had ended by then."""
+
+    product_id: str
+    override_price: float
+    reason: str
+    set_by: str
+    set_at_ms: int
+    expires_at_ms: int | None
+    position: SourcePosition
+    kafka_time_ms: int = 0
+
+
+class OverrideRemoval(msgspec.Struct, frozen=True, gc=False):
+    product_id: str
+    event_time_ms: int
+    offset: int
+
+
+class Freeze(msgspec.Struct, frozen=True, gc=False):
+    """A stop set by a person: prices in its scope hold until it is lifted.
+
+    Every shard receives it. `recorded` is true in the one shard that reports it to the sinks."""
+
+    scope: str
+    reason: str
+    set_by: str
+    set_at_ms: int
+    position: SourcePosition
+    recorded: bool
+
+
+class FreezeLift(msgspec.Struct, frozen=True, gc=False):
+    """The end of a freeze. `recorded`: as in `Freeze`."""
+
+    scope: str
+    event_time_ms: int
+    offset: int
+    recorded: bool
