@@ -6,25 +6,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 from urllib.parse import quote
 
-from confluent_kafka import KafkaException, Producer
-from psycopg import ProgrammingError
-from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from pricing.policy import PolicyError, PricingPolicy, default_policy, parse_policy
+from clients import kafka, oracle, postgres, redis
+from core.errors import PolicyError, SettingsError
+from pricing.policy import PricingPolicy, default_policy, parse_policy
 
 EXIT_BAD_SETTING = 2
-
-
-class SettingsError(ValueError):
-    """A setting is not usable. The message is one line: the variable, and what it takes. Never its value."""
 
 
 _ADDRESS = re.compile(r"[A-Za-z0-9_.-]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}", re.ASCII)
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}", re.ASCII)
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}", re.ASCII)
-_ORACLE_URL = re.compile(r"oracle://[^:/@\s]+:[^\s]*@[^@\s]+")
 _KEY = re.compile(r"[\x21-\x7e]{1,256}")
 _ORACLE_DSN = re.compile(r"[^\s/]+/[^\s]+@[^\s@]+")
 
@@ -64,38 +58,26 @@ def _secret_matching(pattern: re.Pattern[str]) -> AfterValidator:
 
 
 def _parse_options(text: Any) -> dict[str, str]:
-    """`a=1;b=2` to a dict. Raises ValueError for what librdkafka does not take."""
-    if isinstance(text, dict):
-        return text
-    options = {}
-    for option in filter(None, str(text).split(";")):
-        name, equals, value = option.partition("=")
-        if not (name.strip() and equals):
-            raise ValueError
-        options[name.strip()] = value.strip()
-    try:
-        Producer({"bootstrap.servers": "localhost:9092", "log_level": 0, **options})
-    except KafkaException:
-        raise ValueError from None
+    """Raises ValueError for options that librdkafka does not take."""
+    options = text if isinstance(text, dict) else kafka.parse_options(str(text))
+    kafka.check_options(options)
     return options
 
 
+def _check_redis_url(secret: SecretStr | None) -> SecretStr | None:
+    if secret is not None:
+        redis.parse_url(secret.get_secret_value())
+    return secret
+
+
 def _check_history_url(secret: SecretStr | None) -> SecretStr | None:
-    """Whether the database's driver will be able to read the address."""
-    if secret is None:
-        return None
-    url = secret.get_secret_value()
-    if _ORACLE_URL.fullmatch(url):
-        return secret
-    if not url.startswith("postgresql://"):
-        raise ValueError
-    try:
-        parsed = conninfo_to_dict(url)
-    except ProgrammingError:
-        raise ValueError from None
-    ports = str(parsed.get("port") or "5432").split(",")
-    if not all(port.isdigit() and 0 < int(port) < 65536 for port in ports):
-        raise ValueError
+    """Raises ValueError if the database's driver would not read the URL."""
+    if secret is not None:
+        url = secret.get_secret_value()
+        if url.startswith(oracle.SCHEME):
+            oracle.parse_url(url)
+        else:
+            postgres.check_url(url)
     return secret
 
 
@@ -113,10 +95,16 @@ class Settings(BaseSettings):
     )
     kafka_options: Annotated[dict[str, SecretStr], NoDecode, BeforeValidator(_parse_options)] = Field(
         default_factory=dict,
-        description="further librdkafka options as name=value;name=value, for TLS and SASL",
+        description="further librdkafka options as name=value;name=value, for TLS and SASL; a value with a"
+        " semicolon in single quotes",
     )
     redis_addr: Annotated[str, AfterValidator(_check_address)] = Field("localhost:6379", description="host:port")
-    redis_password: SecretStr | None = Field(None, description="the password of Redis")
+    redis_password: SecretStr | None = Field(None, description="the password of Redis, beside REDIS_ADDR")
+    redis_url: Annotated[SecretStr | None, AfterValidator(_check_redis_url)] = Field(
+        None,
+        description="redis://user:password@host:port/db, rediss:// over TLS, or"
+        " redis+sentinel://user:password@host:port,host:port/service/db; it takes the place of REDIS_ADDR",
+    )
     product_events_topic: Topic = Field("product-events", description=TOPIC_TAKES)
     product_catalogue_topic: Topic = Field("product-catalogue", description=TOPIC_TAKES)
     price_overrides_topic: Topic = Field("price-overrides", description=TOPIC_TAKES)
@@ -181,8 +169,12 @@ class Settings(BaseSettings):
         return [key.get_secret_value() for key in keys if key is not None]
 
     @property
-    def redis_password_text(self) -> str | None:
-        return None if self.redis_password is None else self.redis_password.get_secret_value()
+    def redis(self) -> redis.RedisEndpoint:
+        """The Redis of `REDIS_URL`, or of `REDIS_ADDR` and `REDIS_PASSWORD`."""
+        if self.redis_url is not None:
+            return redis.parse_url(self.redis_url.get_secret_value())
+        password = None if self.redis_password is None else self.redis_password.get_secret_value()
+        return redis.parse_address(self.redis_addr, password)
 
     @property
     def topics(self) -> dict[str, dict[str, str]]:

@@ -8,7 +8,8 @@ from api.app import create_app
 from api.price_cache import CachedPrices
 from api.server import listen, serve
 from api.services import make_services
-from settings import Settings, SettingsError, exit_bad_setting, load_settings
+from core.errors import SettingsError
+from settings import Settings, exit_bad_setting, load_settings
 
 
 def main() -> None:

@@ -14,15 +14,16 @@ from api.errors import ApiError
 from api.models import PAGE_MAX
 from api.prices import json_response
 from api.services import services_of
+from core.errors import StoreError
 from core.timestamps import LATEST_MS
-from sinks.history_store import HistoryReader, PastFreeze, PastOverride, Place, StoreError
+from sinks.history.reader import AuditCursor, HistoryReader, PastFreeze, PastOverride
 
 DEFAULT_PAGE = 50
-NEWEST = Place(LATEST_MS, 0, 0)
+NEWEST = AuditCursor(LATEST_MS, 0, 0)
 
 log = telemetry.get_logger("api")
 _encode = msgspec.json.Encoder().encode
-_decode_place = msgspec.json.Decoder(tuple[int, int, int]).decode
+_decode_pointer = msgspec.json.Decoder(tuple[int, int, int]).decode
 
 
 def history_of(request: Request) -> HistoryReader:
@@ -35,7 +36,7 @@ def history_of(request: Request) -> HistoryReader:
 
 async def answer(
     name: str,
-    read: Callable[[int, Place], Awaitable[Sequence[PastOverride | PastFreeze]]],
+    read: Callable[[int, AuditCursor], Awaitable[Sequence[PastOverride | PastFreeze]]],
     limit: int | None,
     cursor: str | None,
 ) -> Response:
@@ -50,18 +51,20 @@ async def answer(
     page = rows[:size]
     shown: list[dict[str, Any]] = [msgspec.structs.asdict(row) for row in page]
     for row in shown:
-        del row["place"]
-    return json_response({name: shown, "next_cursor": _write_cursor(page[-1].place) if len(rows) > size else None})
+        del row["cursor"]
+    return json_response({name: shown, "next_cursor": _write_cursor(page[-1].cursor) if len(rows) > size else None})
 
 
-def _write_cursor(place: Place) -> str:
+def _write_cursor(place: AuditCursor) -> str:
     packed = _encode((place.at_ms, place.partition, place.offset))
     return base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
 
-def _read_cursor(cursor: str) -> Place:
+def _read_cursor(cursor: str) -> AuditCursor:
     try:
-        place = Place(*_decode_place(base64.urlsafe_b64decode(cursor[:200] + "=" * (-len(cursor[:200]) % 4))))
+        place = AuditCursor(
+            *_decode_pointer(base64.urlsafe_b64decode(cursor[:200] + "=" * (-len(cursor[:200]) % 4)))
+        )
     except (ValueError, binascii.Error, msgspec.MsgspecError):
         raise ApiError(400, "cursor takes the next_cursor of an earlier page") from None
     if not (0 <= place.at_ms <= LATEST_MS and 0 <= place.partition < 2**31 and 0 <= place.offset < 2**63):

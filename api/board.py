@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from core.errors import RedisDownError
 from core.timestamps import DAY_MS
 from pricing.explanation import bound_by
-from sinks.redis_names import StoredPrice
-from sinks.redis_reader import PriceReader, RedisDownError, StoredProduct
+from sinks.redis.reader import PriceReader, StoredPrice, StoredProduct
 
 PRODUCTS_MAX = 1_000_000
 PAGE_MAX = 5_000

@@ -13,7 +13,9 @@ from api.models import PAGE_MAX, responses
 from api.overrides import body_of, read_body
 from api.prices import json_response
 from api.services import services_of
-from connectors.dead_letters import Letter, LetterError, Source
+from core.errors import LetterError
+from core.positions import SourcePosition
+from sinks.dead_letters.reader import Letter
 
 DEFAULT_LIMIT = 50
 RAW_SHOWN_BYTES = 4_000
@@ -46,7 +48,7 @@ async def replay(request: Request) -> Response:
     """Send a message to its topic again, as it was or with another value: for after a fix."""
     topic = services_of(request).dead_letters
     body = await read_body(request, models.ReplayRequest)
-    source = Source(body.source.topic, body.source.partition, body.source.offset)
+    source = SourcePosition(body.source.topic, body.source.partition, body.source.offset)
     value = None if body.value is None else body.value.encode()
     try:
         await asyncio.to_thread(topic.replay, source, value, again=body.again)

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 import telemetry
-from sinks.redis_reader import RedisDownError
+from core.errors import RedisDownError
 
 log = telemetry.get_logger("api")
 

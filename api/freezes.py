@@ -17,7 +17,7 @@ from api.prices import json_response
 from api.services import Services, services_of
 from core.timestamps import parse_rfc3339, to_rfc3339
 from pricing.commands import EVERYTHING, is_freeze_scope, is_reason
-from sinks.history_store import PastFreeze, Place
+from sinks.history.reader import AuditCursor, PastFreeze
 
 router = APIRouter(tags=["freezes"])
 open_router = APIRouter(tags=["freezes"])
@@ -73,7 +73,7 @@ async def past_freezes(
 ) -> Response:
     """Every freeze there ever was, newest first."""
 
-    async def read(size: int, place: Place) -> Sequence[PastFreeze]:
+    async def read(size: int, place: AuditCursor) -> Sequence[PastFreeze]:
         return await audit.history_of(request).freezes(size, place)
 
     return await audit.answer("freezes", read, limit, cursor)

@@ -14,10 +14,11 @@ from api.errors import ApiError
 from api.models import PAGE_MAX, responses
 from api.prices import json_response
 from api.services import Services, services_of
+from core.errors import StoreError
 from core.timestamps import LATEST_MS, parse_rfc3339
 from pricing.decision import Adjustment
 from pricing.explanation import bound_by, explain
-from sinks.history_store import HistoryPoint, StoreError
+from sinks.history.reader import HistoryPoint
 
 DEFAULT_LIMIT = 50
 CHART_POINTS_MAX = 2000

@@ -16,10 +16,10 @@ from api.models import PAGE_MAX
 from api.prices import parse_ids
 from api.services import Services, services_of
 from api.ws_protocol import Line, line_of
+from core.errors import RedisDownError
 from core.identifiers import is_identifier
 from pricing.decision import PriceUpdate, encode_update
-from sinks.redis_names import StoredPrice
-from sinks.redis_reader import RedisDownError
+from sinks.redis.reader import StoredPrice
 
 SEND_WITHIN_S = 10.0
 FRAMES_AT_ONCE = 100

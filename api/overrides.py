@@ -21,9 +21,8 @@ from api.services import Services, services_of
 from core.money import PRICE_MAX, to_cents
 from core.timestamps import parse_rfc3339, parse_timestamp, to_rfc3339
 from pricing.commands import is_reason
-from sinks.history_store import PastOverride, Place
-from sinks.redis_names import StoredPrice
-from sinks.redis_reader import StoredProduct
+from sinks.history.reader import AuditCursor, PastOverride
+from sinks.redis.reader import StoredPrice, StoredProduct
 
 SET_BY = "admin"
 
@@ -134,7 +133,7 @@ async def past_overrides(
     if product_id is not None:
         check_id(product_id)
 
-    async def read(size: int, place: Place) -> Sequence[PastOverride]:
+    async def read(size: int, place: AuditCursor) -> Sequence[PastOverride]:
         return await audit.history_of(request).overrides(product_id, size, place)
 
     return await audit.answer("overrides", read, limit, cursor)

@@ -2,14 +2,14 @@
 
 import msgspec
 
+from core.errors import BoundsUnusableError
 from core.money import to_cents
 from pricing.catalogue import CatalogueEntry
 from pricing.engine import quote_override
-from pricing.guardrails import BoundsUnusableError, GuardrailContext, limit_step, resolve_bounds, snap_to_ending
+from pricing.guardrails import GuardrailContext, limit_step, resolve_bounds, snap_to_ending
 from pricing.policy import PricingPolicy
 from pricing.rules import PricingInputs
-from sinks.redis_names import StoredPrice
-from sinks.redis_reader import StoredProduct
+from sinks.redis.reader import StoredPrice, StoredProduct
 
 
 class Preview(msgspec.Struct, frozen=True):
@@ -36,7 +36,14 @@ def preview_override(
         inputs = PricingInputs(stored.adjustments[0].amount, stored.demand, catalogue)
     elif catalogue:
         inputs = PricingInputs(catalogue.base_price, 0.0, catalogue)
-    quote = quote_override(price, "", inputs or PricingInputs(0.0, 0.0, catalogue), False, policy, old)
+    quote = quote_override(
+        price,
+        "",
+        inputs=inputs or PricingInputs(0.0, 0.0, catalogue),
+        from_catalogue=False,
+        policy=policy,
+        last_good_price=old,
+    )
     warnings = []
     if quote.alert is not None:
         warnings.append(f"the price will not change: {quote.alert}")

@@ -15,10 +15,10 @@ from api import models
 from api.errors import ApiError
 from api.models import PAGE_MAX, responses
 from api.services import Services, services_of
+from core.errors import RedisDownError
 from core.identifiers import is_identifier
 from pricing.explanation import bound_by, explain
-from sinks.redis_names import StoredPrice
-from sinks.redis_reader import RedisDownError
+from sinks.redis.reader import StoredPrice
 
 DEFAULT_PAGE = 100
 CATEGORY_MAX_CHARS = 500

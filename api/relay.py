@@ -13,7 +13,8 @@ import telemetry
 from api.board import Board, SeenUpdate
 from api.hub import Hub, Update
 from api.ws_protocol import text_frame
-from connectors.topics import StoppedError, ensure_topics
+from clients.kafka_topics import ensure_topics
+from core.errors import StoppedError
 
 POLL_MESSAGES_MAX = 2_000
 POLL_S = 0.1

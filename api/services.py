@@ -14,15 +14,17 @@ from api.hub import Hub
 from api.price_cache import PriceCache
 from api.recent_changes import RecentChanges
 from api.relay import Relay
-from connectors.dead_letters import DeadLetterTopic
-from connectors.topics import client_options
+from clients.kafka import client_options
 from pricing.policy import PricingPolicy
 from settings import Settings
-from sinks import redis_names
-from sinks.history import prepare_schema
-from sinks.history_store import HistoryReader, open_reader, open_writer
-from sinks.redis_reader import PriceReader
-from sinks.redis_tracking import KeyTracker
+from sinks.dead_letters.reader import DeadLetterTopic
+from sinks.history.databases import open_database, open_writer
+from sinks.history.pricing import TABLES
+from sinks.history.reader import HistoryReader
+from sinks.history.schema import prepare_schema
+from sinks.redis import pricing as redis_names
+from sinks.redis.reader import PriceReader
+from sinks.redis.tracking import KeyTracker
 
 
 class Services(msgspec.Struct, frozen=True):
@@ -46,7 +48,7 @@ class Services(msgspec.Struct, frozen=True):
     def start(self) -> None:
         """Nothing here waits for a server: the API comes up while all of them are away."""
         if self.history_url is not None:
-            prepare_schema(partial(open_writer, self.history_url), self.stop)
+            prepare_schema(partial(open_writer, self.history_url, TABLES), self.stop)
         self.price_keys.start()
         self.commands.start()
         self.relay.start(self.hub, self.board)
@@ -65,16 +67,14 @@ class Services(msgspec.Struct, frozen=True):
 def make_services(settings: Settings, policy: PricingPolicy) -> Services:
     client = client_options(settings.kafka_brokers, settings.kafka_client_options)
     url = settings.history_dsn
-    password = settings.redis_password_text
+    redis = settings.redis
     board = Board()
     cache = PriceCache(board)
     return Services(
-        prices=PriceReader(settings.redis_addr, password),
+        prices=PriceReader(redis),
         price_cache=cache,
-        price_keys=KeyTracker(
-            settings.redis_addr, password, redis_names.price_key(""), cache.start, cache.change, cache.end
-        ),
-        history=open_reader(url) if url else None,
+        price_keys=KeyTracker(redis, redis_names.price_key(""), cache.start, cache.change, cache.end),
+        history=HistoryReader(open_database(url)) if url else None,
         commands=Commands(client),
         overrides_topic=settings.price_overrides_topic,
         freezes_topic=settings.price_freezes_topic,

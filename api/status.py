@@ -13,7 +13,7 @@ from api import models
 from api.flow_metrics import FlowMetrics, Reading
 from api.prices import json_response
 from api.services import Services, services_of
-from sinks.redis_reader import RedisDownError
+from core.errors import RedisDownError
 
 VERSION = "0.1.0"
 SINKS = ("price_updates", "redis", "history", "dead_letters")

@@ -17,7 +17,8 @@ import psutil
 import psycopg
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from connectors.topics import client_options, ensure_topics
+from clients.kafka import client_options
+from clients.kafka_topics import ensure_topics
 from stack import kafka
 from stack.postgres import PostgresServer
 from stack.process import Program, answers, free_port

@@ -27,7 +27,8 @@ from confluent_kafka import Producer
 from playwright.sync_api import Page, sync_playwright
 from rich.console import Console
 
-from connectors.topics import client_options, ensure_topics
+from clients.kafka import client_options
+from clients.kafka_topics import ensure_topics
 from settings import Settings
 from stack.broker import EmbeddedBroker
 from stack.postgres import PostgresServer

@@ -9,13 +9,17 @@ from math import sqrt
 import msgspec
 
 from benchmarks.rows.loop import WEIGHTS, Event, Update
-from connectors.decode import SignalKind
+from connectors.decode.pricing import SignalKind
 from connectors.kafka import RawBatch
 from core.shards import shard_of
-from dataflows.steps import DecodeLogic, Priced, encode
+from dataflows.steps.decode import DecodingStep
 from pricing.batches import EventBatch
+from pricing.decision import to_priced
 from pricing.policy import default_policy
-from pricing.shard import Shard
+from pricing.state.shard import Shard
+from sinks.history.pricing import encode_history
+from sinks.kafka.pricing import encode_updates
+from sinks.redis.pricing import encode_latest
 
 EVENTS = 10_000
 PRODUCTS = 500
@@ -63,7 +67,7 @@ def whole_path(messages: list[Message]) -> int:
     groups: dict[int, list[Message]] = {}
     for message in messages:
         groups.setdefault(shard_of(message[0], SHARDS), []).append(message)
-    decoder = DecodeLogic({"events": SignalKind.PRODUCT_EVENTS}, SHARDS)
+    decoder = DecodingStep({"events": SignalKind.PRODUCT_EVENTS}, SHARDS)
     shards = {str(shard): Shard(default_policy()) for shard in range(SHARDS)}
     size = 0
     batches = []
@@ -75,7 +79,9 @@ def whole_path(messages: list[Message]) -> int:
         for shard, batch in decoded.batches:
             assert isinstance(batch, EventBatch)
             events, decisions = shards[shard].apply_events(batch, NOW_MS)
-            size += len(encode((shard, Priced(decisions, 0, [], events)))[1].updates)
+            priced = to_priced(decisions, events=events)
+            size += len(encode_updates(priced))
+            size += bool(encode_latest(priced)) + bool(encode_history(priced))
     for each in shards.values():
         each.changes()
     return size

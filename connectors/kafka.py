@@ -1,29 +1,23 @@
 """Kafka in: one source for all topics, a consumer per worker, raw messages grouped by shard.
 
-Offsets are resume state, so they move with the recovery snapshot and with nothing else. They are also
-committed to a consumer group, which ordinary lag tooling can read; nothing here reads them back.
-"""
+Offsets are resume state, so they move with the recovery snapshot and with nothing else. They are also committed to
+a consumer group, for ordinary lag tools; nothing here reads them back."""
 
 import os
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import msgspec
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
-from confluent_kafka import (
-    OFFSET_BEGINNING,
-    Consumer,
-    KafkaError,
-    KafkaException,
-    Message,
-    TopicPartition,
-)
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Message, TopicPartition
 
 import telemetry
-from connectors.decode import RawMessage, routing_key
-from connectors.topics import StoppedError, count_partitions
+from clients.kafka import ClientOptions, Option, make_consumer, offset_is_gone
+from clients.kafka_topics import count_partitions
+from connectors.decode.wire import RawMessage, routing_key
+from core.errors import StoppedError
 from core.shards import shard_of
 
 GROUP = "pricewax"
@@ -33,26 +27,14 @@ COMMIT_EVERY_S = 1.0
 METADATA_TIMEOUT_S = 5.0
 TERMINATED = 143
 
-CONSUMER_OPTIONS: dict[str, str | int | bool] = {
-    "group.id": GROUP,
-    "enable.auto.commit": False,
-    "enable.auto.offset.store": False,
-    # An offset that has left the topic must stop us: the stock source would skip what is between.
-    "auto.offset.reset": "error",
-    "fetch.wait.max.ms": 10,
-    "fetch.error.backoff.ms": 50,
-    "queued.max.messages.kbytes": 16384,
-    "queued.min.messages": 20000,
-}
-
-_FATAL = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._FATAL)
+OPTIONS: dict[str, Option] = {"queued.min.messages": 20000}
 
 log = telemetry.get_logger("kafka")
 
 
 class RawBatch(msgspec.Struct, array_like=True, gc=False):
-    """Messages of one topic partition whose keys fall into one shard, in order of offset: a list of each field, as
-    `RawMessage` has them, with one entry a message."""
+    """Messages of one topic partition whose keys fall into one shard, in order of offset. Each list has one entry a
+    message, as the fields of `RawMessage`."""
 
     shard: int
     topic: str
@@ -69,7 +51,7 @@ class RawBatch(msgspec.Struct, array_like=True, gc=False):
         return map(RawMessage, self.offsets, self.keys, self.values, self.kafka_times_ms)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Half of them cross to another process. As one piece of bytes, that costs a third.
+        # Half of the batches cross to another process. As one piece of bytes, that costs a third.
         return _unpack_batch, (_pack_batch(self),)
 
 
@@ -84,21 +66,20 @@ def _unpack_batch(packed: bytes) -> RawBatch:
 class KafkaSource(FixedPartitionedSource[tuple[str, RawBatch], int | None]):
     """Items are `(shard, RawBatch)`. Resume state is the next offset to read.
 
-    Messages of the topics in `to_all` go to every shard. Reads a partition without resume state from its
-    beginning. Ends when `stop` is set, so that the flow closes its last epoch and a restart goes on from there.
-    """
+    Messages of `broadcast_topics` go to every shard. A partition without resume state is read from its beginning.
+    The source ends when `stop` is set, so that the flow closes its last epoch and a restart goes on from there."""
 
     def __init__(
         self,
-        client: Mapping[str, str | int],
+        client: ClientOptions,
         topics: list[str],
         shards: int,
         stop: threading.Event,
-        to_all: Collection[str] = (),
+        broadcast_topics: Collection[str] = (),
     ) -> None:
         self._client = client
         self._topics = topics
-        self._to_all = to_all
+        self._broadcast_topics = broadcast_topics
         self._shards = shards
         self._stop = stop
         self._consumers: dict[int, _SharedConsumer] = {}
@@ -118,26 +99,33 @@ class KafkaSource(FixedPartitionedSource[tuple[str, RawBatch], int | None]):
         if consumer is None:
             consumer = self._consumers[worker] = _SharedConsumer(self._client, self._stop)
         topic, _, index = for_part.rpartition(":")
-        return KafkaPartition(consumer, topic, int(index), resume_state, self._shards, to_all=topic in self._to_all)
+        return KafkaPartition(
+            consumer,
+            topic=topic,
+            index=int(index),
+            resume_state=resume_state,
+            shards=self._shards,
+            broadcast=topic in self._broadcast_topics,
+        )
 
 
 class KafkaPartition(StatefulSourcePartition[tuple[str, RawBatch], int | None]):
     def __init__(
         self,
         consumer: "_SharedConsumer",
+        *,
         topic: str,
         index: int,
         resume_state: int | None,
         shards: int,
-        *,
-        to_all: bool = False,
+        broadcast: bool,
     ) -> None:
         self._consumer = consumer
         self._topic = topic
         self._index = index
         self._next_offset = resume_state
         self._shards = shards
-        self._to_all = to_all
+        self._broadcast = broadcast
         self._shard_names = [str(shard) for shard in range(shards)]
         consumer.add(topic, index, resume_state)
 
@@ -147,7 +135,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, RawBatch], int | None]):
             return []
         groups: dict[int, list[Message]] = {}
         shards = self._shards
-        if self._to_all:
+        if self._broadcast:
             groups = dict.fromkeys(range(shards), messages)
         else:
             for message in messages:
@@ -182,12 +170,12 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, RawBatch], int | None]):
 
 
 class _SharedConsumer:
-    """One librdkafka consumer for all partitions of a worker: one connection and one fetch loop to a broker,
-    however many topics there are."""
+    """One librdkafka consumer for all partitions of a worker: one connection and one fetch loop to a broker, for
+    any number of topics. Belongs to the worker's thread."""
 
-    def __init__(self, client: Mapping[str, str | int], stop: threading.Event) -> None:
+    def __init__(self, client: ClientOptions, stop: threading.Event) -> None:
         self._stop = stop
-        self._consumer = Consumer({**client, **CONSUMER_OPTIONS, "error_cb": self._on_error})
+        self._consumer = make_consumer(client, GROUP, {**OPTIONS, "error_cb": self._on_error})
         self._buffers: dict[tuple[str, int], list[Message]] = {}
         self._progress: dict[tuple[str, int], int] = {}
         self._idle_until = 0.0
@@ -208,7 +196,7 @@ class _SharedConsumer:
             self._consumer.close()
 
     def take(self, topic: str, index: int) -> list[Message]:
-        """Messages of a partition that are here by now. Raises StopIteration once asked to stop."""
+        """The messages of a partition that have arrived. Raises StopIteration after the request to stop."""
         if self._stop.is_set():
             raise StopIteration
         buffer = self._buffers[topic, index]
@@ -220,7 +208,7 @@ class _SharedConsumer:
         return buffer
 
     def note_progress(self, topic: str, index: int, next_offset: int) -> None:
-        """Export lag, and commit to the group now and then. The numbers are for people, not for us."""
+        """Export lag, and commit to the group now and then. Both are for people; the flow uses neither."""
         self._progress[topic, index] = next_offset
         partition = TopicPartition(topic, index, next_offset)
         _, high = self._consumer.get_watermark_offsets(partition, cached=True)
@@ -252,7 +240,7 @@ class _SharedConsumer:
     def _check_error(self, message: Message) -> None:
         error = message.error()
         assert error is not None
-        if error.code() in _FATAL:
+        if offset_is_gone(error) or error.code() == KafkaError._FATAL:
             telemetry.fatal(
                 "the next offset to read is not in the topic any more; see docs/operations.md, lost offsets",
                 topic=message.topic(),

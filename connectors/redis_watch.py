@@ -1,8 +1,7 @@
-"""Watches whether Redis still holds what the flow wrote; where it may not, asks every shard to refill it.
+"""The watch of Redis: if Redis may not hold what the flow wrote, every shard is asked to refill it.
 
-The answer to a Redis that restarts, empty or with old data, and to rows that a crash left unwritten: after
-every start, all shards write their latest rows once.
-"""
+A Redis may restart empty or with old data, and a crash may leave rows unwritten. So all shards also write their
+latest rows once after every start."""
 
 import threading
 import time
@@ -24,10 +23,10 @@ log = telemetry.get_logger("redis_watch")
 
 
 class RedisWatch(FixedPartitionedSource[tuple[str, RefillRequest], None]):
-    """Items are `(shard, RefillRequest)`, one for every shard, at the start, and whenever the marker is
-    gone or the server is not the one it was; and once, when a start has settled, with the reason `SETTLED`.
+    """Items are `(shard, RefillRequest)`, one for every shard: at the start, when the marker is gone, and when the
+    server is another one. Once, some seconds after a start, they have the reason `SETTLED`.
 
-    marker: the key that tells a full Redis from an empty one."""
+    marker: a key that exists while Redis is full."""
 
     def __init__(
         self, connect: Callable[[], "redis.Redis"], marker: str, shards: int, stop: threading.Event
@@ -45,7 +44,7 @@ class RedisWatch(FixedPartitionedSource[tuple[str, RefillRequest], None]):
 
 
 class RedisWatchPartition(StatefulSourcePartition[tuple[str, RefillRequest], None]):
-    """Looks from a thread of its own: a Redis that does not answer must not hold up the flow."""
+    """Asks Redis from a thread of its own, because a Redis that does not answer must not hold up the flow."""
 
     def __init__(self, client: "redis.Redis", marker: str, shards: int, stop: threading.Event) -> None:
         self._client = client

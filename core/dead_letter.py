@@ -1,5 +1,6 @@
-"""Dead letters: messages that could not be used."""
+"""Dead letters: messages that could not be used, and their form on the topic `dead-letters`."""
 
+import base64
 from enum import StrEnum
 
 import msgspec
@@ -30,11 +31,60 @@ class ErrorCode(StrEnum):
 class DeadLetter(msgspec.Struct, frozen=True, gc=False):
     """A message that could not be used, with the reason.
 
-    stage: the step that refused it. raw: the whole value of the message; it is cut to the contract's limit when the
-    letter is encoded (`encode`)."""
+    stage: the step that refused it. raw: the whole value of the message; `encode_letter` cuts it."""
 
     error_code: ErrorCode
     stage: str
     detail: str
     position: SourcePosition
     raw: bytes
+
+
+RAW_MAX_BYTES = 512 * 1024
+"""Length of the beginning of a message that its letter holds."""
+
+
+class LetterMessage(msgspec.Struct, gc=False):
+    """A message of the topic. `raw` is base64, `raw_size` the length of the whole value in bytes, `at` UTC
+    milliseconds."""
+
+    error_code: str
+    stage: str
+    detail: str
+    source: SourcePosition
+    raw: str
+    raw_size: int
+    at: int
+
+    @property
+    def raw_bytes(self) -> bytes:
+        return base64.b64decode(self.raw)
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def encode_letter(letter: DeadLetter, at_ms: int) -> tuple[bytes, bytes]:
+    """Key (the source position) and value of a letter's message."""
+    message = LetterMessage(
+        error_code=letter.error_code,
+        stage=letter.stage,
+        detail=letter.detail,
+        source=letter.position,
+        raw=base64.b64encode(letter.raw[:RAW_MAX_BYTES]).decode("ascii"),
+        raw_size=len(letter.raw),
+        at=at_ms,
+    )
+    return format_position(letter.position).encode(), _encode(message)
+
+
+def format_position(position: SourcePosition) -> str:
+    return f"{position.topic}:{position.partition}:{position.offset}"
+
+
+def parse_position(text: str) -> SourcePosition:
+    """A position out of `topic:partition:offset`. Raises ValueError."""
+    topic, partition, offset = text.rsplit(":", 2)
+    if not (topic and partition.isdigit() and offset.isdigit() and len(partition) < 10 and len(offset) < 19):
+        raise ValueError(text)
+    return SourcePosition(topic, int(partition), int(offset))

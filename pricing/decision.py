@@ -1,5 +1,6 @@
 """What pricing says: a price, where it came from, and the amounts that add up to it."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -124,3 +125,29 @@ _encode_json = msgspec.json.Encoder().encode
 def encode_update(update: PriceUpdate) -> bytes:
     """The update as it goes on the wire: compact JSON, fields in the order of the contract."""
     return _encode_json(update)
+
+
+class Priced(msgspec.Struct, gc=False):
+    """The result of pricing one batch of a shard: what every sink encodes its rows from.
+
+    decisions: in order; `updates` has the update of each as it goes on the wire, None where there is none. events:
+    the prices of events, which are of other products than the decisions. kafka_time_ms: Kafka's time stamp of the
+    first message that they come from, 0 for a timer's."""
+
+    decisions: list[PriceDecision]
+    updates: list[bytes | None]
+    kafka_time_ms: int
+    freezes: list[FreezeChange]
+    events: PricedEvents | None = None
+
+
+def to_priced(
+    decisions: list[PriceDecision],
+    *,
+    kafka_time_ms: int = 0,
+    freezes: Sequence[FreezeChange] = (),
+    events: PricedEvents | None = None,
+) -> Priced:
+    """Encodes every update once, for all sinks."""
+    updates = [None if decision.update is None else encode_update(decision.update) for decision in decisions]
+    return Priced(decisions, updates, kafka_time_ms, list(freezes), events)

@@ -2,17 +2,10 @@
 
 import msgspec
 
+from core.errors import BoundsUnusableError
 from core.money import cents, cents_between, to_cents
 from pricing.decision import Adjustment
-from pricing.guardrails import (
-    GUARDRAILS,
-    HELD,
-    OVERRIDE_GUARDRAILS,
-    BoundsUnusableError,
-    Guardrail,
-    GuardrailContext,
-    resolve_bounds,
-)
+from pricing.guardrails import GUARDRAILS, HELD, OVERRIDE_GUARDRAILS, Guardrail, GuardrailContext, resolve_bounds
 from pricing.policy import GuardrailPolicy, PricingPolicy
 from pricing.rules import RULES, PricingInputs
 
@@ -87,6 +80,7 @@ def quote_base(inputs: PricingInputs, policy: PricingPolicy, last_good_price: fl
 def quote_override(
     override_price: float,
     reason: str,
+    *,
     inputs: PricingInputs | None,
     from_catalogue: bool,
     policy: PricingPolicy,

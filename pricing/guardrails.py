@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from core.errors import BoundsUnusableError
 from core.money import CENT, PRICE_MAX, to_cents
 from pricing.catalogue import CatalogueEntry
 from pricing.policy import GuardrailPolicy
@@ -18,10 +19,6 @@ class Bounds(msgspec.Struct, frozen=True, gc=False):
 
     lowest: float
     highest: float
-
-
-class BoundsUnusableError(Exception):
-    """A bound is missing, inverted or negative; the message says which. The price must not change."""
 
 
 class GuardrailContext(msgspec.Struct, frozen=True, gc=False):

@@ -7,13 +7,10 @@ from typing import Literal
 
 import msgspec
 
+from core.errors import PolicyError
 from core.money import PRICE_MAX
 
 VERSION_CHARS = 12
-
-
-class PolicyError(ValueError):
-    """The policy is not usable; the message is one line that names the setting and what it takes."""
 
 
 class DemandPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

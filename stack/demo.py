@@ -18,10 +18,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from core.errors import StartError
 from stack import kafka
 from stack.broker import EmbeddedBroker
 from stack.postgres import PostgresServer
-from stack.process import Program, StartError, answers, free_port, is_listening
+from stack.process import Program, answers, free_port, is_listening
 from stack.redis import RedisServer
 
 ROOT = Path(__file__).parent.parent
@@ -101,7 +102,7 @@ class Demo:
         self._programs["api"].wait_until(lambda: answers(ready), READY_WITHIN_S)
         metrics = f"http://127.0.0.1:{self._metrics_port}/metrics"
         self._programs["flow"].wait_until(lambda: answers(metrics), READY_WITHIN_S)
-        replay = [python, "-m", "connectors.replay", *map(str, DAYS), "--loop", "--stamp-now"]
+        replay = [python, "-m", "tools.replay", *map(str, DAYS), "--loop", "--stamp-now"]
         pace = ["--views", str(self._options.views), "--speed-up", str(self._options.speed_up)]
         self._launch("replay", [*replay, *pace])
 

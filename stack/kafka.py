@@ -7,7 +7,8 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from stack.process import Program, StartError, free_port
+from core.errors import StartError
+from stack.process import Program, free_port
 
 VERSION = "4.1.1"
 JAVA_AT_LEAST = 17

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import psycopg
 
-from stack.process import Program, StartError, free_port, package_folder
+from core.errors import StartError
+from stack.process import Program, free_port, package_folder
 
 READY_WITHIN_S = 30.0
 # Postgres refuses to run as root; this account owns nothing.

@@ -13,15 +13,13 @@ import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from core.errors import StartError
+
 STOP_WITHIN_S = 10.0
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 OnLine = Callable[[str], None]
-
-
-class StartError(Exception):
-    """A program did not come up; the message says which and shows the end of its output."""
 
 
 def free_port() -> int:

@@ -13,7 +13,7 @@ from stack import kafka
 from stack.broker import EmbeddedBroker
 from stack.postgres import PostgresServer
 from stack.redis import RedisServer
-from tests.pipeline import Pipeline
+from tests.support.pipeline import Pipeline
 
 _broker_used: list[str] = []
 

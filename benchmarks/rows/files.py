@@ -11,14 +11,14 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from bytewax.testing import TestingSource
 
-from connectors.decode import SignalKind
+from connectors.decode.pricing import SignalKind
 from connectors.kafka import RawBatch
 from core.shards import shard_of
 from dataflows.pricing import Sinks, build
-from dataflows.state_log import FOLDER, StateLog, recovery_folder
+from dataflows.recovery.state_log import FOLDER, StateLog, recovery_folder
 from pricing.policy import default_policy
-from sinks.outgoing import Outgoing
-from sinks.parts import part_names, part_of
+from sinks.base.outgoing import Outgoing
+from sinks.base.placement import partition_names, sink_partition
 
 SHARDS = 64
 BATCH = 4_096
@@ -85,10 +85,10 @@ class FilePartition(StatefulSourcePartition[tuple[str, RawBatch], int]):
 
 class Count(FixedPartitionedSink[Outgoing[tuple[bytes, bytes]], None]):
     def list_parts(self) -> list[str]:
-        return part_names()
+        return partition_names()
 
     def part_fn(self, item_key: str) -> int:
-        return part_of(item_key)
+        return sink_partition(item_key)
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> "CountPartition":
         return CountPartition()
@@ -114,8 +114,8 @@ def flow() -> Dataflow:
         Files(Path(os.environ["FILES"])),
         TestingSource([]),
         Sinks(updates=Count(), dead_letters=Count()),
-        default_policy(),
-        {TOPIC: SignalKind.PRODUCT_EVENTS},
-        SHARDS,
+        policy=default_policy(),
+        kinds={TOPIC: SignalKind.PRODUCT_EVENTS},
+        shards=SHARDS,
         state_log=StateLog(folder / FOLDER) if folder else None,
     )

@@ -17,7 +17,7 @@ from stack.postgres import PostgresServer
 from stack.redis import RedisServer
 from tests.chaos.verdict import POLICIES, check
 from tests.chaos.watcher import Watcher
-from tests.pipeline import Pipeline, wait_for
+from tests.support.pipeline import Pipeline, wait_for
 
 PRODUCTS = 200
 OVERRIDDEN = 20

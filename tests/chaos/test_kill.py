@@ -6,8 +6,8 @@ from functools import partial
 
 import pytest
 
-from tests.compare import assert_matches_fold
-from tests.pipeline import Pipeline, wait_for
+from tests.support.compare import assert_matches_fold
+from tests.support.pipeline import Pipeline, wait_for
 
 EVENTS_PER_KILL = 3_000
 PRODUCTS = 300

@@ -11,7 +11,7 @@ from typing import Any
 
 from pricing.policy import parse_policy
 from tests.chaos.watcher import Watcher
-from tests.pipeline import Message, Pipeline, wait_for
+from tests.support.pipeline import Message, Pipeline, wait_for
 
 POLICIES = {"plain": "", "steeper": "[demand]\nfactor = 7\n"}
 FACTORS = {parse_policy(text).version: factor for text, factor in zip(POLICIES.values(), (5, 7), strict=True)}

@@ -15,7 +15,7 @@ import websockets
 
 from api import http_protocol
 from api.server import PING_S
-from tests.pipeline import KEY, Pipeline, wait_for
+from tests.support.pipeline import KEY, Pipeline, wait_for
 
 MEMORY_GROWTH_MAX_BYTES = 150 * 1024 * 1024
 IDLE_CLIENTS = 1_000

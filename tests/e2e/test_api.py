@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.pipeline import KEY, Pipeline, wait_for
+from tests.support.pipeline import KEY, Pipeline, wait_for
 
 ADMIN = {"X-API-Key": KEY}
 PROTECTED = [("POST", "/override"), ("DELETE", "/override/A"), ("GET", "/overrides"), ("GET", "/history/A")]

@@ -3,9 +3,9 @@
 import base64
 from collections import Counter
 
-from connectors.decode import SignalKind
-from tests.bad_messages import all_bad_messages
-from tests.pipeline import Pipeline, wait_for
+from connectors.decode.pricing import SignalKind
+from tests.support.bad_messages import all_bad_messages
+from tests.support.pipeline import Pipeline, wait_for
 
 TOPICS = {
     SignalKind.PRODUCT_EVENTS: "product-events",

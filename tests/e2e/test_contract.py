@@ -11,7 +11,7 @@ import pytest
 import websockets
 
 from pricing.policy import default_policy
-from tests.pipeline import KEY, Pipeline, wait_for
+from tests.support.pipeline import KEY, Pipeline, wait_for
 
 ADMIN = {"X-API-Key": KEY}
 UPDATE_FIELDS = [

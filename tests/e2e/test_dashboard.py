@@ -18,7 +18,7 @@ from stack import kafka
 from stack.broker import EmbeddedBroker
 from stack.postgres import PostgresServer
 from stack.redis import RedisServer
-from tests.pipeline import KEY, ROOT, Pipeline, wait_for
+from tests.support.pipeline import KEY, ROOT, Pipeline, wait_for
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 AXE = ROOT / "dashboard" / "node_modules" / "axe-core" / "axe.min.js"

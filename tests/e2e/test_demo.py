@@ -12,7 +12,7 @@ import pytest
 
 from stack.demo import STATE
 from stack.process import Program, free_port
-from tests.pipeline import ROOT, wait_for
+from tests.support.pipeline import ROOT, wait_for
 
 
 def start(port: int) -> Program:

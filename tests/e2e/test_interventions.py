@@ -13,7 +13,7 @@ import httpx
 import pytest
 import websockets
 
-from tests.pipeline import KEY, ROOT, Pipeline, wait_for
+from tests.support.pipeline import KEY, ROOT, Pipeline, wait_for
 
 ADMIN = {"X-API-Key": KEY}
 POLICY = "[guardrails]\nfloor = 2\nmax_step_percent = 50\n"
@@ -198,7 +198,7 @@ def test_a_freeze_that_cannot_be(running: Pipeline) -> None:
 
 def dead_letters(pipeline: Pipeline, code: int, *arguments: str) -> str:
     """What the tool prints."""
-    command = [sys.executable, "-m", "connectors.dead_letters", *arguments]
+    command = [sys.executable, "-m", "tools.dead_letters", *arguments]
     environment = {**os.environ, **pipeline.environment, "COLUMNS": "200"}
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False

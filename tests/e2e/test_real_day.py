@@ -9,9 +9,9 @@ from typing import Any
 
 import websockets
 
-from connectors.invoices import read_invoices
-from tests.compare import assert_matches_fold
-from tests.pipeline import Pipeline, wait_for
+from connectors.generators.invoices import read_invoices
+from tests.support.compare import assert_matches_fold
+from tests.support.pipeline import Pipeline, wait_for
 
 DATA = Path(__file__).parent.parent.parent / "data"
 FILES = [DATA / "online-retail-2011-12-05.csv", DATA / "online-retail-2011-12-08.csv"]
@@ -57,7 +57,7 @@ async def _replay_and_watch(pipeline: Pipeline) -> list[dict[str, Any]]:
     url = pipeline.url.replace("http", "ws") + "/ws/prices"
     async with websockets.connect(url, max_queue=None) as socket:
         environment = {**os.environ, **pipeline.environment}
-        command = ["connectors.replay", *map(str, FILES), "--flat-out", "--no-catalogue"]
+        command = ["tools.replay", *map(str, FILES), "--flat-out", "--no-catalogue"]
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", *command, env=environment, stderr=asyncio.subprocess.PIPE
         )

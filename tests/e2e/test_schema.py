@@ -13,7 +13,7 @@ from schemathesis.core.failures import FailureGroup
 from schemathesis.core.result import Ok
 
 from core.identifiers import IDENTIFIER
-from tests.pipeline import KEY, Pipeline, wait_for
+from tests.support.pipeline import KEY, Pipeline, wait_for
 
 EXAMPLES = 25
 CONFIG = schemathesis.Config.from_dict(

@@ -7,9 +7,11 @@ import uuid
 import msgspec
 import pytest
 
-from sinks.oracle import OracleReader, OracleWriter
-from tests.unit.test_history_rows import rows_of
-from tests.unit.test_pricing import T0, event, override
+from sinks.history.oracle import OracleDatabase, OracleWriter
+from sinks.history.pricing import TABLES
+from sinks.history.reader import HistoryReader
+from tests.support.history import rows_of
+from tests.support.signals import T0, event, override
 
 DSN = os.environ.get("ORACLE_DSN")
 pytestmark = pytest.mark.skipif(not DSN, reason="ORACLE_DSN is not set: Oracle was not tested against a server")
@@ -28,11 +30,11 @@ def test_rows_are_written_once_and_read_newest_first() -> None:
     rows = rows_of(*steps)
     for old, new in swaps.items():
         rows = [row.replace(old, new) for row in rows]
-    writer = OracleWriter(url)
+    writer = OracleWriter(url, TABLES)
     writer.write(rows)
     writer.write(rows)
     writer.close()
-    reader = OracleReader(url)
+    reader = HistoryReader(OracleDatabase(url))
 
     async def read() -> list[object]:
         points = await reader.read(product, 50, None, None)

@@ -11,8 +11,8 @@ from websockets.sync.client import connect
 
 from stack.postgres import PostgresServer
 from stack.redis import RedisServer
-from tests.compare import assert_matches_fold
-from tests.pipeline import KEY, Pipeline, wait_for
+from tests.support.compare import assert_matches_fold
+from tests.support.pipeline import KEY, Pipeline, wait_for
 
 ADMIN = {"X-API-Key": KEY}
 

@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from stack.redis import RedisServer
-from tests.pipeline import Pipeline, wait_for
+from tests.support.pipeline import Pipeline, wait_for
 
 HITS = "pricewax_price_cache_hits_total"
 CHANGES = 300

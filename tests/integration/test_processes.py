@@ -10,8 +10,8 @@ from confluent_kafka.admin import AdminClient
 
 from stack.broker import EmbeddedBroker
 from stack.kafka import KafkaServer
-from tests.compare import assert_matches_fold
-from tests.pipeline import ROOT, Pipeline, wait_for
+from tests.support.compare import assert_matches_fold
+from tests.support.pipeline import ROOT, Pipeline, wait_for
 
 
 def send(pipeline: Pipeline, count: int) -> None:
@@ -91,8 +91,8 @@ def test_the_simulator_and_the_replay_feed_the_flow(pipeline: Pipeline) -> None:
     pipeline.start_flow()
     environment = {**os.environ, **pipeline.environment}
     for tool, events in (
-        (["connectors.simulator", "--events", "500", "--products", "20", "--flat-out"], 500),
-        (["connectors.replay", "data/online-retail-2011-12-08.csv", "--flat-out", "--views", "0.1"], 5000),
+        (["tools.simulator", "--events", "500", "--products", "20", "--flat-out"], 500),
+        (["tools.replay", "data/online-retail-2011-12-08.csv", "--flat-out", "--views", "0.1"], 5000),
     ):
         done = subprocess.run(
             [sys.executable, "-m", *tool], env=environment, cwd=ROOT, capture_output=True, text=True, check=False

@@ -3,20 +3,26 @@
 import math
 import threading
 import time
+from functools import partial
 
 import pytest
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 import telemetry
-from connectors.topics import client_options, ensure_topics, keeps_all_messages
-from sinks import history, redis
-from sinks.backlog import Backlog
-from sinks.history import HistorySinkPartition, HistoryState, _decode_state
-from sinks.history_store import StoreError
-from sinks.kafka import KafkaProducer, KafkaSink
-from sinks.outgoing import Outgoing
+from clients.kafka import client_options
+from clients.kafka_producer import KafkaProducer
+from clients.kafka_topics import ensure_topics, keeps_all_messages
+from clients.redis import connect, parse_address
+from core.errors import BacklogError, StoreError
+from sinks.base.outgoing import Outgoing
+from sinks.history import sink as history
+from sinks.history.backlog import Backlog
+from sinks.history.sink import HistorySinkPartition, HistoryState, decode_state
+from sinks.kafka.sink import KafkaSink
+from sinks.redis import sink as redis
+from sinks.redis.pricing import SCRIPT
 from stack import kafka
-from tests.pipeline import Pipeline, wait_for
+from tests.support.pipeline import Pipeline, wait_for
 
 ROWS = [b"P\trow %d" % index for index in range(10)]
 
@@ -80,16 +86,29 @@ def open_backlog(
     client = client_options(pipeline.brokers, {})
     topic = pipeline.topics["history-backlog"]
     ensure_topics(client, {topic: {}}, threading.Event())
-    return Backlog(
+    backlog = Backlog(
         KafkaProducer(client),
         client,
-        topic,
-        partitions,
-        part,
-        state.backlog_offset,
-        state.backlog_partition,
+        topic=topic,
+        partitions=partitions,
+        sink_partition=part,
+        offset=state.backlog_offset,
+        partition=state.backlog_partition,
         keeps_all=keeps_all,
     )
+    wait_for(partial(_has_leader, backlog), what="a leader of the backlog's partition")
+    return backlog
+
+
+def _has_leader(backlog: Backlog) -> bool:
+    """A partition that was made just now may have none yet; the sink would try again."""
+    try:
+        backlog.waiting(None)
+    except BacklogError:
+        return False
+    finally:
+        backlog.close()
+    return True
 
 
 @pytest.mark.parametrize("partitions", [1, 4])
@@ -104,7 +123,7 @@ def test_rows_wait_in_the_backlog_and_arrive_also_after_a_restart(pipeline: Pipe
     for row in ROWS:
         part.write_batch([Outgoing(0, [row])])
         time.sleep(0.05)
-    state = _decode_state(part.snapshot())
+    state = decode_state(part.snapshot())
     part.close()
     # As after a crash: only the snapshot and the topic are left. And the topic has got more partitions.
     later = FakeWriter()
@@ -119,7 +138,7 @@ def test_rows_of_an_outage_go_to_the_backlog_many_at_once(pipeline: Pipeline) ->
     writer = FakeWriter()
     part = HistorySinkPartition(writer, open_backlog(pipeline, "3"), "3", [])
     part.write_batch([Outgoing(0, ROWS[:1])])
-    wait_for(lambda: part._down)
+    wait_for(lambda: part._writer.down)
     for row in ROWS[1:]:
         part.write_batch([Outgoing(0, [row])])
     part.snapshot()
@@ -159,7 +178,7 @@ def test_a_writer_that_fails_in_another_way_goes_on(pipeline: Pipeline) -> None:
     writer = NoFileLeft()
     part = HistorySinkPartition(writer, open_backlog(pipeline, "3"), "3", [])
     part.write_batch([Outgoing(0, ROWS)])
-    wait_for(lambda: part._down)
+    wait_for(lambda: part._writer.down)
     writer.up = True
     wait_for(lambda: sorted(writer.rows) == sorted(ROWS))
     part.close()
@@ -195,8 +214,8 @@ def test_a_busy_database_holds_up_the_flow_for_a_moment_and_gets_every_row(
     writer = BusyWriter()
     part = start_busy(pipeline, writer)
     rows = [b"P\trow %d" % index for index in range(10 * history.PENDING_ROWS_MAX)]
-    for start in range(0, len(rows), history.WRITE_ROWS_MAX):
-        part.write_batch([Outgoing(0, rows[start : start + history.WRITE_ROWS_MAX])])
+    for start in range(0, len(rows), history.PACE.rows_max):
+        part.write_batch([Outgoing(0, rows[start : start + history.PACE.rows_max])])
         # Only the flow's thread changes it, and what it waited it does not wait again.
         assert part._patience_s in (0.2, 0.0)
     assert part._patience_s == 0.0
@@ -271,8 +290,8 @@ def test_a_key_of_ours_that_holds_something_else_is_replaced_and_holds_up_no_oth
 
 
 def test_an_older_row_never_replaces_a_newer_one(pipeline: Pipeline) -> None:
-    client = redis.connect(pipeline.redis_server.address, None)
-    part = redis.RedisSinkPartition(lambda: client, "0")
+    client = connect(parse_address(pipeline.redis_server.address))
+    part = redis.RedisSinkPartition(lambda: client, SCRIPT, "0")
 
     def row(version: int) -> tuple[str, bytes]:
         update = (
@@ -283,7 +302,7 @@ def test_an_older_row_never_replaces_a_newer_one(pipeline: Pipeline) -> None:
 
     for version in (5, 4, 6, 3):
         part.write_batch([Outgoing(0, [row(version)])])
-        wait_for(lambda: not part._pending)
+        wait_for(lambda: not len(part._buffer))
         time.sleep(0.05)
     pipeline.wait_for_version("A", 6)
     assert pipeline.redis.hget("price:A", "price") == "6.00"

@@ -14,9 +14,9 @@ import pytest
 from stack import kafka
 from stack.postgres import PostgresServer
 from stack.redis import RedisServer
-from tests.compare import assert_matches_fold
-from tests.pipeline import KEY, Pipeline, wait_for
-from tests.proxy import Proxy
+from tests.support.compare import assert_matches_fold
+from tests.support.pipeline import KEY, Pipeline, wait_for
+from tests.support.proxy import Proxy
 
 ADMIN = {"X-API-Key": KEY}
 DELAY_S = 0.5

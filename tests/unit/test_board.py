@@ -6,8 +6,7 @@ from api.flow_metrics import quantiles_ms
 from api.preview import preview_override
 from pricing.decision import Adjustment
 from pricing.policy import parse_policy
-from sinks.redis_names import StoredPrice
-from sinks.redis_reader import StoredProduct
+from sinks.redis.reader import StoredPrice, StoredProduct
 
 DAY_MS = 86_400_000
 

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from pricing.policy import PolicyError, default_policy, parse_policy
-from settings import Settings, SettingsError, load_settings
-from sinks.oracle import connect_parameters
+from clients.oracle import parse_url
+from core.errors import PolicyError, SettingsError
+from pricing.policy import default_policy, parse_policy
+from settings import Settings, load_settings
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -61,7 +62,7 @@ def test_oracle_dsn_counts_only_without_history_url(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("ORACLE_DSN", "scott/tiger@db:1521/FREEPDB1")
     assert load_settings().history_dsn == "oracle://scott:tiger@db:1521/FREEPDB1"
     monkeypatch.setenv("ORACLE_DSN", "scott/p%41ss:@db:1521/X")
-    parameters = connect_parameters(load_settings().history_dsn or "")
+    parameters = parse_url(load_settings().history_dsn or "")
     assert parameters == {"user": "scott", "password": "p%41ss:", "dsn": "db:1521/X"}
     monkeypatch.setenv("HISTORY_URL", "postgresql://u:p@h:1/d")
     assert load_settings().history_dsn == "postgresql://u:p@h:1/d"
@@ -84,7 +85,7 @@ def test_secrets_are_masked_in_the_log_line(monkeypatch: pytest.MonkeyPatch) -> 
         (["bytewax.run", "dataflows.pricing"], {"POLICY": "/no/such.toml"}, "POLICY takes"),
         (["api"], {}, "ADMIN_API_KEY must be set"),
         (["api"], {"ADMIN_API_KEY": "k", "API_PORT": "web"}, "API_PORT takes"),
-        (["connectors.replay", "x.csv"], {"KAFKA_BROKERS": "?"}, "KAFKA_BROKERS takes"),
+        (["tools.replay", "x.csv"], {"KAFKA_BROKERS": "?"}, "KAFKA_BROKERS takes"),
     ],
 )
 def test_an_entry_point_stops_with_one_line_and_code_2(

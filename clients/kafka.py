@@ -1,0 +1,80 @@
+"""Kafka clients: the only place that makes a producer, a consumer or an admin client."""
+
+import re
+from collections.abc import Callable, Mapping
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
+
+ClientOptions = Mapping[str, str | int]
+"""librdkafka options that all clients of a process share: brokers, TLS, SASL."""
+
+Option = str | int | bool | Callable[[KafkaError], None]
+
+PRODUCER_OPTIONS: dict[str, Option] = {"enable.idempotence": True, "acks": "all"}
+
+CONSUMER_OPTIONS: dict[str, Option] = {
+    # Positions are kept by whoever reads, never by the group.
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    # An offset that has left its topic is an error, and never a silent skip.
+    "auto.offset.reset": "error",
+    "fetch.wait.max.ms": 10,
+    "fetch.error.backoff.ms": 50,
+    "queued.max.messages.kbytes": 16384,
+}
+
+_OPTION = re.compile(
+    r"\s*(?P<name>[^=;']+?)\s*=\s*(?:'(?P<quoted>(?:[^'\\]|\\.)*)'\s*|(?P<plain>[^;]*?)\s*)(?:;|$)"
+)
+
+
+def parse_options(text: str) -> dict[str, str]:
+    """Options out of `name=value;name=value`. A value that holds `;` or begins with `'` stands in single quotes, in
+    which `\\'` is a quote and `\\\\` a backslash, as in libpq. Raises ValueError for any other form."""
+    options: dict[str, str] = {}
+    position = 0
+    while text[position:].strip(" ;"):
+        position += len(text[position:]) - len(text[position:].lstrip(" ;"))
+        match = _OPTION.match(text, position)
+        if match is None or (match["plain"] or "").startswith("'"):
+            raise ValueError("takes name=value;name=value")
+        quoted = match["quoted"]
+        options[match["name"]] = match["plain"] if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
+        position = match.end()
+    return options
+
+
+def check_options(options: Mapping[str, str]) -> None:
+    """Raises ValueError if librdkafka does not take these options."""
+    try:
+        Producer({"bootstrap.servers": "localhost:9092", "log_level": 0, **options})
+    except KafkaException as error:
+        raise ValueError(error.args[0].str()) from None
+
+
+def client_options(brokers: str, options: Mapping[str, str]) -> dict[str, str | int]:
+    """The options of all clients. librdkafka logs real trouble only, because each user reports an outage once."""
+    return {"bootstrap.servers": brokers, "log_level": 2, "reconnect.backoff.max.ms": 1000, **options}
+
+
+def make_producer(client: ClientOptions, options: Mapping[str, Option] | None = None) -> Producer:
+    """An idempotent producer whose messages all replicas confirm."""
+    return Producer({**client, **PRODUCER_OPTIONS, **(options or {})})
+
+
+def make_consumer(client: ClientOptions, group: str, options: Mapping[str, Option] | None = None) -> Consumer:
+    """A consumer to be assigned by hand. The group's offsets are for lag tools only."""
+    return Consumer({**client, **CONSUMER_OPTIONS, "group.id": group, **(options or {})})
+
+
+def make_admin(client: ClientOptions) -> AdminClient:
+    """Not to be made inside Bytewax: the callback thread of the admin client crashes the process there
+    (confluent-kafka 2.16.1, Bytewax 0.21.1)."""
+    return AdminClient(dict(client))
+
+
+def offset_is_gone(error: KafkaError) -> bool:
+    """Whether the next offset to read is not in its topic any more: dropped by retention, or the topic was made
+    again."""
+    return error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)

@@ -1,0 +1,35 @@
+"""Oracle clients: the only place that makes a connection to Oracle, in python-oracledb's thin mode."""
+
+import re
+from urllib.parse import unquote
+
+import oracledb
+
+SCHEME = "oracle://"
+CALL_WITHIN_MS = 10_000
+CONNECT_WITHIN_S = 3.0
+POOL_SIZE_MAX = 8
+
+_URL = re.compile(r"oracle://(?P<user>[^:/@\s]+):(?P<password>[^\s]*)@(?P<dsn>[^@\s]+)")
+
+
+def parse_url(url: str) -> dict[str, str]:
+    """user, password and dsn of `oracle://user:password@host:port/service`. Raises ValueError."""
+    match = _URL.fullmatch(url)
+    if not match:
+        raise ValueError("an Oracle URL looks like oracle://user:password@host:port/service")
+    return {name: unquote(value) for name, value in match.groupdict().items()}
+
+
+def connect(url: str) -> oracledb.Connection:
+    """A connection whose calls end within `CALL_WITHIN_MS`. Raises oracledb.Error."""
+    connection = oracledb.connect(**parse_url(url), tcp_connect_timeout=CONNECT_WITHIN_S)
+    connection.call_timeout = CALL_WITHIN_MS
+    return connection
+
+
+def make_pool(url: str) -> oracledb.AsyncConnectionPool:
+    """A pool for an event loop. Connects when it is first used."""
+    return oracledb.create_pool_async(
+        **parse_url(url), min=0, max=POOL_SIZE_MAX, tcp_connect_timeout=CONNECT_WITHIN_S
+    )

@@ -1,0 +1,248 @@
+"""Bytes to a signal of the pricing flow, or to a dead letter. Pure; `decode` never raises for any input."""
+
+import math
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated, Literal
+
+import msgspec
+
+from connectors.decode.wire import (
+    STAGE,
+    VALUE_MAX_BYTES,
+    RawMessage,
+    decode_value,
+    identifier,
+    is_null,
+    key_identifier,
+    timestamp_ms,
+)
+from core.dead_letter import DeadLetter, ErrorCode
+from core.errors import BadInputError
+from core.identifiers import IDENTIFIER_MAX_CHARS, is_identifier
+from core.money import PRICE_MAX, is_price, to_cents
+from core.positions import SourcePosition
+from core.timestamps import EARLIEST_MS, LATEST_MS, MILLISECONDS_FROM
+from pricing.batches import Signal
+from pricing.catalogue import CatalogueChange, CatalogueEntry
+from pricing.commands import (
+    Freeze,
+    FreezeLift,
+    OverrideRemoval,
+    PriceOverride,
+    is_freeze_scope,
+    is_reason,
+)
+from pricing.events import EVENT_TYPES, ProductEvent
+
+TEXT_MAX_CHARS = 500
+
+
+class SignalKind(StrEnum):
+    """What a topic carries, and so how its messages are decoded."""
+
+    PRODUCT_EVENTS = "product_events"
+    CATALOGUE = "catalogue"
+    OVERRIDES = "overrides"
+    FREEZES = "freezes"
+
+
+class _EventWire(msgspec.Struct, gc=False):
+    event_type: str
+    product_id: str | int
+    timestamp: int | float | str
+    price: float
+    quantity: int | float | None = None
+
+
+class _UsualEvent(ProductEvent, frozen=True, gc=False, rename={"event_time_ms": "timestamp"}):
+    """An event of the usual form; msgspec itself looks after what `decode_event` checks by hand."""
+
+    event_type: Literal["view", "cart", "purchase"]
+    event_time_ms: int
+    price: Annotated[float, msgspec.Meta(gt=0, le=PRICE_MAX)]
+    quantity: Annotated[float, msgspec.Meta(gt=0, le=sys.float_info.max)] | None = None
+
+
+class _CatalogueWire(msgspec.Struct, gc=False):
+    product_id: str | int
+    name: str
+    category: str
+    base_price: float
+    unit_cost: float | None = None
+    stock_level: float | None = None
+    reorder_threshold: float | None = None
+
+
+class _OverrideWire(msgspec.Struct, gc=False):
+    product_id: str | int
+    override_price: float
+    reason: str
+    set_by: str
+    set_at: int | float | str
+    expires_at: int | float | str | None = None
+
+
+class _FreezeWire(msgspec.Struct, gc=False):
+    scope: str
+    reason: str
+    set_by: str
+    set_at: int | float | str
+
+
+_decode_event = msgspec.json.Decoder(_EventWire).decode
+_decode_usual = msgspec.json.Decoder(_UsualEvent).decode
+_decode_catalogue = msgspec.json.Decoder(_CatalogueWire).decode
+_decode_override = msgspec.json.Decoder(_OverrideWire).decode
+_decode_freeze = msgspec.json.Decoder(_FreezeWire).decode
+
+_IDENTIFIER_BYTES = bytes(byte for byte in range(128) if is_identifier(chr(byte)))
+
+
+def decode_event(raw: RawMessage) -> ProductEvent:
+    """A product event. Raises BadInputError."""
+    value = raw.value
+    if value is None:
+        raise BadInputError(ErrorCode.TOMBSTONE, "a product event has no value")
+    wire = decode_value(value, _EventWire, _decode_event)
+    if wire.event_type not in EVENT_TYPES:
+        raise BadInputError(ErrorCode.BAD_EVENT_TYPE, "event_type takes view, cart or purchase")
+    if not 0 < wire.price <= PRICE_MAX:
+        raise BadInputError(ErrorCode.BAD_PRICE, f"price takes a number above 0 and at most {PRICE_MAX:.2f}")
+    if wire.quantity is not None and not 0 < wire.quantity < math.inf:
+        raise BadInputError(ErrorCode.BAD_QUANTITY, "quantity takes a number above 0")
+    return ProductEvent(
+        wire.event_type,
+        identifier(wire.product_id),
+        timestamp_ms(wire.timestamp, "timestamp"),
+        wire.price,
+    )
+
+
+def decode_usual_events(keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> list[ProductEvent] | None:
+    """The hot path: what `decode_event` gives for each message, where all are of the usual form, with their
+    product's id as key and times of one unit. None where somebody must look closer.
+
+    What can be checked of all at once is: that costs a tenth of checking each."""
+    try:
+        names = b"\n".join(keys)  # type: ignore[arg-type]
+        # msgspec does not look into fields that it skips, so they could hide bytes that are not UTF-8.
+        if not b"".join(values).isascii() or max(map(len, values)) > VALUE_MAX_BYTES:  # type: ignore[arg-type]
+            return None
+        events: list[ProductEvent] = [_decode_usual(value) for value in values]  # type: ignore[arg-type]
+    except (TypeError, msgspec.MsgspecError, RecursionError):
+        return None
+    # No id has a line break, so equal texts are of equal ids.
+    if names.translate(None, _IDENTIFIER_BYTES) != b"\n" * (len(keys) - 1):
+        return None
+    if "\n".join([event.product_id for event in events]) != names.decode():
+        return None
+    lengths = {len(key) for key in keys}  # type: ignore[arg-type]
+    if 0 in lengths or max(lengths) > IDENTIFIER_MAX_CHARS:
+        return None
+    times = [event.event_time_ms for event in events]
+    earliest, latest = min(times), max(times)
+    if earliest >= MILLISECONDS_FROM and latest < LATEST_MS:
+        return events
+    if earliest * 1000 >= EARLIEST_MS and latest * 1000 < LATEST_MS:
+        return [ProductEvent(e.event_type, e.product_id, e.event_time_ms * 1000, e.price) for e in events]
+    return None
+
+
+def decode_catalogue(raw: RawMessage) -> CatalogueChange:
+    """A catalogue entry, or its removal by a null value. Raises BadInputError."""
+    if raw.value is None or is_null(raw.value):
+        return CatalogueChange(key_identifier(raw.key), None, raw.kafka_time_ms, raw.offset)
+    wire = decode_value(raw.value, _CatalogueWire, _decode_catalogue)
+    product_id = identifier(wire.product_id)
+    for name in ("name", "category"):
+        text = getattr(wire, name)
+        if not (0 < len(text) <= TEXT_MAX_CHARS and text.isprintable()):
+            raise BadInputError(ErrorCode.BAD_TEXT, f"{name} takes 1 to {TEXT_MAX_CHARS} printable characters")
+    if not is_price(wire.base_price):
+        takes = f"base_price takes a number above 0 and at most {PRICE_MAX:.2f}"
+        raise BadInputError(ErrorCode.BAD_PRICE, takes)
+    if wire.unit_cost is not None and not 0 <= wire.unit_cost <= PRICE_MAX:
+        takes = f"unit_cost takes a number from 0 to {PRICE_MAX:.2f}"
+        raise BadInputError(ErrorCode.BAD_NUMBER, takes)
+    for name in ("stock_level", "reorder_threshold"):
+        amount = getattr(wire, name)
+        if amount is not None and not math.isfinite(amount):
+            raise BadInputError(ErrorCode.BAD_NUMBER, f"{name} takes a finite number")
+    entry = CatalogueEntry(
+        product_id,
+        wire.name,
+        wire.category,
+        wire.base_price,
+        wire.unit_cost,
+        wire.stock_level,
+        wire.reorder_threshold,
+    )
+    return CatalogueChange(product_id, entry, raw.kafka_time_ms, raw.offset)
+
+
+def decode_override(raw: RawMessage, position: SourcePosition) -> PriceOverride | OverrideRemoval:
+    """An override, or its removal by a null value. Raises BadInputError."""
+    if raw.value is None or is_null(raw.value):
+        return OverrideRemoval(key_identifier(raw.key), raw.kafka_time_ms, raw.offset)
+    wire = decode_value(raw.value, _OverrideWire, _decode_override)
+    price = to_cents(wire.override_price) if is_price(wire.override_price) else 0.0
+    if price <= 0:
+        takes = f"override_price takes a number from 0.01 to {PRICE_MAX:.2f}"
+        raise BadInputError(ErrorCode.BAD_PRICE, takes)
+    _check_reasons(wire.reason, wire.set_by)
+    expires = None if wire.expires_at is None else timestamp_ms(wire.expires_at, "expires_at")
+    return PriceOverride(
+        identifier(wire.product_id),
+        price,
+        wire.reason,
+        wire.set_by,
+        timestamp_ms(wire.set_at, "set_at"),
+        expires,
+        position,
+        raw.kafka_time_ms,
+    )
+
+
+def decode_freeze(raw: RawMessage, position: SourcePosition, *, recorded: bool) -> Freeze | FreezeLift:
+    """A freeze, or its end by a null value. `recorded` is passed on. Raises BadInputError."""
+    if raw.value is None or is_null(raw.value):
+        try:
+            scope = (raw.key or b"").decode()
+        except UnicodeDecodeError:
+            scope = ""
+        return FreezeLift(_scope(scope), raw.kafka_time_ms, raw.offset, recorded)
+    wire = decode_value(raw.value, _FreezeWire, _decode_freeze)
+    _check_reasons(wire.reason, wire.set_by)
+    set_at_ms = timestamp_ms(wire.set_at, "set_at")
+    return Freeze(_scope(wire.scope), wire.reason, wire.set_by, set_at_ms, position, recorded)
+
+
+def _scope(text: str) -> str:
+    if not is_freeze_scope(text):
+        raise BadInputError(ErrorCode.BAD_SCOPE, "scope takes all, product:ID or category:NAME")
+    return text
+
+
+def _check_reasons(reason: str, set_by: str) -> None:
+    for name, text in (("reason", reason), ("set_by", set_by)):
+        if not is_reason(text):
+            raise BadInputError(ErrorCode.BAD_TEXT, f"{name} takes 1 to 200 printable characters")
+
+
+def decode(
+    kind: SignalKind, raw: RawMessage, topic: str, partition: int, *, recorded: bool = True
+) -> Signal | DeadLetter:
+    """A signal of the kind that the topic carries, or a dead letter that says why there is none."""
+    try:
+        if kind is SignalKind.PRODUCT_EVENTS:
+            return decode_event(raw)
+        if kind is SignalKind.CATALOGUE:
+            return decode_catalogue(raw)
+        if kind is SignalKind.FREEZES:
+            return decode_freeze(raw, SourcePosition(topic, partition, raw.offset), recorded=recorded)
+        return decode_override(raw, SourcePosition(topic, partition, raw.offset))
+    except BadInputError as error:
+        position = SourcePosition(topic, partition, raw.offset)
+        return DeadLetter(error.code, STAGE, error.detail, position, raw.value or b"")

@@ -1,0 +1,112 @@
+"""The start of a flow: everything that each flow does before it runs, in the order that matters."""
+
+import gc
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+import msgspec
+
+import telemetry
+from clients import redis
+from clients.kafka import ClientOptions, client_options
+from clients.kafka_producer import KafkaProducer
+from clients.kafka_topics import ensure_topics, keeps_all_messages
+from core.errors import SettingsError, StoppedError
+from dataflows.recovery.epochs import forget_uncommitted
+from dataflows.recovery.shards import hold_to_shards
+from dataflows.recovery.state_log import FOLDER, StateLog, recovery_folder
+from dataflows.shutdown import stop_on_signals
+from settings import Settings, exit_bad_setting, load_settings
+from sinks.history.backlog import Backlog
+from sinks.history.databases import open_writer
+from sinks.history.schema import prepare_schema
+from sinks.history.sink import HistorySink
+from sinks.history.tables import Table
+from sinks.redis.sink import Connect
+
+Loaded = TypeVar("Loaded")
+
+
+class Started(msgspec.Struct, frozen=True):
+    """The parts that sources and sinks of a flow are made of.
+
+    stop: set when the flow is asked to stop. partitions: number of partitions of each topic. producer: shared by
+    all sinks. state_log: None without a recovery folder."""
+
+    settings: Settings
+    stop: threading.Event
+    client: ClientOptions
+    partitions: dict[str, int]
+    producer: KafkaProducer
+    state_log: StateLog | None
+
+    @property
+    def connect_redis(self) -> Connect:
+        return partial(redis.connect, self.settings.redis)
+
+    def history_sink(self, tables: tuple[Table, ...]) -> HistorySink | None:
+        """The sink of the history database; None, with a warning, if none is configured."""
+        url = self.settings.history_dsn
+        if url is None:
+            log = telemetry.get_logger("history")
+            log.warning("neither HISTORY_URL nor ORACLE_DSN is set: no history is kept")
+            return None
+        connect = partial(open_writer, url, tables)
+        prepare_schema(connect, self.stop)
+        topic = self.settings.history_backlog_topic
+        keeps_all = keeps_all_messages(self.client, topic)
+
+        def open_backlog(sink_partition: str, offset: int | None, partition: int | None) -> Backlog:
+            return Backlog(
+                self.producer,
+                self.client,
+                topic=topic,
+                partitions=self.partitions[topic],
+                sink_partition=sink_partition,
+                offset=offset,
+                partition=partition,
+                keeps_all=keeps_all,
+            )
+
+        return HistorySink(connect, open_backlog)
+
+
+def start_flow(name: str, state_step: str, load: Callable[[Settings], Loaded]) -> tuple[Started, Loaded]:
+    """Prepare the process for a flow. Exits with code 2 if a setting is not usable.
+
+    name: in log lines. state_step: the id of the step that holds the shards. load: reads what else the flow needs
+    from its settings, such as a policy; it may raise SettingsError."""
+    try:
+        settings = load_settings()
+        loaded = load(settings)
+        folder = recovery_folder()
+        if folder:
+            # Before anything else is touched: a folder of another number of shards must stay as it is.
+            hold_to_shards(folder, settings.shards, state_step)
+    except SettingsError as error:
+        exit_bad_setting(error)
+    _tune_collector()
+    telemetry.configure_logging(settings.log_level, settings.log_format)
+    # Before any thread is started, so that signals are kept from all of them.
+    stop = stop_on_signals()
+    port = telemetry.serve_metrics(settings.metrics_host, settings.metrics_port)
+    telemetry.get_logger(name).info("flow starts", serving_metrics_on=port, **settings.masked())
+    client = client_options(settings.kafka_brokers, settings.kafka_client_options)
+    try:
+        # Before Bytewax starts: an admin client crashes the process inside it.
+        partitions = ensure_topics(client, settings.topics, stop)
+    except StoppedError:
+        raise SystemExit(0) from None
+    if folder:
+        # Before Bytewax reads its store.
+        forget_uncommitted(folder)
+    state_log = StateLog(folder / FOLDER, writes=settings.state_log == "on") if folder else None
+    return Started(settings, stop, client, partitions, KafkaProducer(client), state_log), loaded
+
+
+def _tune_collector() -> None:
+    """State is large and long-lived and has no cycles, so that looking for garbage in it finds nothing."""
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)

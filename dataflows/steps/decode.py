@@ -1,0 +1,107 @@
+"""The decoding step: raw messages of a shard to signals of the shards that own their products, and to dead
+letters."""
+
+from collections.abc import Mapping
+
+import msgspec
+from bytewax.operators import StatefulBatchLogic
+
+import telemetry
+from connectors.decode.pricing import SignalKind, decode, decode_usual_events
+from connectors.kafka import RawBatch
+from core.dead_letter import DeadLetter
+from core.shards import shard_of
+from pricing.batches import Batch, Change, ChangeBatch, EventBatch
+from pricing.commands import Freeze, FreezeLift
+from pricing.events import ProductEvent
+
+
+class Decoded(msgspec.Struct, gc=False):
+    """The result for one raw batch. `batches` are keyed by the shard that owns the product."""
+
+    batches: list[tuple[str, Batch]]
+    dead_letters: list[DeadLetter]
+
+
+class DecodingStep(StatefulBatchLogic[RawBatch, Decoded, None]):
+    """Runs in the worker that owns the key's shard, so that decoding scales with processes. It has no state.
+
+    `kinds` gives the kind of signal that each topic carries."""
+
+    def __init__(self, kinds: Mapping[str, SignalKind], shards: int) -> None:
+        self._kinds = kinds
+        self._shards = shards
+        self._ok = {topic: telemetry.EVENTS.labels(topic, "ok") for topic in kinds}
+        self._bad = {topic: telemetry.EVENTS.labels(topic, "dead_letter") for topic in kinds}
+
+    def on_batch(self, values: list[RawBatch]) -> tuple[list[Decoded], bool]:
+        return [self._decode(batch) for batch in values], StatefulBatchLogic.RETAIN
+
+    def _decode(self, batch: RawBatch) -> Decoded:
+        topic, partition = batch.topic, batch.partition
+        kafka_time_ms = batch.kafka_times_ms[0]
+        dead_letters: list[DeadLetter] = []
+        batches: list[tuple[str, Batch]]
+        if self._kinds[topic] is not SignalKind.PRODUCT_EVENTS:
+            batches = self._decode_changes(batch, dead_letters)
+        elif usual := decode_usual_events(batch.keys, batch.values):
+            # Their keys are their products' ids, which is what brought them to this shard.
+            keys: list[bytes] = batch.keys  # type: ignore[assignment]
+            events = EventBatch(topic, partition, batch.offsets, keys, usual, kafka_time_ms)
+            batches = [(str(batch.shard), events)]
+        else:
+            batches = self._decode_events(batch, dead_letters)
+        self._ok[topic].inc(len(batch) - len(dead_letters))
+        if dead_letters:
+            self._bad[topic].inc(len(dead_letters))
+        for letter in dead_letters:
+            telemetry.DEAD_LETTERS.labels(letter.error_code).inc()
+        return Decoded(batches, dead_letters)
+
+    def _decode_events(self, batch: RawBatch, dead_letters: list[DeadLetter]) -> list[tuple[str, Batch]]:
+        """Events of any form, in the batch of the shard that owns their product."""
+        topic, partition, shards = batch.topic, batch.partition, self._shards
+        groups: dict[int, EventBatch] = {}
+        for raw in batch.messages():
+            event = decode(SignalKind.PRODUCT_EVENTS, raw, topic, partition)
+            if isinstance(event, DeadLetter):
+                dead_letters.append(event)
+                continue
+            assert isinstance(event, ProductEvent)
+            key = event.product_id.encode()
+            shard = shard_of(key, shards)
+            if shard not in groups:
+                groups[shard] = EventBatch(topic, partition, [], [], [], batch.kafka_times_ms[0])
+            group = groups[shard]
+            group.offsets.append(raw.offset)
+            group.keys.append(key)
+            group.events.append(event)
+        telemetry.REROUTED.inc(sum(len(group.events) for shard, group in groups.items() if shard != batch.shard))
+        return [(str(shard), group) for shard, group in groups.items()]
+
+    def _decode_changes(self, batch: RawBatch, dead_letters: list[DeadLetter]) -> list[tuple[str, Batch]]:
+        """Changes, in the batch of the shard that owns their product. A freeze comes to every shard, and one of
+        them reports it to the sinks."""
+        topic, partition, home = batch.topic, batch.partition, batch.shard
+        kind = self._kinds[topic]
+        groups: dict[int, list[Change]] = {}
+        for raw in batch.messages():
+            recorded = kind is not SignalKind.FREEZES or shard_of(raw.key or b"", self._shards) == home
+            change = decode(kind, raw, topic, partition, recorded=recorded)
+            if isinstance(change, DeadLetter):
+                if recorded:
+                    dead_letters.append(change)
+                continue
+            assert not isinstance(change, ProductEvent)
+            shard = home
+            if not isinstance(change, Freeze | FreezeLift):
+                shard = shard_of(change.product_id.encode(), self._shards)
+            groups.setdefault(shard, []).append(change)
+        telemetry.REROUTED.inc(sum(len(group) for shard, group in groups.items() if shard != home))
+        return [
+            (str(shard), ChangeBatch(topic, partition, group, batch.kafka_times_ms[0]))
+            for shard, group in groups.items()
+        ]
+
+    def snapshot(self) -> None:
+        return None

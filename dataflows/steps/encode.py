@@ -1,0 +1,35 @@
+"""The encoding steps: decisions to the rows of one sink. The rows are made by the sinks' own pure functions."""
+
+from collections.abc import Callable
+
+from clients.kafka_producer import Record
+from core.dead_letter import encode_letter
+from dataflows.steps.decode import Decoded
+from dataflows.steps.price import Clock
+from pricing.decision import Priced
+from sinks.base.outgoing import Outgoing, Row
+
+
+def outgoing(
+    encode: Callable[[Priced], list[Row]],
+) -> Callable[[tuple[str, Priced]], tuple[str, Outgoing[Row]] | None]:
+    """A mapper from `(shard, Priced)` to `(shard, Outgoing)`; None if there are no rows."""
+
+    def encode_item(item: tuple[str, Priced]) -> tuple[str, Outgoing[Row]] | None:
+        shard, priced = item
+        rows = encode(priced)
+        return (shard, Outgoing(priced.kafka_time_ms, rows)) if rows else None
+
+    return encode_item
+
+
+def outgoing_letters(clock: Clock) -> Callable[[tuple[str, Decoded]], tuple[str, Outgoing[Record]] | None]:
+    """A mapper from `(shard, Decoded)` to the dead letters in it; None if there are none."""
+
+    def encode_item(item: tuple[str, Decoded]) -> tuple[str, Outgoing[Record]] | None:
+        shard, decoded = item
+        if not decoded.dead_letters:
+            return None
+        return shard, Outgoing(0, [encode_letter(letter, clock()) for letter in decoded.dead_letters])
+
+    return encode_item

@@ -1,0 +1,113 @@
+"""The pricing step: signals of a shard to decisions. A thin shell around `pricing.state.shard.Shard`."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import cache
+
+from bytewax.operators import StatefulBatchLogic
+from prometheus_client import Counter as Metric
+
+import telemetry
+from dataflows.recovery.state_log import StateLog
+from pricing.batches import SETTLED, Batch, ChangeBatch, EventBatch, RefillRequest
+from pricing.decision import Cause, Priced, PriceSource, to_priced
+from pricing.policy import PricingPolicy
+from pricing.state.shard import Shard
+
+Clock = Callable[[], int]
+"""Gives UTC milliseconds."""
+
+EXPIRY_GRACE_MS = 200
+"""Time that a timer leaves to messages that were sent before an override's end: they belong before the end."""
+
+log = telemetry.get_logger("pricing")
+
+
+def wall_clock_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class PricingStep(StatefulBatchLogic[Batch | RefillRequest, Priced, bytes]):
+    """Holds one shard, and wakes when an override in it ends. Its resume state is where its log stands, or without
+    a log the whole shard."""
+
+    def __init__(
+        self,
+        policy: PricingPolicy,
+        resume_state: bytes | None,
+        *,
+        clock: Clock = wall_clock_ms,
+        state_log: StateLog | None = None,
+    ) -> None:
+        documents = [] if resume_state is None else [resume_state]
+        self._state_log = state_log
+        if state_log is not None:
+            self._log, documents = state_log.open(resume_state)
+        self._shard = Shard(policy, *documents)
+        if state_log is not None:
+            self._log.follow(self._shard)
+        self._clock = clock
+        self._size = 0
+
+    def on_batch(self, values: list[Batch | RefillRequest]) -> tuple[list[Priced], bool]:
+        now_ms = self._clock()
+        shard = self._shard
+        results = []
+        for value in values:
+            if isinstance(value, EventBatch):
+                events, decisions = shard.apply_events(value, now_ms)
+                results.append(to_priced(decisions, kafka_time_ms=value.kafka_time_ms, events=events))
+            elif isinstance(value, ChangeBatch):
+                decisions = shard.apply(value, now_ms)
+                freezes = shard.take_freeze_changes()
+                results.append(to_priced(decisions, kafka_time_ms=value.kafka_time_ms, freezes=freezes))
+            elif value.reason == SETTLED:
+                results.append(to_priced(list(shard.repeat())))
+            else:
+                results.append(to_priced(list(shard.refill()), freezes=shard.take_freeze_changes()))
+        if expired := shard.expire(now_ms - EXPIRY_GRACE_MS):
+            results.append(to_priced(expired))
+        return self._report(results), StatefulBatchLogic.RETAIN
+
+    def on_notify(self) -> tuple[list[Priced], bool]:
+        results = [to_priced(self._shard.expire(self._clock() - EXPIRY_GRACE_MS))]
+        return self._report(results), StatefulBatchLogic.RETAIN
+
+    def notify_at(self) -> datetime | None:
+        expiry_ms = self._shard.next_expiry_ms()
+        return None if expiry_ms is None else datetime.fromtimestamp((expiry_ms + EXPIRY_GRACE_MS) / 1000, UTC)
+
+    def snapshot(self) -> bytes:
+        if self._state_log is None or not self._state_log.writes:
+            return self._shard.snapshot()
+        self._state_log.save()
+        return self._log.pointer()
+
+    def _report(self, results: list[Priced]) -> list[Priced]:
+        if len(self._shard) != self._size:
+            telemetry.PRODUCTS.inc(len(self._shard) - self._size)
+            self._size = len(self._shard)
+        for reason, count in self._shard.alerts.items():
+            telemetry.GUARDRAIL_ALERTS.labels(reason).inc(count)
+            log.warning("prices held: a bound is unusable", reason=reason, decisions=count)
+        self._shard.alerts.clear()
+        for priced in results:
+            _count(priced)
+        return [priced for priced in results if priced.decisions or priced.freezes or priced.events]
+
+
+@cache
+def _decisions(price_source: str, cause: str) -> Metric:
+    # Finding a labelled metric costs more than adding to it.
+    return telemetry.DECISIONS.labels(price_source, cause)
+
+
+def _count(priced: Priced) -> None:
+    if priced.events:
+        _decisions(PriceSource.DYNAMIC, Cause.EVENT).inc(len(priced.events.updates))
+    if priced.decisions:
+        counts = Counter((d.update.price_source if d.update else "none", d.cause) for d in priced.decisions)
+        for labels, count in counts.items():
+            _decisions(*labels).inc(count)

@@ -1,0 +1,161 @@
+"""The hot path: a batch of events to prices, in one loop.
+
+`apply_event` is the plain form: one event, by the functions that every other signal uses. The loop does the same
+inline, because a call costs as much as the work itself, and hands over to `apply_event` only what gets no new
+price. A property test holds the two equal over random signals (`tests/unit/pricing/test_event_loop.py`)."""
+
+from collections.abc import MutableMapping
+
+import msgspec
+
+from core.positions import SourcePosition
+from core.timestamps import DAY_MS
+from pricing.batches import EventBatch
+from pricing.decision import Cause, PriceDecision, PricedEvents, PriceSource, PriceUpdate, encode_update
+from pricing.demand import accumulate
+from pricing.engine import NO_GUARDRAILS, quote_dynamic, quote_rules
+from pricing.events import ProductEvent
+from pricing.policy import PricingPolicy
+from pricing.rules import PricingInputs
+from pricing.state import freezes as frozen
+from pricing.state import overrides
+from pricing.state.freezes import Freezes
+from pricing.state.product import Decider, ProductState, record
+
+
+class EventNumbers(msgspec.Struct, frozen=True):
+    """Numbers of a policy that every event needs, looked up once."""
+
+    weights: dict[str, float]
+    half_life_ms: int | None
+    unguarded: bool
+
+    @classmethod
+    def of(cls, policy: PricingPolicy) -> "EventNumbers":
+        weights: dict[str, float] = dict(policy.demand.weights.items())
+        return cls(weights, policy.demand.half_life_ms, policy.guardrails == NO_GUARDRAILS)
+
+
+def apply_event(
+    state: ProductState,
+    event: ProductEvent,
+    decider: Decider,
+    numbers: EventNumbers,
+    *,
+    freezes: Freezes,
+    position: SourcePosition,
+    now_ms: int,
+) -> PriceDecision:
+    """The decision of one event."""
+    weight, event_time_ms = numbers.weights[event.event_type], event.event_time_ms
+    if numbers.half_life_ms is None:
+        state.demand += weight
+    else:
+        state.demand, state.demand_time_ms = accumulate(
+            state.demand, state.demand_time_ms, weight, event_time_ms, numbers.half_life_ms
+        )
+    state.event_price = event.price
+    freeze = freezes.of(state)
+    if state.override is not None or freeze is not None:
+        state.version += 1
+        state.event_time_ms, state.updated_at_ms = event_time_ms, now_ms
+        if state.override is not None or freeze is None:
+            return overrides.hold(state, position)
+        return frozen.hold(state, freeze, position)
+    inputs = PricingInputs(event.price, state.demand, state.catalogue)
+    quote = quote_dynamic(inputs, decider.policy, state.price, state.price, state.changed_at_ms, event_time_ms)
+    state.held = False
+    record(state, quote, decider, source=PriceSource.DYNAMIC, event_time_ms=event_time_ms, now_ms=now_ms)
+    return state.to_decision(Cause.EVENT, position)
+
+
+def price_events(
+    batch: EventBatch,
+    products: MutableMapping[str, ProductState],
+    decider: Decider,
+    numbers: EventNumbers,
+    *,
+    freezes: Freezes,
+    now_ms: int,
+) -> tuple[PricedEvents | None, list[PriceDecision]]:
+    """Prices of a batch's events, in its order (None without any), and the decisions of events that get no new
+    price: of products under an override or a freeze, and of products whose bounds are unusable before the first
+    price.
+
+    `products` gains those that it does not have yet."""
+    weights, half_life_ms, unguarded = numbers.weights, numbers.half_life_ms, numbers.unguarded
+    policy, policy_version, dynamic = decider.policy, decider.policy.version, PriceSource.DYNAMIC
+    any_freeze = bool(freezes)
+    updates: list[bytes] = []
+    day_opens: list[float | None] = []
+    unpriced: dict[int, PriceDecision] = {}
+    price: float | None
+    for event in batch.events:
+        product_id = event.product_id
+        event_time_ms = event.event_time_ms
+        state = products.get(product_id)
+        if state is None:
+            state = products[product_id] = ProductState(product_id)
+        if state.override is not None or (any_freeze and freezes.of(state)):
+            index = len(updates) + len(unpriced)
+            position = SourcePosition(batch.topic, batch.partition, batch.offsets[index])
+            unpriced[index] = apply_event(
+                state, event, decider, numbers, freezes=freezes, position=position, now_ms=now_ms
+            )
+            continue
+        if half_life_ms is None:
+            state.demand = demand = state.demand + weights[event.event_type]
+        else:
+            demand, state.demand_time_ms = accumulate(
+                state.demand, state.demand_time_ms, weights[event.event_type], event_time_ms, half_life_ms
+            )
+            state.demand = demand
+        state.event_price = event.price
+        state.version = version = state.version + 1
+        state.event_time_ms = event_time_ms
+        state.updated_at_ms = now_ms
+        previous = state.price
+        inputs = PricingInputs(event.price, demand, state.catalogue)
+        if unguarded:
+            _, price, adjustments = quote_rules(inputs, policy)
+        else:
+            quote = quote_dynamic(inputs, policy, previous, previous, state.changed_at_ms, event_time_ms)
+            decider.note(quote)
+            price, adjustments = quote.price, quote.adjustments
+        if price != previous:
+            state.price = price
+            state.changed_at_ms = event_time_ms
+        day = event_time_ms // DAY_MS
+        if day > state.day and price is not None:
+            state.day, state.day_open = day, price if previous is None else previous
+        if state.held:
+            state.held = False
+        state.previous_price = previous
+        state.price_source = dynamic
+        state.adjustments = adjustments
+        state.policy = policy_version
+        if price is None:
+            index = len(updates) + len(unpriced)
+            position = SourcePosition(batch.topic, batch.partition, batch.offsets[index])
+            unpriced[index] = state.to_decision(Cause.EVENT, position)
+            continue
+        update = PriceUpdate(
+            product_id,
+            price,
+            event_time_ms // 1000,
+            version,
+            previous,
+            demand,
+            dynamic,
+            event_time_ms,
+            policy_version,
+            adjustments,
+        )
+        updates.append(encode_update(update))
+        day_opens.append(state.day_open)
+    offsets, keys = batch.offsets, batch.keys
+    if unpriced:
+        priced = [index for index in range(len(offsets)) if index not in unpriced]
+        offsets, keys = [offsets[index] for index in priced], [keys[index] for index in priced]
+    events = PricedEvents(batch.topic, batch.partition, now_ms, offsets, keys, updates, day_opens)
+    return (events if updates else None), list(unpriced.values())

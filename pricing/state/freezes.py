@@ -1,0 +1,123 @@
+"""The freezes of a shard, and what they do to a product."""
+
+from core.positions import SourcePosition
+from pricing.commands import EVERYTHING, Freeze, FreezeLift
+from pricing.decision import Cause, FreezeChange, PriceDecision, PriceSource
+from pricing.engine import quote_base, quote_dynamic, quote_frozen
+from pricing.state.product import Decider, ProductState, record
+
+
+class Freezes:
+    """The freezes in force, by scope, and the scopes of freezes that have ended. False if no freeze is in force.
+
+    Every shard holds all freezes. Only a freeze that is `recorded` here is reported to the sinks
+    (`take_changes`)."""
+
+    def __init__(self) -> None:
+        self._in_force: dict[str, Freeze] = {}
+        self._lifted: set[str] = set()
+        self._changes: list[FreezeChange] = []
+        self.dirty = False
+        """Changed since the last snapshot."""
+
+    def __bool__(self) -> bool:
+        return bool(self._in_force)
+
+    def restore(self, in_force: list[Freeze], lifted: list[str]) -> None:
+        self._in_force = {freeze.scope: freeze for freeze in in_force}
+        self._lifted = set(lifted)
+
+    @property
+    def in_force(self) -> list[Freeze]:
+        return list(self._in_force.values())
+
+    @property
+    def lifted(self) -> list[str]:
+        return sorted(self._lifted)
+
+    def of(self, state: ProductState) -> Freeze | None:
+        """The freeze that holds a product; of several the narrowest."""
+        freezes = self._in_force
+        category = state.catalogue.category if state.catalogue else None
+        return (
+            freezes.get(f"product:{state.product_id}")
+            or (freezes.get(f"category:{category}") if category is not None else None)
+            or freezes.get(EVERYTHING)
+        )
+
+    def set(self, freeze: Freeze) -> None:
+        replaced = self._in_force.get(freeze.scope)
+        self._in_force[freeze.scope] = freeze
+        self.dirty = True
+        self._lifted.discard(freeze.scope)
+        if freeze.recorded:
+            self._changes.append(FreezeChange(freeze.scope, freeze, replaced, freeze.set_at_ms))
+
+    def lift(self, lift: FreezeLift) -> bool:
+        """End a freeze. Returns whether it was in force."""
+        ended = self._in_force.pop(lift.scope, None)
+        if ended is None:
+            return False
+        self.dirty = True
+        if lift.recorded:
+            self._lifted.add(lift.scope)
+            self._changes.append(FreezeChange(lift.scope, None, ended, lift.event_time_ms))
+        return True
+
+    def report_again(self) -> None:
+        """Report all that is in force, and all that has ended, for a store that lost its data."""
+        self._changes += [
+            FreezeChange(freeze.scope, freeze, None, freeze.set_at_ms)
+            for freeze in self._in_force.values()
+            if freeze.recorded
+        ]
+        self._changes += [FreezeChange(scope, None, None, 0) for scope in self.lifted]
+
+    def take_changes(self) -> list[FreezeChange]:
+        """The changes since the last call, of freezes that this shard reports."""
+        changes, self._changes = self._changes, []
+        return changes
+
+
+def covers(scope: str, state: ProductState) -> bool:
+    category = state.catalogue.category if state.catalogue else None
+    return scope in (EVERYTHING, f"product:{state.product_id}", f"category:{category}")
+
+
+def hold(state: ProductState, freeze: Freeze, position: SourcePosition) -> PriceDecision:
+    """An event of a frozen product, whose demand and version are counted already. The price stays. A product
+    without a price gets none: a late price is better than a wrong one."""
+    state.held = True
+    if state.price is not None and state.inputs is not None:
+        state.adjustments = quote_frozen(state.price, state.inputs, False, freeze.reason).adjustments
+        state.price_source = PriceSource.DYNAMIC
+    return state.to_decision(Cause.UNDER_FREEZE, position)
+
+
+def release(
+    state: ProductState,
+    lift: FreezeLift,
+    decider: Decider,
+    *,
+    freezes: Freezes,
+    position: SourcePosition,
+    now_ms: int,
+) -> PriceDecision | None:
+    """A product of a freeze that was lifted. If nothing else holds it, and a signal has come for it in the
+    meantime, it gets its price at once, by every guardrail but the cooldown. Its version counts in any case, so
+    that versions do not depend on the order in which topics are read."""
+    inputs = state.inputs
+    free = state.held and state.override is None and freezes.of(state) is None
+    if not free or inputs is None:
+        if state.version:
+            state.version += 1
+        return None
+    state.held = False
+    if state.event_price is not None:
+        source = PriceSource.DYNAMIC
+        quote = quote_dynamic(inputs, decider.policy, state.price, state.price, None, lift.event_time_ms)
+    else:
+        source = PriceSource.BASE
+        quote = quote_base(inputs, decider.policy, state.price)
+    record(state, quote, decider, source=source, event_time_ms=lift.event_time_ms, now_ms=now_ms)
+    return state.to_decision(Cause.FREEZE_LIFTED, position)

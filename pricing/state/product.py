@@ -1,0 +1,137 @@
+"""A product's state, and the one place that writes a decision into it (`record`)."""
+
+from collections import Counter
+
+import msgspec
+
+from core.positions import SourcePosition
+from core.timestamps import DAY_MS
+from pricing.catalogue import CatalogueEntry
+from pricing.commands import PriceOverride
+from pricing.decision import Adjustment, OverrideEnd, PriceDecision, PriceSource, PriceUpdate
+from pricing.engine import Quote
+from pricing.policy import PricingPolicy
+from pricing.rules import PricingInputs
+
+
+class ProductState(msgspec.Struct, array_like=True, gc=False):
+    """State of one product. An array in snapshots: every product that changed is in one every second, so its length
+    and the work on it count.
+
+    event_price: price of the last event, exact; None before the first. demand: weighted sum, valid at event time
+    demand_time_ms. version: number of changes; 0 while only the catalogue knows the product. price, previous_price:
+    the last two prices decided, None if there was none. changed_at_ms: event time of the last change of price.
+    event_time_ms, updated_at_ms: event and processing time of the last decision. day, day_open: the latest day of
+    event time (UTC, since the epoch) and the price in force when it began, or its first. held: a freeze has kept
+    the price from changing since it was decided."""
+
+    product_id: str
+    event_price: float | None = None
+    demand: float = 0.0
+    demand_time_ms: int = 0
+    version: int = 0
+    price: float | None = None
+    previous_price: float | None = None
+    price_source: str = PriceSource.BASE
+    changed_at_ms: int | None = None
+    event_time_ms: int = 0
+    updated_at_ms: int = 0
+    policy: str = ""
+    adjustments: list[Adjustment] = []
+    override: PriceOverride | None = None
+    catalogue: CatalogueEntry | None = None
+    day: int = -1
+    day_open: float | None = None
+    held: bool = False
+
+    @property
+    def inputs(self) -> PricingInputs | None:
+        """The inputs of rules; None for a product that neither an event nor the catalogue knows."""
+        if self.event_price is not None:
+            return PricingInputs(self.event_price, self.demand, self.catalogue)
+        if self.catalogue is not None:
+            return PricingInputs(self.catalogue.base_price, self.demand, self.catalogue)
+        return None
+
+    def to_update(self) -> PriceUpdate | None:
+        """The state as a message for readers; None for a product without a price."""
+        if self.price is None:
+            return None
+        return PriceUpdate(
+            self.product_id,
+            self.price,
+            self.event_time_ms // 1000,
+            self.version,
+            self.previous_price,
+            self.demand,
+            self.price_source,
+            self.event_time_ms,
+            self.policy,
+            self.adjustments,
+        )
+
+    def to_decision(
+        self,
+        cause: str,
+        position: SourcePosition,
+        *,
+        ended: OverrideEnd | None = None,
+        with_catalogue: bool = False,
+    ) -> PriceDecision:
+        """The state as a decision for the sinks. with_catalogue: it tells the catalogue entry, or that there is
+        none any more."""
+        return PriceDecision(
+            product_id=self.product_id,
+            version=self.version,
+            update=self.to_update(),
+            cause=cause,
+            position=position,
+            updated_at_ms=self.updated_at_ms,
+            day_open=self.day_open,
+            override=self.override,
+            ended=ended,
+            catalogue=self.catalogue if with_catalogue else None,
+            forgotten=with_catalogue and self.catalogue is None,
+        )
+
+
+class Decider(msgspec.Struct, frozen=True):
+    """The policy that decides, and the guardrail alerts of its decisions, counted by their text."""
+
+    policy: PricingPolicy
+    alerts: Counter[str] = msgspec.field(default_factory=Counter)
+
+    def note(self, quote: Quote) -> None:
+        if quote.alert is not None:
+            self.alerts[quote.alert] += 1
+
+
+def record(
+    state: ProductState,
+    quote: Quote,
+    decider: Decider,
+    *,
+    source: str,
+    event_time_ms: int,
+    now_ms: int,
+    is_change: bool = True,
+) -> None:
+    """Write a decision into the state. `pricing/state/event_loop.py` does the same for events, inline; a test holds
+    the two together.
+
+    event_time_ms: of the signal. now_ms: processing time. is_change: the decision counts a version; a base price
+    from the catalogue does not."""
+    decider.note(quote)
+    if is_change:
+        if quote.price != state.price:
+            state.changed_at_ms = event_time_ms
+        day = event_time_ms // DAY_MS
+        if day > state.day and quote.price is not None:
+            state.day, state.day_open = day, quote.price if state.price is None else state.price
+        state.version += 1
+    state.previous_price, state.price = state.price, quote.price
+    state.price_source = source
+    state.adjustments = quote.adjustments
+    state.policy = decider.policy.version
+    state.event_time_ms = event_time_ms
+    state.updated_at_ms = now_ms

@@ -1,0 +1,104 @@
+"""The documents that a shard is saved as and restored from."""
+
+from collections.abc import Mapping
+
+import msgspec
+import msgspec.structs
+
+from pricing.commands import Freeze
+from pricing.decision import Adjustment
+from pricing.engine import BASE_REASON
+from pricing.guardrails import GUARDRAILS
+from pricing.rules import RULES
+from pricing.state.product import ProductState
+
+FORMAT = 4
+"""Version of the snapshot's layout. Raise it with every change, and teach `unpack_shard` the previous one.
+
+1: products. 2: each product's day and the price it began with; the shard's freezes. 3: products by their id, as a
+document may hold those that changed. 4: adjustments with all their fields."""
+
+_USUAL_REASONS = {"base": BASE_REASON, **{name: reason for name, _, reason in (*RULES, *GUARDRAILS)}}
+
+
+class _Packed(ProductState, array_like=True, gc=False):
+    """Up to format 3, an adjustment was rule, amount and reason, without the reasons that the code knows."""
+
+    adjustments: list[Adjustment | tuple[str, float, str | None]] = msgspec.field(  # type: ignore[assignment]
+        default_factory=list
+    )
+
+
+class ShardDocument(msgspec.Struct, array_like=True):
+    """What is written of a shard: all of it, or what changed. Where there are several, a later one's products take
+    the place of an earlier one's, and its freezes that of all before.
+
+    products: by id; `GONE` for one that is no more. lifted: scopes of freezes that have ended."""
+
+    version: int
+    products: dict[str, msgspec.Raw]
+    freezes: list[Freeze] = []
+    lifted: list[str] = []
+
+
+class _Head(msgspec.Struct, array_like=True):
+    """What documents of all formats begin with."""
+
+    version: int
+
+
+class _ListDocument(msgspec.Struct, array_like=True):
+    """`ShardDocument` of formats 1 and 2: always all products."""
+
+    version: int
+    products: list[msgspec.Raw]
+    freezes: list[Freeze] = []
+    lifted: list[str] = []
+
+
+GONE = msgspec.Raw(b"\xc0")  # MessagePack's nil.
+
+_shared: dict[str, str] = {}
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_product = msgspec.msgpack.Decoder(_Packed).decode
+_decode_head = msgspec.msgpack.Decoder(_Head).decode
+_decode_document = msgspec.msgpack.Decoder(ShardDocument).decode
+_decode_list = msgspec.msgpack.Decoder(_ListDocument).decode
+
+
+def _share(text: str) -> str:
+    """One string for all that are equal: of these there are few, and a million products."""
+    return _shared.setdefault(text, text)
+
+
+def unpack_product(packed: msgspec.Raw) -> ProductState:
+    state = _decode_product(packed)
+    state.price_source, state.policy = _share(state.price_source), _share(state.policy)
+    state.adjustments = [_unpack_adjustment(adjustment) for adjustment in state.adjustments]
+    return ProductState(*msgspec.structs.astuple(state))
+
+
+def _unpack_adjustment(packed: Adjustment | tuple[str, float, str | None]) -> Adjustment:
+    if isinstance(packed, Adjustment):
+        return Adjustment(_share(packed.rule), packed.amount, _share(packed.reason))
+    rule, amount, reason = packed
+    return Adjustment(_share(rule), amount, _USUAL_REASONS[rule] if reason is None else reason)
+
+
+def pack_shard(products: Mapping[str, ProductState | None], freezes: list[Freeze], lifted: list[str]) -> bytes:
+    """A document of these products; None is one that is no more."""
+    # As a tuple, since `ShardDocument` has products as they are read: packed.
+    return _encode((FORMAT, products, freezes, lifted))
+
+
+def unpack_shard(document: bytes) -> ShardDocument:
+    """What a document holds. Raises ValueError for a layout that this version does not know."""
+    version = _decode_head(document).version
+    if not 1 <= version <= FORMAT:
+        raise ValueError(f"recovery snapshot has format {version}, this version reads up to {FORMAT}")
+    if version >= 3:
+        return _decode_document(document)
+    listed = _decode_list(document)
+    products: dict[str, msgspec.Raw] = {_decode_product(packed).product_id: packed for packed in listed.products}
+    return ShardDocument(version, products, listed.freezes, listed.lifted)

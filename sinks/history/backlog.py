@@ -1,0 +1,137 @@
+"""The backlog: rows of history that stand in a Kafka topic while the database is down."""
+
+from collections.abc import Callable
+from typing import NoReturn
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+
+import telemetry
+from clients.kafka import ClientOptions, Option, make_consumer, offset_is_gone
+from clients.kafka_producer import KafkaProducer
+from core.errors import BacklogError
+
+GROUP = "pricewax-backlog"
+RECORD_BYTES_MAX = 500_000
+READ_MESSAGES_MAX = 8
+READ_ROWS = 4_000
+"""Rows that one read aims at, whatever number of rows a message has."""
+
+TIMEOUT_S = 5.0
+READ_WITHIN_S = 0.2
+
+OPTIONS: dict[str, Option] = {"fetch.wait.max.ms": 50}
+
+log = telemetry.get_logger("history")
+
+
+class Backlog:
+    """One sink partition's share of the backlog topic: the messages whose key is its name.
+
+    partition: the topic partition that holds them, if it is known; else it follows from the number of partitions.
+    offset: the next one to drain, None for the beginning. keeps_all: whether the topic keeps its messages until
+    they are drained, however long that takes.
+
+    `put` belongs to the flow's thread, the other methods to the writer's. They raise BacklogError if Kafka does not
+    answer; the same call may work later."""
+
+    def __init__(
+        self,
+        producer: KafkaProducer,
+        client: ClientOptions,
+        *,
+        topic: str,
+        partitions: int,
+        sink_partition: str,
+        offset: int | None,
+        partition: int | None = None,
+        keeps_all: bool = True,
+    ) -> None:
+        self._producer = producer
+        self._client = client
+        self._topic = topic
+        self._key = sink_partition.encode()
+        # A topic that another program made may have fewer partitions than there are sink partitions, which then
+        # share. If it gets more of them later, the rows stay where they are.
+        if partition is None or partition >= partitions:
+            partition = int(sink_partition) % partitions
+        self.partition = partition
+        self.offset = offset
+        self.keeps_all = keeps_all
+        self._consumer: Consumer | None = None
+
+    def put(self, rows: list[bytes]) -> None:
+        """Queue rows; durable once `flush` has returned."""
+        record: list[bytes] = []
+        size = 0
+        for row in rows:
+            record.append(row)
+            size += len(row) + 1
+            if size >= RECORD_BYTES_MAX:
+                self._send(record)
+                record, size = [], 0
+        if record:
+            self._send(record)
+
+    def flush(self) -> None:
+        self._producer.flush()
+
+    def _send(self, rows: list[bytes]) -> None:
+        self._producer.send(self._topic, [(self._key, b"\n".join(rows))], partition=self.partition)
+
+    def waiting(self, offset: int | None) -> int:
+        """Number of messages from `offset` (None: the beginning) to the end."""
+        if count := self._count(offset):
+            return count
+        # Rows that were put may not have arrived. Only now does it matter, because prices go the same way.
+        self._producer.flush()
+        return self._count(offset)
+
+    def _count(self, offset: int | None) -> int:
+        try:
+            low, high = self._connect().get_watermark_offsets(
+                TopicPartition(self._topic, self.partition), timeout=TIMEOUT_S
+            )
+        except KafkaException as error:
+            raise BacklogError(error.args[0].str()) from None
+        return max(0, high - max(low, offset or 0))
+
+    def read(self) -> tuple[list[bytes], int | None]:
+        """The next rows and the offset after them, without moving on."""
+        rows: list[bytes] = []
+        next_offset = self.offset
+        consumer, timeout_s = self._connect(), READ_WITHIN_S
+        while len(rows) < READ_ROWS and (messages := consumer.consume(READ_MESSAGES_MAX, timeout_s)):
+            timeout_s = 0.0
+            for message in messages:
+                if (error := message.error()) is not None:
+                    self._give_up(error)
+                offset, value = message.offset(), message.value()
+                assert offset is not None
+                next_offset = offset + 1
+                if message.key() == self._key and value:
+                    rows.extend(value.split(b"\n"))
+        return rows, next_offset
+
+    def _give_up(self, error: KafkaError) -> NoReturn:
+        """Rows of this read are read again, from `offset`."""
+        if offset_is_gone(error):
+            log.error("rows of history have left the backlog topic undrained", offset=self.offset)
+            self.offset = None
+        self.close()
+        raise BacklogError(error.str())
+
+    def close(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            consumer.close()
+
+    def _connect(self) -> Consumer:
+        if self._consumer is None:
+            self._consumer = make_consumer(self._client, GROUP, OPTIONS)
+            start = OFFSET_BEGINNING if self.offset is None else self.offset
+            self._consumer.assign([TopicPartition(self._topic, self.partition, start)])
+        return self._consumer
+
+
+OpenBacklog = Callable[[str, int | None, int | None], Backlog]
+"""Sink partition, offset and topic partition of its resume state to a backlog."""

@@ -1,0 +1,222 @@
+"""Reading prices, overrides and freezes from the history database."""
+
+from typing import Any
+
+import msgspec
+
+from core.positions import SourcePosition
+from core.timestamps import LATEST_MS, parse_rfc3339, to_rfc3339
+from sinks.history.store import Database, Dialect
+
+EARLIEST_MS = 0
+
+
+class HistoryPoint(msgspec.Struct, frozen=True):
+    """One decided price, as `/history` shows it; the fields from `policy` on are shown with `detail`.
+
+    `event_time` is RFC 3339, UTC; `adjustments` JSON."""
+
+    price: float
+    event_time: str
+    price_source: str
+    demand: float
+    version: int
+    policy: str
+    adjustments: msgspec.Raw
+    cause: str
+    position: SourcePosition
+
+
+class ChartPoint(msgspec.Struct, frozen=True, array_like=True):
+    """The last price of a span of time, as a JSON array."""
+
+    event_time_ms: int
+    price: float
+    demand: float
+    price_source: str
+    version: int
+
+
+class Chart(msgspec.Struct, frozen=True):
+    """Points in order of time; `prices` is the number of prices that they stand for."""
+
+    points: list[ChartPoint]
+    prices: int
+
+
+class AuditCursor(msgspec.Struct, frozen=True):
+    """A row's position in an audit trail. The newest row comes first, so the next page is before the last row."""
+
+    at_ms: int
+    partition: int
+    offset: int
+
+
+NEWEST = AuditCursor(LATEST_MS, 0, 0)
+"""Before the first page."""
+
+
+class PastOverride(msgspec.Struct, frozen=True):
+    """An override that was set at some time, with its end if it has one. Times are RFC 3339, UTC."""
+
+    product_id: str
+    override_price: float
+    reason: str
+    set_by: str
+    set_at: str
+    expires_at: str | None
+    removed_at: str | None
+    cursor: AuditCursor
+
+
+class PastFreeze(msgspec.Struct, frozen=True):
+    """A freeze that was set at some time, with its end if it has one. Times are RFC 3339, UTC."""
+
+    scope: str
+    reason: str
+    set_by: str
+    set_at: str
+    lifted_at: str | None
+    cursor: AuditCursor
+
+
+class Statements(msgspec.Struct, frozen=True):
+    """The statements of a dialect. Binds: product_id, since, until, limit; points; before, part, position."""
+
+    history: str
+    chart: str
+    overrides: str
+    overrides_of_product: str
+    freezes: str
+
+
+def statements(dialect: Dialect) -> Statements:
+    moment, text = dialect.moment.format, dialect.text.format
+    in_range = f"""FROM price_history WHERE product_id = :product_id
+        AND event_time >= {moment(":since")} AND event_time < {moment(":until")}"""
+    before = f"""(set_time < {moment(":before")} OR (set_time = {moment(":before")}
+        AND (source_partition < :part OR (source_partition = :part AND source_offset < :position))))
+        ORDER BY set_time DESC, source_partition DESC, source_offset DESC FETCH FIRST :limit ROWS ONLY"""
+    overrides = f"""SELECT product_id, override_price, reason, set_by, {text("set_time")}, {text("expires_time")},
+        {text("removed_time")}, source_partition, source_offset FROM price_overrides"""  # noqa: S608
+    return Statements(
+        history=f"""SELECT price, {text("event_time")}, price_source, demand, version, policy,
+            {dialect.json.format("adjustments")}, cause, source_topic, source_partition, source_offset
+            {in_range} ORDER BY event_time DESC, version DESC FETCH FIRST :limit ROWS ONLY""",
+        # The last price of each of `points` equal spans of time: all that a chart of so many points can show.
+        chart=f"""WITH found AS (
+                SELECT price, event_time, price_source, demand, version,
+                    {dialect.seconds.format("event_time")} AS at_s {in_range}),
+            spans AS (
+                SELECT found.*, COUNT(*) OVER () AS prices,
+                    FLOOR((at_s - MIN(at_s) OVER ()) * :points
+                        / GREATEST(MAX(at_s) OVER () - MIN(at_s) OVER (), 0.001)) AS span
+                FROM found),
+            ranked AS (
+                SELECT spans.*, ROW_NUMBER() OVER (
+                    PARTITION BY span ORDER BY event_time DESC, version DESC) AS rank_in_span
+                FROM spans)
+            SELECT {text("event_time")}, price, demand, price_source, version, prices
+            FROM ranked WHERE rank_in_span = 1 ORDER BY span""",  # noqa: S608
+        overrides=f"{overrides} WHERE {before}",
+        overrides_of_product=f"{overrides} WHERE product_id = :product_id AND {before}",
+        freezes=f"""SELECT scope, reason, set_by, {text("set_time")}, {text("lifted_time")}, source_partition,
+            source_offset FROM price_freezes WHERE {before}""",  # noqa: S608
+    )
+
+
+class HistoryReader:
+    """Reads history for the API. Belongs to one event loop. Every method but `ping` and `close` raises
+    StoreError."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._statements = statements(database.dialect)
+
+    async def read(self, product_id: str, limit: int, from_ms: int | None, to_ms: int | None) -> list[HistoryPoint]:
+        """The newest `limit` prices with `from_ms <= event time < to_ms`, newest first."""
+        binds = {**_range(product_id, from_ms, to_ms), "limit": limit}
+        rows = await self._database.fetch(self._statements.history, binds)
+        return [
+            HistoryPoint(
+                float(price),
+                event_time,
+                source,
+                float(demand),
+                int(version),
+                policy,
+                _json(adjustments),
+                cause,
+                SourcePosition(topic, int(part), int(offset)),
+            )
+            for price, event_time, source, demand, version, policy, adjustments, cause, topic, part, offset in rows
+        ]
+
+    async def chart(self, product_id: str, points: int, from_ms: int | None, to_ms: int | None) -> Chart:
+        """The same prices, thinned to at most `points` (2 or more): the last of each span."""
+        binds = {**_range(product_id, from_ms, to_ms), "points": points - 1}
+        rows = await self._database.fetch(self._statements.chart, binds)
+        found = [
+            ChartPoint(parse_rfc3339(event_time), float(price), float(demand), source, int(version))
+            for event_time, price, demand, source, version, _ in rows
+        ]
+        return Chart(found, int(rows[0][5]) if rows else 0)
+
+    async def overrides(self, product_id: str | None, limit: int, before: AuditCursor) -> list[PastOverride]:
+        """Overrides of a product, or of all, that were set before a position, newest first."""
+        binds = _before(before, limit)
+        statement = self._statements.overrides
+        if product_id is not None:
+            binds["product_id"] = product_id
+            statement = self._statements.overrides_of_product
+        rows = await self._database.fetch(statement, binds)
+        return [
+            PastOverride(
+                name,
+                float(price),
+                reason,
+                set_by,
+                set_at,
+                expires_at,
+                removed_at,
+                _cursor(set_at, part, position),
+            )
+            for name, price, reason, set_by, set_at, expires_at, removed_at, part, position in rows
+        ]
+
+    async def freezes(self, limit: int, before: AuditCursor) -> list[PastFreeze]:
+        """Freezes that were set before a position, newest first."""
+        rows = await self._database.fetch(self._statements.freezes, _before(before, limit))
+        return [
+            PastFreeze(scope, reason, set_by, set_at, lifted_at, _cursor(set_at, part, position))
+            for scope, reason, set_by, set_at, lifted_at, part, position in rows
+        ]
+
+    async def ping(self) -> bool:
+        """Whether the database answers."""
+        return await self._database.ping()
+
+    async def close(self) -> None:
+        await self._database.close()
+
+
+def _json(value: Any) -> msgspec.Raw:
+    """JSON of a column. Drivers give its text, or its meaning, by their version."""
+    return msgspec.Raw(value.encode() if isinstance(value, str) else msgspec.json.encode(value))
+
+
+def _time(ms: int) -> str:
+    return to_rfc3339(ms).replace("Z", "+00:00")
+
+
+def _range(product_id: str, from_ms: int | None, to_ms: int | None) -> dict[str, Any]:
+    since, until = EARLIEST_MS if from_ms is None else from_ms, LATEST_MS if to_ms is None else to_ms
+    return {"product_id": product_id, "since": _time(since), "until": _time(until)}
+
+
+def _before(cursor: AuditCursor, limit: int) -> dict[str, Any]:
+    return {"before": _time(cursor.at_ms), "part": cursor.partition, "position": cursor.offset, "limit": limit}
+
+
+def _cursor(set_at: str, partition: Any, offset: Any) -> AuditCursor:
+    return AuditCursor(parse_rfc3339(set_at), int(partition), int(offset))

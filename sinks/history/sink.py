@@ -1,0 +1,211 @@
+"""History: every row reaches the database, once, however long the database is away.
+
+Rows wait in memory, ride in the recovery snapshot, and are written by a thread of their own. If the database is
+down or too slow, they go to the backlog topic, and from there to the database when it is back. Rows may be written
+twice or in another order: the database keeps the first of each key."""
+
+import math
+import time
+from collections.abc import Callable, Iterable
+
+import msgspec
+from bytewax.outputs import StatefulSinkPartition
+
+import telemetry
+from sinks.base.outgoing import Outgoing
+from sinks.base.sink import PlacedSink
+from sinks.base.writer import Pace, Writer
+from sinks.history.backlog import Backlog, OpenBacklog
+from sinks.history.store import HistoryWriter
+
+NAME = "history"
+PACE = Pace(rows_max=2_000, linger_s=0.1, back_off_s=(0.1, 0.25, 0.5, 1.0, 2.0), close_within_s=1.5)
+
+PENDING_ROWS_MAX = 4_000
+"""Rows in memory. They ride in every snapshot, so it is kept small: about 2 MB a partition."""
+
+STALLED_S = 1.0
+"""Rows that have made no progress for so long go to the backlog."""
+
+PATIENCE_S = 0.5
+"""Time that a database that is only busy may hold up the flow in all, for each partition, before rows go to the
+backlog without waiting; full again once the backlog is empty. Enough for a burst. Beyond it, the pace of the
+database is not that of prices."""
+
+log = telemetry.get_logger(NAME)
+
+
+class HistoryState(msgspec.Struct, array_like=True):
+    """Resume state: rows that are neither in the database nor in the backlog, the next offset of the backlog to
+    drain (None: its beginning), and the topic partition that holds this partition's rows (None: not noted yet)."""
+
+    rows: list[bytes]
+    backlog_offset: int | None
+    backlog_partition: int | None = None
+
+
+encode_state = msgspec.msgpack.Encoder().encode
+decode_state = msgspec.msgpack.Decoder(HistoryState).decode
+
+
+class PendingRows:
+    """The buffer: rows in order of arrival."""
+
+    def __init__(self, rows: list[bytes]) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def extend(self, rows: Iterable[bytes]) -> None:
+        self.rows.extend(rows)
+
+    def take(self, most: int) -> list[bytes]:
+        taken, self.rows = self.rows[:most], self.rows[most:]
+        return taken
+
+    def give_back(self, rows: list[bytes]) -> None:
+        self.rows = rows + self.rows
+
+
+class HistoryStore:
+    """The destination: the database, and the backlog, which is drained into it.
+
+    `undrained` counts the times that rows went to the backlog since it was last empty. It needs the writer's lock,
+    and so does the backlog's offset. A start counts, because the backlog may hold rows from before it."""
+
+    def __init__(self, database: HistoryWriter, backlog: Backlog, partition: str) -> None:
+        self._database = database
+        self._backlog = backlog
+        self._gauge = telemetry.BACKLOG.labels(partition)
+        # Read from the backlog, not written yet.
+        self._rows: list[bytes] = []
+        self._rows_end: int | None = None
+        self.undrained = 1
+        self.on_drained: Callable[[], None] = lambda: None
+        """Called under the lock when the backlog is empty."""
+
+    def attach(self, writer: Writer[list[bytes]]) -> None:
+        self._changed = writer.changed
+
+    def write(self, rows: list[bytes]) -> None:
+        self._database.write(rows)
+
+    def has_work(self) -> bool:
+        return self.undrained > 0
+
+    def work(self, most: int) -> tuple[int, bool]:
+        """Write the next rows of the backlog. Written rows are not written again after a failure, or a slow line
+        would never get through a whole read."""
+        with self._changed:
+            undrained = self.undrained
+        if not undrained:
+            return 0, False
+        if not self._rows:
+            self._rows, self._rows_end = self._backlog.read()
+        rows = self._rows[:most]
+        # Also without rows: it is worth knowing whether the database answers before there are any.
+        self._database.write(rows)
+        self._rows = self._rows[len(rows) :]
+        return len(rows), bool(self._rows) or not self._is_drained(undrained)
+
+    def _is_drained(self, undrained: int) -> bool:
+        with self._changed:
+            self._backlog.offset = self._rows_end
+        waiting = self._backlog.waiting(self._rows_end)
+        self._gauge.set(waiting)
+        with self._changed:
+            # If nothing was put in the meantime, nothing is left.
+            drained = waiting == 0 and undrained == self.undrained
+            if drained:
+                self.undrained = 0
+                self.on_drained()
+        if drained:
+            self._backlog.close()
+        return drained
+
+    def close(self) -> None:
+        self._database.close()
+        self._backlog.close()
+
+
+class HistorySink(PlacedSink[bytes, bytes]):
+    """Writes rows of `sinks/history/tables.py`. `open_writer` makes a writer that is not connected yet."""
+
+    def __init__(self, open_writer: Callable[[], HistoryWriter], open_backlog: OpenBacklog) -> None:
+        self._open_writer = open_writer
+        self._open_backlog = open_backlog
+
+    def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> "HistorySinkPartition":
+        state = decode_state(resume_state) if resume_state else HistoryState([], None)
+        backlog = self._open_backlog(for_part, state.backlog_offset, state.backlog_partition)
+        return HistorySinkPartition(self._open_writer(), backlog, for_part, state.rows)
+
+
+class HistorySinkPartition(StatefulSinkPartition[Outgoing[bytes], bytes]):
+    """Takes rows at once, unless the database is too busy (`PATIENCE_S`); a writer thread writes them."""
+
+    def __init__(self, database: HistoryWriter, backlog: Backlog, partition: str, rows: list[bytes]) -> None:
+        self._backlog = backlog
+        self._buffer = PendingRows(rows)
+        self._store = HistoryStore(database, backlog, partition)
+        self._writer = Writer(NAME, partition, self._buffer, self._store, PACE)
+        self._store.attach(self._writer)
+        self._store.on_drained = self._restore_patience
+        self._patience_s = self._whole_patience()
+        self._writer.start()
+
+    def write_batch(self, values: list[Outgoing[bytes]]) -> None:
+        writer, buffer = self._writer, self._buffer
+        with writer.changed:
+            writer.put(values)
+            if len(buffer) > PENDING_ROWS_MAX and not self._is_stalled():
+                began = time.monotonic()
+                writer.changed.wait_for(self._has_room_or_is_stalled, min(self._patience_s, STALLED_S))
+                self._patience_s = max(0.0, self._patience_s - (time.monotonic() - began))
+            # If the database is down, with the next snapshot: a message for every few rows is slow to drain.
+            if len(buffer) > PENDING_ROWS_MAX or self._waits_long():
+                self._spill()
+            writer.report()
+
+    def snapshot(self) -> bytes:
+        writer = self._writer
+        with writer.changed:
+            if self._is_stalled():
+                self._spill()
+            rows, offset = [*(writer.in_flight or []), *self._buffer.rows], self._backlog.offset
+        self._backlog.flush()
+        return encode_state(HistoryState(rows, offset, self._backlog.partition))
+
+    def close(self) -> None:
+        """Write the last rows, for a moment at most: those that are left ride in the last snapshot."""
+        self._writer.close()
+
+    def _is_stalled(self) -> bool:
+        return len(self._buffer) > 0 and (self._writer.down or self._waits_long())
+
+    def _waits_long(self) -> bool:
+        since = self._writer.waiting_since
+        return since is not None and time.monotonic() - since > STALLED_S
+
+    def _has_room_or_is_stalled(self) -> bool:
+        return len(self._buffer) <= PENDING_ROWS_MAX or self._is_stalled()
+
+    def _whole_patience(self) -> float:
+        # If the backlog may lose rows, being late is better.
+        return PATIENCE_S if self._backlog.keeps_all else math.inf
+
+    def _restore_patience(self) -> None:
+        self._patience_s = self._whole_patience()
+
+    def _spill(self) -> None:
+        """Hand the buffer to the backlog. Rows that the writer has stay with it, and in the snapshot, until their
+        fate is known."""
+        if not self._store.undrained:
+            log.warning("history goes to the backlog topic", rows=len(self._buffer))
+        self._backlog.put(self._buffer.rows)
+        self._store.undrained += 1
+        self._buffer.rows = []
+        self._writer.waiting_since = None
+        self._writer.report()
+        self._writer.wake()

@@ -1,0 +1,109 @@
+"""Tables as data. Rows of history are bytes: one line of tab-separated text, as Postgres' COPY reads it, after a
+tag.
+
+Bytes, because rows may cross processes, ride in a snapshot or stand in the backlog topic. No value holds a tab or a
+line break (identifiers, numbers, JSON, printable text), so a backslash is all that needs escaping.
+
+A system describes its tables and encodes its rows in `sinks/history/SYSTEM.py`; the writers of Postgres and Oracle
+make their statements out of the description.
+"""
+
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+NULL = b"\\N"
+TAB = b"\t"
+
+Kind = Literal["text", "price", "double", "integer", "time", "json"]
+"""Kind of a column. In rows a price is decimal text, a time UTC milliseconds, json its text."""
+
+Value = str | float | int | None
+
+
+class Column(msgspec.Struct, frozen=True):
+    name: str
+    kind: Kind
+
+
+class Table(msgspec.Struct, frozen=True):
+    """A table and the form of its rows.
+
+    tag: one byte, the first of every row. key: a row of a key that is stored stays as it is. end: the column that a
+    later row of the same key may fill in, if it is empty; both rows are whole, so that they may arrive in any
+    order. document: columns whose values stand in a JSON document, the row's first field, by their names there; the
+    other columns are the fields that follow."""
+
+    tag: bytes
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    end: str | None = None
+    document: dict[str, str] = {}
+
+    @property
+    def fields(self) -> tuple[Column, ...]:
+        """The columns that are fields of a row."""
+        return tuple(column for column in self.columns if column.name not in self.document)
+
+
+def columns(**kinds: Kind) -> tuple[Column, ...]:
+    return tuple(Column(name, kind) for name, kind in kinds.items())
+
+
+def escape(text: bytes) -> bytes:
+    return text.replace(b"\\", b"\\\\") if b"\\" in text else text
+
+
+def encode_fields(values: Iterable[str | int | None]) -> bytes:
+    """Fields of a row, text escaped."""
+    return TAB.join(
+        NULL if value is None else b"%d" % value if isinstance(value, int) else escape(value.encode())
+        for value in values
+    )
+
+
+def split_by_table(tables: tuple[Table, ...], rows: list[bytes]) -> list[tuple[Table, list[bytes]]]:
+    """The rows of each table that has any, in order, without their tags."""
+    first, *others = tables
+    tag = first.tag + TAB
+    found = [row[2:] for row in rows if row.startswith(tag)]
+    if len(found) == len(rows):
+        # Nearly always.
+        return [(first, found)] if found else []
+    split = [(first, found)]
+    split += [(table, [row[2:] for row in rows if row.startswith(table.tag + TAB)]) for table in others]
+    return [(table, found) for table, found in split if found]
+
+
+_decode_document = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_text = msgspec.json.Decoder(str).decode
+
+
+def parse_row(table: Table, row: bytes) -> list[Value]:
+    """Values of a row without its tag, in the order of the table's columns."""
+    fields = row.split(TAB)
+    values: dict[str, Value] = {}
+    if table.document:
+        document = _decode_document(fields.pop(0).replace(b"\\\\", b"\\"))
+        for column in table.columns:
+            if column.name in table.document:
+                values[column.name] = _from_json(column.kind, document[table.document[column.name]])
+    for column, field in zip(table.fields, fields, strict=True):
+        values[column.name] = (
+            None if field == NULL else _from_text(column.kind, field.replace(b"\\\\", b"\\").decode())
+        )
+    return [values[column.name] for column in table.columns]
+
+
+def _from_json(kind: Kind, raw: msgspec.Raw) -> Value:
+    if kind == "text":
+        return _decode_text(raw)
+    return _from_text(kind, bytes(raw).decode())
+
+
+def _from_text(kind: Kind, text: str) -> Value:
+    if kind == "double":
+        return float(text)
+    return int(text) if kind in ("integer", "time") else text

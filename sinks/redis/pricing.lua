@@ -1,0 +1,85 @@
+-- Writes rows of prices, products and freezes. A price, its override and the indexes change together, and only if the
+-- row is not older than what is stored.
+--
+-- ARGV[1]: JSON array of rows. A row of a price: [product_id, updated_at_ms, update or null, override or null, day_open
+-- or null]. Of the catalogue: [product_id, product or null]. Of a freeze: [scope, freeze or null, "freeze"].
+-- Returns the names of rows that could not be written because a key of theirs holds something else.
+--
+-- '%.2f' and '%.17g', because Lua alone prints 14 digits.
+local function write_product(id, product)
+  local category = redis.call('HGET', 'product:' .. id, 'category')
+  if category then
+    redis.call('SREM', 'category:' .. category, id)
+    if redis.call('EXISTS', 'category:' .. category) == 0 then redis.call('SREM', 'categories', category) end
+  end
+  redis.call('DEL', 'product:' .. id)
+  if product == cjson.null then return end
+  redis.call('HSET', 'product:' .. id, 'name', product.name, 'category', product.category,
+    'base_price', string.format('%.17g', product.base_price))
+  if product.unit_cost ~= cjson.null then
+    redis.call('HSET', 'product:' .. id, 'unit_cost', string.format('%.17g', product.unit_cost))
+  end
+  redis.call('SADD', 'categories', product.category)
+  redis.call('SADD', 'category:' .. product.category, id)
+end
+
+local function write_freeze(scope, freeze)
+  if freeze == cjson.null then redis.call('HDEL', 'freezes', scope)
+  else redis.call('HSET', 'freezes', scope, cjson.encode(freeze)) end
+end
+
+local function withdraw(id)
+  redis.call('DEL', 'price:' .. id, 'override:' .. id)
+  redis.call('SREM', 'products', id)
+  redis.call('SREM', 'overrides', id)
+end
+
+local function write_price(id, updated_at, update, override, day_open)
+  local key = 'price:' .. id
+  local stored = redis.call('HMGET', key, 'version', 'price_source')
+  if stored[1] and tonumber(stored[1]) > update.version then return end
+  local demand = string.format(update.demand % 1 == 0 and '%.0f' or '%.17g', update.demand)
+  local previous = ''
+  if update.previous_price ~= cjson.null then previous = string.format('%.2f', update.previous_price) end
+  redis.call('HSET', key, 'price', string.format('%.2f', update.new_price), 'demand', demand,
+    'version', string.format('%.0f', update.version), 'price_source', update.price_source,
+    'previous_price', previous, 'updated_at_ms', string.format('%.0f', updated_at),
+    'adjustments', cjson.encode(update.adjustments),
+    'event_time_ms', string.format('%.0f', update.event_time_ms), 'policy', update.policy)
+  if day_open and day_open ~= cjson.null then
+    redis.call('HSET', key, 'day_open', string.format('%.2f', day_open),
+      'day', string.format('%.0f', math.floor(update.event_time_ms / 86400000)))
+  end
+  redis.call('SADD', 'products', id)
+  if override ~= cjson.null then
+    redis.call('HSET', 'override:' .. id, 'override_price', string.format('%.2f', override.override_price),
+      'reason', override.reason, 'set_by', override.set_by,
+      'set_at', override.set_at, 'expires_at', override.expires_at)
+    redis.call('SADD', 'overrides', id)
+  elseif stored[2] == 'override' then
+    redis.call('DEL', 'override:' .. id)
+    redis.call('SREM', 'overrides', id)
+  end
+end
+
+local function write(row)
+  if #row == 2 then write_product(row[1], row[2])
+  elseif #row == 3 then write_freeze(row[1], row[2])
+  elseif row[3] == cjson.null then withdraw(row[1])
+  else write_price(row[1], row[2], row[3], row[4], row[5]) end
+end
+
+-- A key of ours that holds something else is replaced; a row that still cannot be written holds up no other.
+local failed = {}
+for _, row in ipairs(cjson.decode(ARGV[1])) do
+  local ok, problem = pcall(write, row)
+  if not ok and string.find(tostring(type(problem) == 'table' and problem.err or problem), 'WRONGTYPE') then
+    if #row == 3 then redis.call('DEL', 'freezes')
+    else redis.call('DEL', 'price:' .. row[1], 'override:' .. row[1], 'product:' .. row[1]) end
+    ok, problem = pcall(write, row)
+    if not ok then table.insert(failed, row[1]) end
+  elseif not ok then
+    error(problem)
+  end
+end
+return failed

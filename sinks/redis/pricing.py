@@ -1,0 +1,147 @@
+"""Prices, products and freezes in Redis: names of keys, rows, and the script that writes them (`pricing.lua`)."""
+
+from importlib import resources
+
+import msgspec
+
+from core.timestamps import to_rfc3339
+from pricing.catalogue import CatalogueEntry
+from pricing.commands import PriceOverride
+from pricing.decision import FreezeChange, Priced, PriceDecision, PricedEvents
+from sinks.redis.keys import RedisRow
+
+SCRIPT = (resources.files("sinks.redis") / "pricing.lua").read_text(encoding="utf-8")
+
+PRODUCTS = "products"
+"""Set of the ids of all products that have a price."""
+
+OVERRIDES = "overrides"
+"""Set of the ids of all products with an active override."""
+
+CATEGORIES = "categories"
+"""Set of the names of all categories."""
+
+FREEZES = "freezes"
+"""Hash of the freezes in force: scope to JSON of scope, reason, set_by, set_at."""
+
+
+def price_key(product_id: str) -> str:
+    return f"price:{product_id}"
+
+
+def override_key(product_id: str) -> str:
+    return f"override:{product_id}"
+
+
+def product_key(product_id: str) -> str:
+    """Hash of a catalogue entry: name, category, base_price, and unit_cost if it is known."""
+    return f"product:{product_id}"
+
+
+def category_key(category: str) -> str:
+    """Set of the ids of a category's products."""
+    return f"category:{category}"
+
+
+PRICE_FIELDS = (
+    "price",
+    "demand",
+    "version",
+    "price_source",
+    "previous_price",
+    "updated_at_ms",
+    "adjustments",
+    "event_time_ms",
+    "policy",
+    "day_open",
+    "day",
+)
+"""Fields of `price:{product_id}`. The last four are beyond the contract: for the snapshot, explanations, and the
+change since the day began."""
+
+
+class _Override(msgspec.Struct, gc=False):
+    override_price: float
+    reason: str
+    set_by: str
+    set_at: str
+    expires_at: str
+
+
+class _Product(msgspec.Struct, gc=False):
+    name: str
+    category: str
+    base_price: float
+    unit_cost: float | None
+
+
+class _Freeze(msgspec.Struct, gc=False):
+    scope: str
+    reason: str
+    set_by: str
+    set_at: str
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def encode_latest(priced: Priced) -> list[RedisRow]:
+    """The rows of decisions. Of a product's prices only the newest is kept."""
+    rows: dict[str, bytes] = encode_events(priced.events) if priced.events else {}
+    newest: dict[str, tuple[PriceDecision, bytes | None]] = {}
+    for decision, update in zip(priced.decisions, priced.updates, strict=True):
+        if decision.catalogue is None and not decision.forgotten:
+            newest[decision.product_id] = decision, update
+        else:
+            newest.pop(decision.product_id, None)
+            rows.update(encode_rows(decision, update))
+    for decision, update in newest.values():
+        rows.update(encode_rows(decision, update))
+    rows.update(map(encode_freeze, priced.freezes))
+    return list(rows.items())
+
+
+def encode_events(events: PricedEvents) -> dict[str, bytes]:
+    """The newest row of every product that has events: as `encode_rows`, at a third of its cost."""
+    # All numbers in one call, then split: no number has a comma.
+    day_opens = _encode(events.day_opens)[1:-1].split(b",")
+    newest = dict(zip(events.keys, zip(events.updates, day_opens, strict=True), strict=True))
+    at = b"%d" % events.updated_at_ms
+    return {
+        key.decode(): b'["%b",%b,%b,null,%b]' % (key, at, update, day_open)
+        for key, (update, day_open) in newest.items()
+    }
+
+
+def encode_rows(decision: PriceDecision, update: bytes | None) -> list[RedisRow]:
+    """The rows of a decision: of its price, and of its product if the catalogue changed. `update` is its update as
+    JSON; None withdraws the price."""
+    product_id = decision.product_id
+    name = product_id.encode()
+    day_open = b"null" if decision.day_open is None else repr(decision.day_open).encode()
+    override = _encode_override(decision.override)
+    price = b'["%b",%d,%b,%b,%b]' % (name, decision.updated_at_ms, update or b"null", override, day_open)
+    if decision.catalogue is None and not decision.forgotten:
+        return [(product_id, price)]
+    product = _encode(_product_of(decision.catalogue)) if decision.catalogue else b"null"
+    # No identifier has a space, so the two names never meet.
+    return [(product_id, price), (f"{product_id} product", b'["%b",%b]' % (name, product))]
+
+
+def encode_freeze(change: FreezeChange) -> RedisRow:
+    """The row of a freeze that began, ended or was replaced."""
+    freeze = change.freeze
+    shown = freeze and _Freeze(freeze.scope, freeze.reason, freeze.set_by, to_rfc3339(freeze.set_at_ms))
+    return f"freeze {change.scope}", _encode((change.scope, shown, "freeze"))
+
+
+def _encode_override(override: PriceOverride | None) -> bytes:
+    if override is None:
+        return b"null"
+    expires = to_rfc3339(override.expires_at_ms) if override.expires_at_ms is not None else ""
+    set_at = to_rfc3339(override.set_at_ms)
+    return _encode(_Override(override.override_price, override.reason, override.set_by, set_at, expires))
+
+
+def _product_of(entry: CatalogueEntry) -> _Product:
+    return _Product(entry.name, entry.category, entry.base_price, entry.unit_cost)

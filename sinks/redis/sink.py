@@ -1,0 +1,120 @@
+"""Redis: the newest row of everything that has one, one Lua call a batch.
+
+Only the newest row of a name matters, so rows that are not written yet stand in a dict, and an outage makes it no
+larger than the number of names. They do not ride in recovery snapshots: after every start, and whenever Redis has
+lost its data, the flow writes the latest row of every product again (`connectors/redis_watch.py`)."""
+
+import itertools
+from collections.abc import Callable, Iterable
+
+import redis
+from bytewax.outputs import StatefulSinkPartition
+
+import telemetry
+from sinks.base.outgoing import Outgoing
+from sinks.base.sink import PlacedSink
+from sinks.base.writer import Pace, Writer
+from sinks.redis.keys import FILLED, RedisRow
+
+NAME = "redis"
+PENDING_ROWS_MAX = 200_000
+PACE = Pace(rows_max=500, linger_s=0.01, back_off_s=(0.05, 0.1, 0.25, 0.5, 1.0, 2.0), close_within_s=3.0)
+
+Connect = Callable[[], "redis.Redis"]
+
+log = telemetry.get_logger(NAME)
+
+
+class LatestRows:
+    """The buffer: the newest row of each name, in order of arrival."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, bytes] = {}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def extend(self, rows: Iterable[RedisRow]) -> None:
+        self._rows.update(rows)
+
+    def take(self, most: int) -> dict[str, bytes]:
+        if len(self._rows) <= most:
+            rows, self._rows = self._rows, {}
+            return rows
+        names = list(itertools.islice(self._rows, most))
+        return {name: self._rows.pop(name) for name in names}
+
+    def give_back(self, rows: dict[str, bytes]) -> None:
+        # Rows that came in the meantime are newer.
+        self._rows = {**rows, **self._rows}
+
+    def clear(self) -> None:
+        self._rows.clear()
+
+
+class RedisStore:
+    """The destination: a script in Redis that gets all rows of a call as one JSON array."""
+
+    def __init__(self, client: "redis.Redis", script: str) -> None:
+        self._client = client
+        self._script = client.register_script(script)
+        self.lost = False
+        """Rows were dropped; the marker must go, so that the flow writes everything again."""
+
+    def write(self, rows: dict[str, bytes]) -> None:
+        if self.lost:
+            self._client.delete(FILLED)
+            self.lost = False
+        failed = self._script(args=[b"[" + b",".join(rows.values()) + b"]"])
+        if failed:
+            telemetry.SINK_ERRORS.labels(NAME).inc(len(failed))
+            log.error("rows that Redis cannot take, as a key of theirs holds something else", products=failed[:10])
+
+    def has_work(self) -> bool:
+        return False
+
+    def work(self, most: int) -> tuple[int, bool]:
+        return 0, False
+
+    def close(self) -> None:
+        self._client.close()
+
+
+class RedisSink(PlacedSink[RedisRow, None]):
+    """Writes rows by a script. `connect` makes a client that is not connected yet."""
+
+    def __init__(self, connect: Connect, script: str) -> None:
+        self._connect = connect
+        self._script = script
+
+    def build_part(self, step_id: str, for_part: str, resume_state: None) -> "RedisSinkPartition":
+        return RedisSinkPartition(self._connect, self._script, for_part)
+
+
+class RedisSinkPartition(StatefulSinkPartition[Outgoing[RedisRow], None]):
+    """Takes rows at once; a writer thread writes them, so that a slow Redis slows nothing else."""
+
+    def __init__(self, connect: Connect, script: str, partition: str) -> None:
+        self._buffer = LatestRows()
+        self._store = RedisStore(connect(), script)
+        self._writer = Writer(NAME, partition, self._buffer, self._store, PACE)
+        self._writer.start()
+
+    def write_batch(self, values: list[Outgoing[RedisRow]]) -> None:
+        writer, buffer = self._writer, self._buffer
+        with writer.changed:
+            writer.put(values)
+            if len(buffer) > PENDING_ROWS_MAX:
+                writer.changed.wait_for(lambda: writer.down or len(buffer) <= PENDING_ROWS_MAX)
+            if len(buffer) > PENDING_ROWS_MAX:
+                # Redis is down. Drop everything: the flow writes it all again once Redis is back.
+                buffer.clear()
+                self._store.lost = True
+            writer.report()
+
+    def snapshot(self) -> None:
+        return None
+
+    def close(self) -> None:
+        """Write the last rows, for some seconds at most: a start writes everything again in any case."""
+        self._writer.close()

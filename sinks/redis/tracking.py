@@ -1,0 +1,135 @@
+"""Which keys change in Redis, told at once: Redis' own client-side caching, in broadcast mode (Redis 6 or newer).
+
+A connection of its own, read in the event loop as bytes arrive: who answers a request has then heard of all that
+was told before the request came."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import cast
+
+import hiredis
+from redis import RedisError
+
+import telemetry
+from clients.redis import RedisEndpoint, greeting, open_connection
+
+PING_EVERY_S = 0.25
+"""How often Redis is asked whether it is there. One that is stopped, not gone, says nothing of itself."""
+
+ANSWER_WITHIN_S = 0.5
+RECONNECT_S = 0.5
+CONNECT_WITHIN_S = 1.0
+
+log = telemetry.get_logger("redis_tracking")
+
+
+class KeyTracker:
+    """Calls `on_start` once changes of the keys under `prefix` are told, `on_change` with what follows the prefix
+    in the name of each (None: of all), and `on_end` when no more is told, once or twice."""
+
+    def __init__(
+        self,
+        endpoint: RedisEndpoint,
+        prefix: str,
+        on_start: Callable[[], None],
+        on_change: Callable[[list[str] | None], None],
+        on_end: Callable[[], None],
+    ) -> None:
+        self._endpoint = endpoint
+        self._prefix = prefix
+        follow = [b"CLIENT", b"TRACKING", b"ON", b"BCAST", b"PREFIX", prefix.encode()]
+        self._greeting = [_pack(words) for words in (*greeting(endpoint), follow)]
+        self._on_start, self._on_change, self._on_end = on_start, on_change, on_end
+        self._task: asyncio.Task[None] | None = None
+        self._refused: str | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            with contextlib.suppress(OSError, TimeoutError, RedisError):
+                async with asyncio.timeout(CONNECT_WITHIN_S):
+                    connection = await open_connection(
+                        self._endpoint, lambda: _TrackingConnection(self._prefix, self._on_change, self._on_end)
+                    )
+                try:
+                    await self._follow(connection)
+                finally:
+                    connection.transport.abort()
+            await asyncio.sleep(RECONNECT_S)
+
+    async def _follow(self, connection: "_TrackingConnection") -> None:
+        """Until the connection ends, or nothing is answered in time."""
+        connection.write(b"".join(self._greeting))
+        for _ in self._greeting:
+            problem = await connection.answer(CONNECT_WITHIN_S)
+            if problem is not None:
+                # Once: a Redis too old for this, or a user who may not, stays so.
+                if problem != self._refused:
+                    self._refused = problem
+                    log.warning("Redis does not tell which prices change; each is read from it", error=problem)
+                return
+        self._on_start()
+        try:
+            while True:
+                await asyncio.sleep(PING_EVERY_S)
+                connection.write(b"PING\r\n")
+                await connection.answer(ANSWER_WITHIN_S)
+        finally:
+            self._on_end()
+
+
+def _pack(words: list[bytes]) -> bytes:
+    packed: bytes = hiredis.pack_command(tuple(words))  # type: ignore[arg-type]  # its stub takes one word only
+    return packed
+
+
+class _TrackingConnection(asyncio.Protocol):
+    def __init__(
+        self, prefix: str, on_change: Callable[[list[str] | None], None], on_end: Callable[[], None]
+    ) -> None:
+        self._reader = hiredis.Reader()
+        self._skip = len(prefix)
+        self._on_change, self._on_end = on_change, on_end
+        self._answers: asyncio.Queue[object] = asyncio.Queue()
+        self.transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's is one in all but name.
+        self.transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._reader.feed(data)
+        while (answer := self._reader.gets()) is not False:
+            if not isinstance(answer, hiredis.PushNotification):
+                self._answers.put_nowait(answer)
+            elif answer[0] == b"invalidate":
+                keys = answer[1]
+                skip = self._skip
+                self._on_change(None if keys is None else [key[skip:].decode("utf-8", "replace") for key in keys])
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        # Not only by the task that waits: it runs later, and a request may come before.
+        self._on_end()
+        self._answers.put_nowait(ConnectionResetError())
+
+    def write(self, data: bytes) -> None:
+        """Raises OSError where the connection has ended."""
+        if self.transport.is_closing():
+            raise ConnectionResetError
+        self.transport.write(data)
+
+    async def answer(self, within_s: float) -> str | None:
+        """What Redis refuses, None where it agrees. Raises OSError or TimeoutError where it does not answer."""
+        async with asyncio.timeout(within_s):
+            answer = await self._answers.get()
+        if isinstance(answer, OSError):
+            raise answer
+        return str(answer) if isinstance(answer, hiredis.ReplyError) else None

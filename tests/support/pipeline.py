@@ -1,0 +1,311 @@
+"""A whole pipeline for one test: its own topics, database and Redis, and the processes it starts."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import redis
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+
+from clients.kafka import client_options
+from clients.kafka_topics import ensure_topics
+from stack.postgres import PostgresServer
+from stack.process import Program, free_port
+from stack.redis import RedisServer
+
+ROOT = Path(__file__).parent.parent.parent
+KEY = "test-admin-key"
+TOPICS = (
+    "product-events",
+    "product-catalogue",
+    "price-overrides",
+    "price-freezes",
+    "price-updates",
+    "dead-letters",
+    "history-backlog",
+)
+WITHIN_S = 40.0
+STOP_CODES = (0, 143)
+
+
+def wait_for(condition: Callable[[], Any], within_s: float = WITHIN_S, what: str | Callable[[], str] = "") -> Any:
+    """The first true value of `condition()`; it is asked again until then. Fails after `within_s`, and says `what`
+    was not seen."""
+    deadline = time.monotonic() + within_s
+    while True:
+        if value := condition():
+            return value
+        if time.monotonic() >= deadline:
+            raise AssertionError(f"not within {within_s:.0f} s: {what() if callable(what) else what or condition}")
+        time.sleep(0.02)
+
+
+def _watermarks(consumer: Consumer, partition: TopicPartition) -> tuple[int, int] | None:
+    """None while a partition that was made just now has no leader yet."""
+    try:
+        return consumer.get_watermark_offsets(partition, timeout=10)
+    except KafkaException:
+        return None
+
+
+def _wait_for_handlers(program: Program) -> None:
+    """Until its first line: before that, while Python starts, a signal ends it in the system's own way."""
+    program.wait_until(lambda: bool(program.tail), WITHIN_S, "start")
+
+
+class Message:
+    """A message as it stands in a topic."""
+
+    def __init__(self, topic: str, partition: int, offset: int, key: bytes | None, value: bytes | None) -> None:
+        self.topic, self.partition, self.offset, self.key, self.value = topic, partition, offset, key, value
+
+    def json(self) -> Any:
+        return json.loads(self.value or b"null")
+
+
+class Pipeline:
+    def __init__(self, brokers: str, postgres: PostgresServer, redis_server: RedisServer, folder: Path) -> None:
+        self.name = f"t{uuid.uuid4().hex[:10]}"
+        self.topics = {topic: f"{self.name}-{topic}" for topic in TOPICS}
+        self.redis_server = redis_server
+        self.redis: redis.Redis = redis.Redis(port=redis_server.port, decode_responses=True)
+        self.brokers = brokers
+        self.recovery = folder / "recovery"
+        self.logs: list[str] = []
+        self.flow: list[Program] = []
+        self.api: Program | None = None
+        self._maintenance = postgres.url
+        with psycopg.connect(postgres.url, autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{self.name}"')
+        self.history_url = postgres.url.rsplit("/", 1)[0] + f"/{self.name}"
+        self.producer = Producer({"bootstrap.servers": brokers, "linger.ms": 1, "message.max.bytes": 4_000_000})
+        compacted = {"product-catalogue", "price-overrides", "price-freezes"}
+        wanted = {
+            name: {"cleanup.policy": "compact"} if topic in compacted else {} for topic, name in self.topics.items()
+        }
+        ensure_topics(client_options(brokers, {}), wanted, threading.Event())
+        self.environment = {
+            **{f"{topic.upper().replace('-', '_')}_TOPIC": name for topic, name in self.topics.items()},
+            "KAFKA_BROKERS": brokers,
+            "REDIS_ADDR": redis_server.address,
+            "HISTORY_URL": self.history_url,
+            "ADMIN_API_KEY": KEY,
+            "METRICS_PORT": (port := str(free_port())),
+            "FLOW_METRICS": f"127.0.0.1:{port}",
+            "PYTHONWARNINGS": "ignore",
+            "PYTHONFAULTHANDLER": "1",
+        }
+
+    # The processes
+
+    def start_flow(self, processes: int = 1, workers: int = 1, **environment: str) -> None:
+        if not self.recovery.exists():
+            self.recovery.mkdir()
+            subprocess.run(
+                [sys.executable, "-m", "bytewax.recovery", str(self.recovery), "3"], check=True, cwd=ROOT
+            )
+        command = [sys.executable, "-m", "bytewax.run", "dataflows.pricing"]
+        command += ["-r", str(self.recovery), "-s", "1", "-b", "0", "-w", str(workers)]
+        addresses = ";".join(f"127.0.0.1:{free_port()}" for _ in range(processes))
+        for index in range(processes):
+            cluster = ["-i", str(index), "-a", addresses] if processes > 1 else []
+            self.flow.append(self._launch(f"flow{index}", [*command, *cluster], environment))
+
+    def kill_flow(self) -> None:
+        """SIGKILL to every process of the flow; asserts that it landed."""
+        for program in self.flow:
+            assert program.running, self.output()
+            program.kill()
+            assert program.process.returncode == -signal.SIGKILL
+        self.flow.clear()
+
+    def stop_flow(self) -> None:
+        for program in self.flow:
+            _wait_for_handlers(program)
+            program.send(signal.SIGTERM)
+        for program in self.flow:
+            started = time.monotonic()
+            try:
+                program.process.wait(9.5)
+            except subprocess.TimeoutExpired:
+                # Python says where each thread is before it ends.
+                program.send(signal.SIGABRT)
+            code = program.stop()
+            assert code in STOP_CODES, f"{code}\n{self.output()}"
+            assert time.monotonic() - started < 10
+        self.flow.clear()
+
+    def start_api(self, port: int | None = None, **environment: str) -> None:
+        port = port or free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self.api = self._launch("api", [sys.executable, "-m", "api"], {"API_PORT": str(port), **environment})
+        self.http = httpx.Client(base_url=self.url, timeout=15)
+
+    def api_ready(self) -> bool:
+        try:
+            return self.http.get("/ready").status_code == 200
+        except httpx.TransportError:
+            assert self.api is not None
+            assert self.api.running, self.output()
+            return False
+
+    def stop_api(self) -> None:
+        if self.api is not None:
+            self.http.close()
+            _wait_for_handlers(self.api)
+            assert self.api.stop() in STOP_CODES, self.output()
+            self.api = None
+
+    def _launch(self, name: str, command: list[str], environment: dict[str, str]) -> Program:
+        inherited = {"HISTORY_URL", "ORACLE_DSN", "POLICY"} - self.environment.keys()
+        cleared = dict.fromkeys(inherited & os.environ.keys(), "")
+        return Program(
+            name,
+            command,
+            env={**cleared, **self.environment, **environment},
+            cwd=ROOT,
+            on_line=lambda line: self.logs.append(f"{name} | {line}"),
+        )
+
+    def output(self) -> str:
+        return "\n".join(self.logs[-60:])
+
+    def close(self) -> None:
+        for program in self.flow:
+            program.kill()
+        if self.api is not None:
+            self.http.close()
+            self.api.kill()
+        self.redis.close()
+        with psycopg.connect(self._maintenance, autocommit=True) as connection:
+            connection.execute(f'DROP DATABASE "{self.name}" WITH (FORCE)')
+
+    # What goes in
+
+    def send(self, topic: str, key: str | bytes | None, value: Any) -> None:
+        """Queue a message: bytes as they are, anything else as JSON, None as a tombstone."""
+        raw = value if value is None or isinstance(value, bytes) else json.dumps(value).encode()
+        while True:
+            try:
+                self.producer.produce(self.topics[topic], raw, key)
+                break
+            except BufferError:
+                self.producer.poll(0.05)
+        self.producer.poll(0)
+
+    def event(self, product_id: Any, price: float, event_type: str = "view", **fields: Any) -> None:
+        timestamp = fields.pop("timestamp", 1_700_000_000)
+        key = fields.pop("key", str(product_id))
+        event = {
+            "event_type": event_type,
+            "product_id": product_id,
+            "timestamp": timestamp,
+            "price": price,
+            **fields,
+        }
+        self.send("product-events", key, event)
+
+    def flush(self) -> None:
+        assert self.producer.flush(30) == 0, self.output()
+
+    # What comes out
+
+    def read(self, topic: str) -> list[Message]:
+        """Everything in a topic by now, each partition in order."""
+        consumer = Consumer({"bootstrap.servers": self.brokers, "group.id": "test", "fetch.wait.max.ms": 5})
+        try:
+            metadata = consumer.list_topics(self.topics[topic], timeout=10).topics[self.topics[topic]]
+            found: list[Message] = []
+            for index in metadata.partitions:
+                partition = TopicPartition(self.topics[topic], index)
+                low, high = wait_for(partial(_watermarks, consumer, partition), 20)
+                partition.offset = low
+                consumer.assign([partition])
+                position = low
+                while position < high:
+                    for message in consumer.consume(1000, 0.05):
+                        assert message.error() is None, message.error()
+                        offset = message.offset()
+                        assert offset is not None
+                        position = offset + 1
+                        found.append(Message(topic, index, offset, message.key(), message.value()))
+            return found
+        finally:
+            consumer.close()
+
+    def wait_for_commit(self, topic: str) -> None:
+        """Until what is in a topic by now is in a recovery snapshot that has been committed: the group's offsets
+        move with each snapshot, and one that follows another means that the first is on disk."""
+        consumer = Consumer({"bootstrap.servers": self.brokers, "group.id": "pricewax"})
+
+        def committed(name: str) -> bool:
+            count = len(consumer.list_topics(self.topics[name], timeout=10).topics[self.topics[name]].partitions)
+            for index in range(count):
+                partition = TopicPartition(self.topics[name], index)
+                _, high = consumer.get_watermark_offsets(partition, timeout=10)
+                if high and consumer.committed([partition], timeout=10)[0].offset < high:
+                    return False
+            return True
+
+        try:
+            wait_for(lambda: committed(topic), what=f"offsets of {topic}")
+            self.event("of-a-later-epoch", 1.0)
+            self.flush()
+            wait_for(lambda: committed("product-events"), what="offsets of a later epoch")
+        finally:
+            consumer.close()
+
+    def updates(self) -> list[dict[str, Any]]:
+        """Price updates as a careful reader sees them: what is not newer is dropped."""
+        versions: dict[str, int] = {}
+        updates = []
+        for message in self.read("price-updates"):
+            update = message.json()
+            if update["version"] > versions.get(update["product_id"], 0):
+                versions[update["product_id"]] = update["version"]
+                updates.append(update)
+        return updates
+
+    def history(self, columns: str = "*") -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.history_url) as connection:
+            query = f"SELECT {columns} FROM price_history ORDER BY product_id, version"
+            return connection.execute(query).fetchall()
+
+    def overrides(self, columns: str = "*") -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.history_url) as connection:
+            return connection.execute(
+                f"SELECT {columns} FROM price_overrides ORDER BY product_id, set_time"
+            ).fetchall()
+
+    def count_history(self) -> int:
+        try:
+            with psycopg.connect(self.history_url) as connection:
+                row = connection.execute("SELECT count(*) FROM price_history").fetchone()
+                return int(row[0]) if row else 0
+        except psycopg.errors.UndefinedTable:
+            return 0
+
+    def wait_for_history(self, rows: int, within_s: float = WITHIN_S) -> None:
+        wait_for(lambda: self.count_history() >= rows, within_s, lambda: f"{rows} rows, not {self.count_history()}")
+
+    def wait_for_version(self, product_id: str, version: int, within_s: float = WITHIN_S) -> dict[str, str]:
+        """The product's hash in Redis, once it has a version."""
+        key = f"price:{product_id}"
+
+        def read() -> dict[str, str] | None:
+            stored: dict[str, str] = self.redis.hgetall(key)  # type: ignore[assignment]
+            return stored if int(stored.get("version", -1)) >= version else None
+
+        found: dict[str, str] = wait_for(read, within_s, lambda: f"{key} at version {version}\n{self.output()}")
+        return found

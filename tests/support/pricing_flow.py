@@ -1,0 +1,101 @@
+"""The pricing flow on test sources and sinks, and seeded input for it."""
+
+import json
+import random
+from datetime import timedelta
+from typing import Any
+
+from bytewax.dataflow import Dataflow
+from bytewax.testing import TestingSink, TestingSource
+
+from connectors.decode.pricing import SignalKind
+from connectors.decode.wire import routing_key
+from connectors.kafka import RawBatch
+from core.shards import shard_of
+from dataflows.pricing import Sinks, build
+from dataflows.recovery.state_log import StateLog
+from pricing.batches import RefillRequest
+from pricing.policy import default_policy
+
+SHARDS = 8
+CLOCK_MS = 1_700_000_100_000
+# An epoch a batch: a crash resumes from the middle, with the state of the batch before.
+EVERY_BATCH = timedelta(0)
+TOPICS = {
+    "events": SignalKind.PRODUCT_EVENTS,
+    "catalogue": SignalKind.CATALOGUE,
+    "overrides": SignalKind.OVERRIDES,
+}
+
+Item = tuple[str, RawBatch]
+
+
+def seeded_items(any_order: bool = True) -> list[Item]:
+    """Events with every kind of key, catalogue entries, overrides that are set, removed and over, and rubbish."""
+    chance = random.Random(5)
+    items: list[Item] = []
+    for offset in range(300):
+        product = f"P{chance.randrange(12)}"
+        key: bytes | None = product.encode()
+        topic = chance.choices(["events", "catalogue", "overrides"], [20, 1, 2])[0]
+        body: dict[str, Any] | None
+        if topic == "events":
+            event_type = chance.choice(["view", "cart", "purchase", "return"])
+            at_s = 1_700_000_000 + offset
+            timestamp = chance.choice([at_s, at_s * 1000, at_s + 0.25])
+            body = {"event_type": event_type, "product_id": product, "timestamp": timestamp, "price": 10.0 + offset}
+            key = chance.choice([key, None, b"somebody-else"]) if any_order else key
+        elif topic == "catalogue":
+            body = {"product_id": product, "name": f"Product {product}", "category": "c", "base_price": 5.0}
+        else:
+            over = CLOCK_MS / 1000 - 1 if any_order and chance.random() < 0.3 else None
+            body = {"product_id": product, "override_price": 50.0, "reason": "r", "set_by": "s"}
+            body |= {"set_at": CLOCK_MS, "expires_at": over}
+            body = chance.choice([body, None])
+        value = None if body is None else json.dumps(body).encode()
+        value = b"\xff" if chance.random() < 0.02 else value
+        shard = shard_of(routing_key(key, value), SHARDS)
+        batch = RawBatch(shard, topic, 0, [offset], [key], [value], [1_700_000_000_000 + offset])
+        items.append((str(shard), batch))
+    return items
+
+
+class Outputs:
+    def __init__(self) -> None:
+        self.updates: list[Any] = []
+        self.latest: list[Any] = []
+        self.history: list[Any] = []
+        self.letters: list[Any] = []
+
+    def flow(
+        self,
+        items: list[Any],
+        refills: list[tuple[str, RefillRequest]] | None = None,
+        state_log: StateLog | None = None,
+    ) -> Dataflow:
+        sinks = Sinks(
+            updates=TestingSink(self.updates),
+            latest=TestingSink(self.latest),
+            dead_letters=TestingSink(self.letters),
+            history=TestingSink(self.history),
+        )
+        return build(
+            TestingSource(items, batch_size=5),
+            TestingSource(refills or []),
+            sinks,
+            policy=default_policy(),
+            kinds=TOPICS,
+            shards=SHARDS,
+            clock=lambda: CLOCK_MS,
+            state_log=state_log,
+        )
+
+    def lines(self) -> list[str]:
+        """Everything that came out, once, in an order that does not depend on how it was run."""
+        found = {("update", value.decode()) for _, out in self.updates for _, value in out.rows}
+        found |= {("history", row.decode()) for _, out in self.history for row in out.rows}
+        found |= {("dead letter", value.decode()) for _, out in self.letters for _, value in out.rows}
+        return [json.dumps(entry) for entry in sorted(found)]
+
+    def newest(self) -> dict[str, str]:
+        return {name: row.decode() for _, out in self.latest for name, row in out.rows}

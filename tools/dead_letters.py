@@ -1,0 +1,91 @@
+"""`python -m tools.dead_letters list|show|replay`: messages that could not be used, and sending them again."""
+
+import argparse
+import sys
+from datetime import UTC, datetime
+
+import msgspec
+from confluent_kafka import KafkaException
+from rich.console import Console
+from rich.table import Table
+
+from clients.kafka import client_options
+from core.dead_letter import format_position, parse_position
+from core.errors import LetterError, StoppedError
+from core.positions import SourcePosition
+from sinks.dead_letters.reader import DeadLetterTopic, Letter
+from tools.pacing import start_tool
+
+LIST_DEFAULT = 20
+SHOWN_BYTES = 2_000
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    settings, _stop = start_tool()
+    client = client_options(settings.kafka_brokers, settings.kafka_client_options)
+    topic = DeadLetterTopic(client, settings.dead_letters_topic)
+    console = Console()
+    try:
+        if options.command == "list":
+            _print_list(console, topic.newest(options.limit, options.code))
+        elif options.command == "show":
+            _print_letter(console, topic.find(options.source))
+        else:
+            value = options.value.encode() if options.value is not None else None
+            topic.replay(options.source, value, again=options.again)
+            console.print(f"sent again to {options.source.topic}")
+    except (LetterError, KafkaException, StoppedError) as error:
+        print(f"dead_letters: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _print_list(console: Console, letters: list[Letter]) -> None:
+    if not letters:
+        console.print("no dead letters")
+        return
+    table = Table("at", "source", "code", "detail", "bytes", "sent again")
+    for letter in letters:
+        moment = datetime.fromtimestamp(letter.at / 1000, UTC).isoformat(timespec="seconds")
+        again = "yes" if letter.replayed else ""
+        table.add_row(
+            moment, format_position(letter.source), letter.error_code, letter.detail, str(letter.raw_size), again
+        )
+    console.print(table)
+
+
+def _print_letter(console: Console, letter: Letter) -> None:
+    shown = {**msgspec.structs.asdict(letter), "source": format_position(letter.source)}
+    raw = letter.raw_bytes
+    del shown["raw"]
+    for name, value in shown.items():
+        console.print(f"{name:>12}  {value}", markup=False, highlight=False)
+    text = raw[:SHOWN_BYTES].decode(errors="backslashreplace")
+    console.print(f"{'raw':>12}  {text}", markup=False, highlight=False)
+
+
+def _position(text: str) -> SourcePosition:
+    try:
+        return parse_position(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("takes topic:partition:offset, as the list shows it") from None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tools.dead_letters", description=__doc__.split(": ")[1])
+    commands = parser.add_subparsers(dest="command", required=True)
+    listing = commands.add_parser("list", help="the newest dead letters")
+    listing.add_argument("--limit", type=int, default=LIST_DEFAULT, help=f"how many (default: {LIST_DEFAULT})")
+    listing.add_argument("--code", help="only those with this error code")
+    show = commands.add_parser("show", help="one letter, with what is in it")
+    replay = commands.add_parser("replay", help="send the message to its topic again, for after a fix")
+    for command in (show, replay):
+        command.add_argument("source", type=_position, help="topic:partition:offset, as the list shows it")
+    replay.add_argument("--value", help="send this instead of the message as it was")
+    replay.add_argument("--again", action="store_true", help="even if it has been sent again before")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

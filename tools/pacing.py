@@ -1,0 +1,157 @@
+"""Sending prepared events to Kafka at a chosen pace, with a progress bar on a terminal."""
+
+import argparse
+import signal
+import threading
+import time
+from collections.abc import Iterable
+from contextlib import nullcontext
+
+import msgspec
+from confluent_kafka import KafkaException
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+import telemetry
+from clients.kafka import client_options, make_producer
+from clients.kafka_topics import ensure_topics
+from connectors.generators.funnel import Timed
+from core.errors import SettingsError
+from settings import Settings, exit_bad_setting, load_settings
+
+FLUSH_WITHIN_S = 30.0
+TICK_S = 0.005
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """`rate` events a second; else event time sped up by `speed_up`; both None: as fast as Kafka takes them."""
+
+    rate: float | None = None
+    speed_up: float | None = None
+
+
+def add_pace_arguments(parser: argparse.ArgumentParser, speed_up: float | None) -> None:
+    default = f"event time, sped up {speed_up:g} times" if speed_up else "as fast as Kafka takes them"
+    pace = parser.add_mutually_exclusive_group()
+    pace.add_argument("--rate", type=_positive, metavar="N", help=f"events a second (default: {default})")
+    pace.add_argument(
+        "--speed-up", type=_positive, default=speed_up, metavar="X", help="follow event time, X times as fast"
+    )
+    pace.add_argument("--flat-out", action="store_true", help="as fast as Kafka takes them")
+
+
+def pace_of(arguments: argparse.Namespace) -> Pace:
+    if arguments.flat_out:
+        return Pace()
+    return Pace(rate=arguments.rate) if arguments.rate else Pace(speed_up=arguments.speed_up)
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e9:
+        raise argparse.ArgumentTypeError("takes a number above 0")
+    return value
+
+
+def start_tool() -> tuple[Settings, threading.Event]:
+    """What every tool that produces does first: its settings, its log, and an event that a signal sets."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        exit_bad_setting(error)
+    telemetry.configure_logging(settings.log_level, settings.log_format)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return settings, stop
+
+
+class EventProducer:
+    """Sends events with acknowledgements; `close` waits for all of them. Raises KafkaException for a refusal."""
+
+    def __init__(self, settings: Settings, stop: threading.Event) -> None:
+        self._stop = stop
+        client = client_options(settings.kafka_brokers, settings.kafka_client_options)
+        ensure_topics(client, settings.topics, stop)
+        self._producer = make_producer(client, {"linger.ms": 5})
+        self._failure: KafkaException | None = None
+
+    def send(self, topic: str, key: str, event: dict[str, object]) -> None:
+        while True:
+            try:
+                self._producer.produce(topic, _encode(event), key, on_delivery=self._on_delivery)
+                return
+            except BufferError:
+                self._producer.poll(0.05)
+
+    def poll(self) -> None:
+        self._producer.poll(0)
+        if self._failure:
+            raise self._failure
+
+    def close(self) -> None:
+        waiting = self._producer.flush(FLUSH_WITHIN_S)
+        if self._failure:
+            raise self._failure
+        if waiting:
+            raise TimeoutError(f"Kafka has not confirmed {waiting} events within {FLUSH_WITHIN_S:.0f} s")
+
+    def _on_delivery(self, error: object, _message: object) -> None:
+        if error is not None:
+            self._failure = KafkaException(error)
+
+    def send_paced(
+        self, topic: str, events: Iterable[Timed], total: int | None, pace: Pace, *, stamp_now: bool = False
+    ) -> int:
+        """Send events in order, with their own time stamps or those of their sending; how many were sent until the
+        end or until `stop` was set."""
+        sent = 0
+        started = time.monotonic()
+        first_ms: int | None = None
+        bar = progress_bar()
+        with bar or nullcontext():
+            task = bar.add_task(topic, total=total) if bar else None
+            for at_ms, key, event in events:
+                first_ms = at_ms if first_ms is None else first_ms
+                due = _due(pace, sent, at_ms - first_ms)
+                while (wait := started + due - time.monotonic()) > TICK_S and not self._stop.is_set():
+                    self.poll()
+                    self._stop.wait(min(wait, 0.1))
+                if self._stop.is_set():
+                    break
+                if stamp_now:
+                    event["timestamp"] = time.time_ns() // 1_000_000
+                self.send(topic, key, event)
+                sent += 1
+                if sent % 100 == 0:
+                    self.poll()
+                    if bar and task is not None:
+                        bar.update(task, completed=sent)
+            if bar and task is not None:
+                bar.update(task, completed=sent)
+        return sent
+
+
+def _due(pace: Pace, sent: int, event_ms: int) -> float:
+    """Seconds after the start at which an event is due."""
+    if pace.rate:
+        return sent / pace.rate
+    return event_ms / 1000 / pace.speed_up if pace.speed_up else 0.0
+
+
+def progress_bar() -> Progress | None:
+    """A bar where somebody is looking, nothing in a log."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        return None
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, TimeRemainingColumn(), console=console)
