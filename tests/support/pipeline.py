@@ -75,8 +75,16 @@ class Message:
 
 
 class Pipeline:
-    def __init__(self, brokers: str, postgres: PostgresServer, redis_server: RedisServer, folder: Path) -> None:
-        self.name = f"t{uuid.uuid4().hex[:10]}"
+    def __init__(
+        self,
+        brokers: str,
+        postgres: PostgresServer,
+        redis_server: RedisServer,
+        folder: Path,
+        *,
+        name: str | None = None,
+    ) -> None:
+        self.name = name or f"t{uuid.uuid4().hex[:10]}"
         self.topics = {topic: f"{self.name}-{topic}" for topic in TOPICS}
         self.redis_server = redis_server
         self.redis: redis.Redis = redis.Redis(port=redis_server.port, decode_responses=True)
