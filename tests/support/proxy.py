@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 import threading
 from collections.abc import Coroutine
 from typing import Any
@@ -15,9 +16,9 @@ class Proxy:
     """Passes on what comes to `port` on loopback to `target_port`, and back.
 
     delay_s: added to what goes either way. bytes_per_s: no more than that goes either way. cut_after: lines are cut
-    once so many bytes have come from a client. All may be changed while it runs."""
+    once so many bytes have come from a client. All may be changed while it runs. tls: clients speak TLS to it."""
 
-    def __init__(self, target_port: int, port: int | None = None) -> None:
+    def __init__(self, target_port: int, port: int | None = None, *, tls: ssl.SSLContext | None = None) -> None:
         self.port = port or free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.delay_s = 0.0
@@ -25,6 +26,7 @@ class Proxy:
         self.cut_after: int | None = None
         self.cuts = 0
         self._target_port = target_port
+        self._tls = tls
         self._loop = asyncio.new_event_loop()
         self._server: asyncio.Server | None = None
         self._lines: set[asyncio.StreamWriter] = set()
@@ -53,7 +55,7 @@ class Proxy:
         asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
 
     async def _start(self) -> None:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, ssl=self._tls)
 
     async def _stop(self) -> None:
         assert self._server is not None
