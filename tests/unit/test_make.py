@@ -1,0 +1,31 @@
+"""`make help` lists every target."""
+
+import os
+import re
+import subprocess
+
+from tests.support.pipeline import ROOT
+
+
+def run_make(*arguments: str) -> str:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    command = ["make", "--no-print-directory", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False).stdout
+
+
+def known(name: str, sign: str) -> list[str]:
+    """The values that make itself has for a name."""
+    database = run_make("--print-data-base", "--question", "help")
+    (line,) = re.findall(rf"^\.{name} ?{sign} (.*)$", database, re.MULTILINE)
+    return str(line).split()
+
+
+def test_help_has_one_line_for_every_target() -> None:
+    lines = [line.split(maxsplit=1) for line in run_make("help").splitlines()]
+    names = [line[0] for line in lines]
+    assert sorted(names) == sorted(known("PHONY", ":"))
+    assert all(len(line) == 2 for line in lines)
+
+
+def test_make_without_a_target_sets_up() -> None:
+    assert known("DEFAULT_GOAL", ":=") == ["setup"]
