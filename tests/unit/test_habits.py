@@ -1,8 +1,9 @@
-"""`make help` lists every target."""
+"""Habits: `make help` and CONTRIBUTING.md know every target, and there is one version."""
 
 import os
 import re
 import subprocess
+import tomllib
 
 from tests.support.pipeline import ROOT
 
@@ -29,3 +30,18 @@ def test_help_has_one_line_for_every_target() -> None:
 
 def test_make_without_a_target_sets_up() -> None:
     assert known("DEFAULT_GOAL", ":=") == ["setup"]
+
+
+def test_contributing_describes_every_target() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    first_cells = re.findall(r"^\| (`[a-z].*?) \|", text, re.MULTILINE)
+    described = {name for cell in first_cells for name in cell.split("`")[1::2]}
+    targets = {"bench-NAME" if name.startswith("bench-") else name for name in known("PHONY", ":")}
+    assert targets - described == set()
+
+
+def test_the_api_and_the_package_have_one_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "api").rglob("*.py")]
+    found = [name for text in sources for name in re.findall(r'^VERSION = "(.*)"', text, re.MULTILINE)]
+    assert found == [version]
