@@ -6,8 +6,8 @@ import sys
 import telemetry
 from api.app import create_app
 from api.price_cache import CachedPrices
-from api.server import listen, serve
 from api.services import make_services
+from api.web.server import listen, serve
 from settings import Settings, SettingsError, exit_bad_setting, load_settings
 
 

@@ -9,7 +9,6 @@ from fastapi.security import APIKeyHeader
 from api import (
     dashboard,
     dead_letters,
-    errors,
     freezes,
     history,
     live,
@@ -18,8 +17,15 @@ from api import (
     prices,
     status,
 )
-from api.guard import Guard
 from api.services import Services
+from api.web import errors
+from api.web.guard import Guard
+
+PROTECTED = ("/override", "/history", "/freeze", "/dead-letters")
+"""Beginnings of the paths that need the admin key."""
+
+OPEN = ("/freezes",)
+"""Paths that begin like a protected one and may be read without a key."""
 
 
 def create_app(services: Services, header: str, admin_keys: list[str]) -> FastAPI:
@@ -56,5 +62,5 @@ def create_app(services: Services, header: str, admin_keys: list[str]) -> FastAP
     app.include_router(live.router)
 
     dashboard.install(app)
-    app.add_middleware(Guard, header=header, keys=admin_keys)
+    app.add_middleware(Guard, header=header, keys=admin_keys, protected=PROTECTED, open_paths=OPEN)
     return app

@@ -1,7 +1,5 @@
 """Audit trails out of SQL: newest first, a page at a time."""
 
-import base64
-import binascii
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -10,19 +8,16 @@ from fastapi import Request
 from fastapi.responses import Response
 
 import telemetry
-from api.errors import ApiError
-from api.models import PAGE_MAX
-from api.prices import json_response
 from api.services import services_of
-from core.timestamps import LATEST_MS
-from sinks.history_store import HistoryReader, PastFreeze, PastOverride, Place, StoreError
+from api.web.cursors import AuditCursor, read_audit_cursor, write_audit_cursor
+from api.web.errors import ApiError
+from api.web.requests import PAGE_MAX
+from api.web.responses import json_response
+from sinks.history_store import HistoryReader, PastFreeze, PastOverride, StoreError
 
 DEFAULT_PAGE = 50
-NEWEST = Place(LATEST_MS, 0, 0)
 
 log = telemetry.get_logger("api")
-_encode = msgspec.json.Encoder().encode
-_decode_place = msgspec.json.Decoder(tuple[int, int, int]).decode
 
 
 def history_of(request: Request) -> HistoryReader:
@@ -35,15 +30,15 @@ def history_of(request: Request) -> HistoryReader:
 
 async def answer(
     name: str,
-    read: Callable[[int, Place], Awaitable[Sequence[PastOverride | PastFreeze]]],
+    read: Callable[[int, AuditCursor], Awaitable[Sequence[PastOverride | PastFreeze]]],
     limit: int | None,
     cursor: str | None,
 ) -> Response:
     """A page of an audit trail under `name`, with the cursor of the next. Raises ApiError."""
     size = min(limit or DEFAULT_PAGE, PAGE_MAX)
-    place = NEWEST if cursor is None else _read_cursor(cursor)
+    before = read_audit_cursor(cursor)
     try:
-        rows = list(await read(size + 1, place))
+        rows = list(await read(size + 1, before))
     except StoreError as error:
         log.warning("the history database does not answer", error=str(error))
         raise ApiError(503, "the history database does not answer") from None
@@ -51,19 +46,6 @@ async def answer(
     shown: list[dict[str, Any]] = [msgspec.structs.asdict(row) for row in page]
     for row in shown:
         del row["place"]
-    return json_response({name: shown, "next_cursor": _write_cursor(page[-1].place) if len(rows) > size else None})
-
-
-def _write_cursor(place: Place) -> str:
-    packed = _encode((place.at_ms, place.partition, place.offset))
-    return base64.urlsafe_b64encode(packed).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str) -> Place:
-    try:
-        place = Place(*_decode_place(base64.urlsafe_b64decode(cursor[:200] + "=" * (-len(cursor[:200]) % 4))))
-    except (ValueError, binascii.Error, msgspec.MsgspecError):
-        raise ApiError(400, "cursor takes the next_cursor of an earlier page") from None
-    if not (0 <= place.at_ms <= LATEST_MS and 0 <= place.partition < 2**31 and 0 <= place.offset < 2**63):
-        raise ApiError(400, "cursor takes the next_cursor of an earlier page")
-    return place
+    return json_response(
+        {name: shown, "next_cursor": write_audit_cursor(page[-1].place) if len(rows) > size else None}
+    )

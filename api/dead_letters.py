@@ -8,11 +8,10 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from api import models
-from api.errors import ApiError
-from api.models import PAGE_MAX, responses
-from api.overrides import body_of, read_body
-from api.prices import json_response
 from api.services import services_of
+from api.web.errors import ApiError
+from api.web.requests import PAGE_MAX, LimitQuery, body_of, read_body
+from api.web.responses import json_response, responses
 from connectors.dead_letters import Letter, LetterError, Source
 
 DEFAULT_LIMIT = 50
@@ -24,7 +23,7 @@ router = APIRouter(tags=["dead letters"])
 @router.get("/dead-letters", response_model=models.DeadLetterList, responses=responses(400, 401, 503))
 async def list_dead_letters(
     request: Request,
-    limit: models.LimitQuery = None,
+    limit: LimitQuery = None,
     code: Annotated[str | None, Query(max_length=64, description="Only letters with this error code.")] = None,
 ) -> Response:
     """The newest messages that could not be used, newest first."""

@@ -10,14 +10,15 @@ from fastapi.responses import Response
 
 from api import audit, models
 from api.commands import NotConfirmedError
-from api.errors import ApiError
-from api.models import responses
-from api.overrides import SET_BY, body_of, read_body
-from api.prices import json_response
+from api.overrides import SET_BY
 from api.services import Services, services_of
+from api.web.cursors import AuditCursor, AuditCursorQuery
+from api.web.errors import ApiError
+from api.web.requests import LimitQuery, body_of, read_body
+from api.web.responses import json_response, responses
 from core.timestamps import parse_rfc3339, to_rfc3339
 from pricing.commands import EVERYTHING, is_freeze_scope, is_reason
-from sinks.history_store import PastFreeze, Place
+from sinks.history_store import PastFreeze
 
 router = APIRouter(tags=["freezes"])
 open_router = APIRouter(tags=["freezes"])
@@ -68,13 +69,11 @@ async def list_freezes(request: Request) -> Response:
 
 
 @router.get("/freezes/audit", response_model=models.FreezeAudit, responses=responses(400, 401, 503))
-async def past_freezes(
-    request: Request, limit: models.LimitQuery = None, cursor: models.CursorQuery = None
-) -> Response:
+async def past_freezes(request: Request, limit: LimitQuery = None, cursor: AuditCursorQuery = None) -> Response:
     """Every freeze there ever was, newest first."""
 
-    async def read(size: int, place: Place) -> Sequence[PastFreeze]:
-        return await audit.history_of(request).freezes(size, place)
+    async def read(size: int, before: AuditCursor) -> Sequence[PastFreeze]:
+        return await audit.history_of(request).freezes(size, before)
 
     return await audit.answer("freezes", read, limit, cursor)
 

@@ -10,11 +10,10 @@ from fastapi.responses import Response
 import telemetry
 from api import models
 from api.audit import history_of
-from api.errors import ApiError
-from api.models import PAGE_MAX, responses
-from api.prices import json_response
 from api.services import Services, services_of
-from core.timestamps import LATEST_MS, parse_rfc3339
+from api.web.errors import ApiError
+from api.web.requests import PAGE_MAX, FromQuery, LimitQuery, ToQuery, parse_time
+from api.web.responses import json_response, responses
 from pricing.decision import Adjustment
 from pricing.explanation import bound_by, explain
 from sinks.history_store import HistoryPoint, StoreError
@@ -37,13 +36,13 @@ async def chart(
     product_id: models.ProductId,
     request: Request,
     points: Annotated[int, Query(ge=2, le=CHART_POINTS_MAX, description="At most so many.")] = 500,
-    since: models.FromQuery = None,
-    until: models.ToQuery = None,
+    since: FromQuery = None,
+    until: ToQuery = None,
 ) -> Response:
     """Past prices thinned for a chart: of each of `points` equal spans of time the last, oldest first. A point:
     event_time_ms, price, demand, price_source, version; `prices` says how many they stand for."""
     services = services_of(request)
-    from_ms, to_ms = _moment("from", since), _moment("to", until)
+    from_ms, to_ms = parse_time("from", since), parse_time("to", until)
     found = await _ask(history_of(request).chart(product_id, points, from_ms, to_ms))
     await _check_known(services, product_id, found.points)
     return json_response({"product_id": product_id, "prices": found.prices, "points": found.points})
@@ -53,16 +52,16 @@ async def chart(
 async def history(
     product_id: models.ProductId,
     request: Request,
-    limit: models.LimitQuery = DEFAULT_LIMIT,
-    since: models.FromQuery = None,
-    until: models.ToQuery = None,
+    limit: LimitQuery = DEFAULT_LIMIT,
+    since: FromQuery = None,
+    until: ToQuery = None,
     detail: Annotated[
         bool, Query(description="With policy, adjustments, cause, source position and an explanation.")
     ] = False,
 ) -> Response:
     """Past prices of a product, newest first by event time."""
     services = services_of(request)
-    from_ms, to_ms = _moment("from", since), _moment("to", until)
+    from_ms, to_ms = parse_time("from", since), parse_time("to", until)
     database = history_of(request)
     points = await _ask(database.read(product_id, min(limit or DEFAULT_LIMIT, PAGE_MAX), from_ms, to_ms))
     await _check_known(services, product_id, points)
@@ -105,15 +104,3 @@ async def _ask(asking: Awaitable[Answer]) -> Answer:
 async def _check_known(services: Services, product_id: str, found: object) -> None:
     if not (found or services.board.get(product_id)) and not await services.prices.is_known(product_id):
         raise ApiError(404, "no such product")
-
-
-def _moment(name: str, text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        # An unencoded plus sign of a time zone arrives as a space.
-        moment = parse_rfc3339(text.replace(" ", "+") if text.count(" ") == 1 and "T" in text else text)
-    except ValueError as error:
-        raise ApiError(400, f"{name} {error}") from None
-    # No event is outside of this, and no database need know of years beyond it.
-    return min(max(moment, 0), LATEST_MS)

@@ -10,11 +10,10 @@ from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
 import telemetry
-from api.errors import ApiError, error_response
 from api.hub import Client, Update
-from api.models import PAGE_MAX
-from api.prices import parse_ids
 from api.services import Services, services_of
+from api.web.errors import ApiError, error_response
+from api.web.requests import PAGE_MAX, parse_ids
 from api.ws_protocol import Line, line_of
 from core.identifiers import is_identifier
 from pricing.decision import PriceUpdate, encode_update
@@ -78,7 +77,9 @@ def parse_subscription(query: dict[str, str]) -> Subscription:
     by_message = query.get("subscribe", "0")
     if by_message not in {"0", "1"} or (by_message == "1" and "products" in query):
         raise ApiError(400, "subscribe takes 0 or 1, and 1 only without products")
-    products = parse_ids(query["products"]) if "products" in query else [] if by_message == "1" else None
+    products = (
+        parse_ids(query["products"], noun="product") if "products" in query else [] if by_message == "1" else None
+    )
     snapshot = query.get("snapshot", "0")
     if snapshot not in {"0", "1"}:
         raise ApiError(400, "snapshot takes 0 or 1")

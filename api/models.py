@@ -1,24 +1,19 @@
 """What the routes take and give, for the OpenAPI page. Answers are encoded by msgspec, not through these."""
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
-from core.identifiers import IDENTIFIER
+from api.web.requests import ID_PATTERN, IDS_PATTERN, PAGE_MAX
 from core.money import PRICE_MAX
 from pricing.commands import DEFAULT_REASON, REASON_MAX_CHARS
 
-ID_PATTERN = f"^{IDENTIFIER.pattern}$"
 ProductId = Annotated[str, Path(pattern=ID_PATTERN, description="A product id.", examples=["85123A"])]
 IN_BODY = Field(json_schema_extra={"pattern": ID_PATTERN})
 """A pattern for the description alone: what is wrong with an id is said in words of ours."""
 
 Source = Literal["base", "dynamic", "override"]
-
-
-class Error(BaseModel):
-    error: str = Field(examples=["no such product"])
 
 
 class Price(BaseModel):
@@ -148,53 +143,15 @@ class Readiness(BaseModel):
     checks: dict[str, Literal["up", "down"]]
 
 
-PAGE_MAX = 500
-
-
-def responses(*statuses: int) -> dict[int | str, dict[str, object]]:
-    described = {
-        400: "The request is malformed.",
-        401: "The admin key is missing or wrong.",
-        404: "Nobody knows the product, or there is nothing to remove.",
-        503: "A service behind the API does not answer; try again.",
-    }
-    return {status: {"model": Error, "description": described[status]} for status in statuses}
-
-
-LimitQuery = Annotated[int | None, Query(ge=1, description=f"How many; more than {PAGE_MAX} means {PAGE_MAX}.")]
-
-
 IdsQuery = Annotated[
     str,
     Query(
         description=f"Product ids, separated by commas; {PAGE_MAX} at most.",
         examples=["A,B"],
-        json_schema_extra={"pattern": f"^{IDENTIFIER.pattern}(,{IDENTIFIER.pattern}){{0,{PAGE_MAX - 1}}}$"},
+        json_schema_extra={"pattern": IDS_PATTERN},
     ),
-]
-CursorQuery = Annotated[
-    str | None,
-    Query(
-        max_length=200,
-        description="`next_cursor` of the page before.",
-        json_schema_extra={"format": "audit-cursor"},
-    ),
-]
-FromQuery = Annotated[
-    str | None,
-    Query(
-        alias="from",
-        description="RFC 3339, inclusive.",
-        examples=["2011-12-05T00:00:00Z"],
-        json_schema_extra={"format": "date-time"},
-    ),
-]
-ToQuery = Annotated[
-    str | None,
-    Query(alias="to", description="RFC 3339, exclusive.", json_schema_extra={"format": "date-time"}),
 ]
 Scope = Annotated[str, Path(json_schema_extra={"format": "freeze-scope"}, examples=["category:kitchen"])]
-Body = TypeVar("Body", bound=BaseModel)
 BULK_MAX = 200
 UNSET = "unset"
 Expiry = StrictStr | StrictInt | Annotated[float, Field(strict=True, allow_inf_nan=False)] | None

@@ -5,8 +5,8 @@ from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from api import models
-from api.prices import json_response
 from api.services import services_of
+from api.web.responses import json_response
 
 router = APIRouter(tags=["operations"])
 

@@ -9,19 +9,20 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from api import audit, models
 from api.commands import NotConfirmedError
-from api.errors import ApiError, describe
-from api.models import responses
 from api.preview import Preview, preview_override
-from api.prices import check_id, json_response
 from api.services import Services, services_of
+from api.web.cursors import AuditCursor, AuditCursorQuery
+from api.web.errors import ApiError, describe
+from api.web.requests import ID_PATTERN, LimitQuery, body_of, check_id, read_body
+from api.web.responses import json_response, responses
 from core.money import PRICE_MAX, to_cents
 from core.timestamps import parse_rfc3339, parse_timestamp, to_rfc3339
 from pricing.commands import is_reason
-from sinks.history_store import PastOverride, Place
+from sinks.history_store import PastOverride
 from sinks.redis_names import StoredPrice
 from sinks.redis_reader import StoredProduct
 
@@ -29,15 +30,6 @@ SET_BY = "admin"
 
 router = APIRouter(tags=["overrides"])
 _encode = msgspec.json.Encoder().encode
-
-
-def body_of(model: type[BaseModel]) -> dict[str, Any]:
-    """The description of a body that the route reads itself, whatever Content-Type the client gives or forgets."""
-    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-    # A model within a model is one of an answer as well, so it is among the components.
-    schema.pop("$defs", None)
-    content = {"application/json": {"schema": schema}}
-    return {"requestBody": {"required": True, "content": content}}
 
 
 @router.post(
@@ -50,7 +42,7 @@ async def set_override(request: Request) -> Response:
     """Set a product's price by hand. In force, and visible, within a second."""
     services = services_of(request)
     body = await read_body(request, models.OverrideRequest)
-    product_id = check_id(str(body.product_id))
+    product_id = check_id(str(body.product_id), noun="product")
     price = _check_price(body.override_price)
     now_ms = time.time_ns() // 1_000_000
     expires_ms = _check_terms(body.reason, body.expires_at, now_ms)
@@ -92,7 +84,7 @@ async def remove_overrides(request: Request) -> Response:
     """Remove many overrides, each on its own."""
     services = services_of(request)
     body = await read_body(request, models.BulkRemovalRequest)
-    ids = list(dict.fromkeys(check_id(str(name)) for name in body.product_ids))
+    ids = list(dict.fromkeys(check_id(str(name), noun="product") for name in body.product_ids))
 
     async def remove(product_id: str) -> dict[str, Any]:
         try:
@@ -125,27 +117,19 @@ async def list_overrides(request: Request) -> Response:
 async def past_overrides(
     request: Request,
     product_id: Annotated[
-        str | None, Query(description="Only this product's.", json_schema_extra={"pattern": models.ID_PATTERN})
+        str | None, Query(description="Only this product's.", json_schema_extra={"pattern": ID_PATTERN})
     ] = None,
-    limit: models.LimitQuery = None,
-    cursor: models.CursorQuery = None,
+    limit: LimitQuery = None,
+    cursor: AuditCursorQuery = None,
 ) -> Response:
     """Every override that was ever set, newest first, with when and how long it was in force."""
     if product_id is not None:
-        check_id(product_id)
+        check_id(product_id, noun="product")
 
-    async def read(size: int, place: Place) -> Sequence[PastOverride]:
-        return await audit.history_of(request).overrides(product_id, size, place)
+    async def read(size: int, before: AuditCursor) -> Sequence[PastOverride]:
+        return await audit.history_of(request).overrides(product_id, size, before)
 
     return await audit.answer("overrides", read, limit, cursor)
-
-
-async def read_body(request: Request, model: type[models.Body]) -> models.Body:
-    """The body as a model, whatever its Content-Type. Raises ApiError (400)."""
-    try:
-        return model.model_validate_json(await request.body())
-    except ValidationError as error:
-        raise ApiError(400, describe(error.errors()[0])) from None
 
 
 def _check_price(override_price: float) -> float:
@@ -185,7 +169,7 @@ class _Known(msgspec.Struct, frozen=True):
 
 def _is_id(text: str) -> bool:
     try:
-        check_id(text)
+        check_id(text, noun="product")
     except ApiError:
         return False
     return True
@@ -199,7 +183,7 @@ async def _apply_line(
     preview: Preview | None = None
     try:
         change = models.BulkChange.model_validate(line)
-        product_id = check_id(str(change.product_id))
+        product_id = check_id(str(change.product_id), noun="product")
         stored = known.prices.get(product_id)
         price = _price_of(change, stored)
         expires_ms = _check_terms(change.reason, change.expires_at, now_ms)

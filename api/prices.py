@@ -1,21 +1,18 @@
 """Reading prices: one, many, and why."""
 
-import base64
-import binascii
 import bisect
 import gzip
-import re
-from typing import Annotated, Any
+from typing import Annotated
 
-import msgspec
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from api import models
-from api.errors import ApiError
-from api.models import PAGE_MAX, responses
 from api.services import Services, services_of
-from core.identifiers import is_identifier
+from api.web.cursors import IdCursorQuery, read_id_cursor, write_id_cursor
+from api.web.errors import ApiError
+from api.web.requests import PAGE_MAX, LimitQuery, parse_ids
+from api.web.responses import encode_json, json_response, responses
 from pricing.explanation import bound_by, explain
 from sinks.redis_names import StoredPrice
 from sinks.redis_reader import RedisDownError
@@ -25,17 +22,6 @@ CATEGORY_MAX_CHARS = 500
 COMPRESS_FROM_BYTES = 4_096
 
 router = APIRouter(tags=["prices"])
-_encode = msgspec.json.Encoder().encode
-
-
-def json_response(content: Any, headers: dict[str, str] | None = None) -> Response:
-    return Response(_encode(content), headers=headers, media_type="application/json")
-
-
-def check_id(product_id: str) -> str:
-    if not is_identifier(product_id):
-        raise ApiError(400, "product_id takes 1 to 64 letters, digits, dots, colons, hyphens and underscores")
-    return product_id
 
 
 # Ids as paths: one with a slash in it is a bad id (400), not another route (404).
@@ -89,7 +75,7 @@ async def price(product_id: models.ProductId, request: Request) -> Response:
             "demand": stored.demand,
             "price_source": stored.price_source,
         }
-        body = _encode(content)
+        body = encode_json(content)
         return Response(body, media_type="application/json")
     except RedisDownError:
         return _from_memory(services, product_id)
@@ -123,19 +109,17 @@ async def prices(
             json_schema_extra={"minLength": 1, "maxLength": CATEGORY_MAX_CHARS},
         ),
     ] = None,
-    limit: models.LimitQuery = None,
-    cursor: Annotated[
-        str | None, Query(description="`next_cursor` of the page before.", json_schema_extra={"format": "cursor"})
-    ] = None,
+    limit: LimitQuery = None,
+    cursor: IdCursorQuery = None,
 ) -> Response:
     """Prices by product id, a page at a time. Ids that nobody knows are left out."""
     services = services_of(request)
     size = min(limit or (PAGE_MAX if ids is not None else DEFAULT_PAGE), PAGE_MAX)
-    after = _read_cursor(cursor)
+    after = read_id_cursor(cursor)
     if category is not None and not 0 < len(category) <= CATEGORY_MAX_CHARS:
         raise ApiError(400, f"category takes 1 to {CATEGORY_MAX_CHARS} characters")
     if ids is not None:
-        candidates = sorted(set(parse_ids(ids)))
+        candidates = sorted(set(parse_ids(ids, noun="product")))
         if category is not None:
             candidates = sorted(set(candidates) & set(await services.prices.product_ids(category)))
     else:
@@ -159,7 +143,7 @@ async def prices(
                 }
                 for stored in found
             ],
-            "next_cursor": _write_cursor(page[-1]) if more else None,
+            "next_cursor": write_id_cursor(page[-1]) if more else None,
         }
     )
 
@@ -170,7 +154,7 @@ async def products(
     ids: models.IdsQuery,
 ) -> Response:
     """What the catalogue says of some products. Ids that it does not know are left out."""
-    found = await services_of(request).prices.products(sorted(set(parse_ids(ids))))
+    found = await services_of(request).prices.products(sorted(set(parse_ids(ids, noun="product"))))
     # Not the unit cost: anybody may read this.
     shown = models.ProductShown.model_fields
     return json_response({"products": [{name: getattr(each, name) for name in shown} for each in found]})
@@ -186,7 +170,7 @@ async def board(
     A row: product_id, name, category, price, demand, price_source, version, updated_at_ms, bound_by, day_open."""
     services = services_of(request)
     services.board.fill(services.prices)
-    body = _encode(services.board.page(since))
+    body = encode_json(services.board.page(since))
     headers = {"Vary": "Accept-Encoding"}
     if len(body) >= COMPRESS_FROM_BYTES and "gzip" in request.headers.get("Accept-Encoding", ""):
         body = gzip.compress(body, 1)
@@ -200,32 +184,8 @@ async def categories(request: Request) -> Response:
     return json_response({"categories": await services_of(request).prices.categories()})
 
 
-def parse_ids(text: str) -> list[str]:
-    """Ids of a comma-separated list. Raises ApiError (400) for a bad id, none, or too many."""
-    ids = text.split(",")
-    if len(ids) > PAGE_MAX:
-        raise ApiError(400, f"at most {PAGE_MAX} product ids")
-    return [check_id(name) for name in ids]
-
-
 def _first_after(ids: list[str], after: str) -> int:
     return bisect.bisect_right(ids, after)
-
-
-def _write_cursor(product_id: str) -> str:
-    return base64.urlsafe_b64encode(product_id.encode()).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str | None) -> str | None:
-    if cursor is None:
-        return None
-    try:
-        if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", cursor):
-            raise ValueError
-        padded = cursor + "=" * (-len(cursor) % 4)
-        return check_id(base64.urlsafe_b64decode(padded).decode("ascii"))
-    except (ValueError, binascii.Error, ApiError):
-        raise ApiError(400, "cursor takes the next_cursor of an earlier page") from None
 
 
 def _note(services: Services, stored: StoredPrice) -> None:

@@ -11,8 +11,8 @@ from fastapi.responses import Response
 
 from api import models
 from api.flow_metrics import FlowMetrics, Reading
-from api.prices import json_response
 from api.services import Services, services_of
+from api.web.responses import json_response
 from sinks.redis_reader import RedisDownError
 
 VERSION = "0.1.0"

@@ -94,7 +94,7 @@ MUTANTS = (
     ),
     Mutant(
         "the admin key is checked",
-        "api/guard.py",
+        "api/web/guard.py",
         "return any([hmac.compare_digest(given[0], key) for key in self._keys])",
         "return True",
         "tests/e2e/test_api.py",

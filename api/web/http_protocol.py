@@ -1,5 +1,5 @@
-"""uvicorn's HTTP protocol, with limits: on the size of a request's head, and on the time that a client may take to
-send a request. Without them, a few thousand clients that send a byte now and then hold all connections."""
+"""uvicorn's HTTP protocol with two limits: the size of a request's head, and the time in which a client must have
+sent its request. Without them, a few thousand clients that send one byte every few seconds hold all connections."""
 
 import asyncio
 from http import HTTPStatus
@@ -13,11 +13,15 @@ REQUEST_WITHIN_S = 10.0
 
 
 class HeadTooLargeError(Exception):
-    pass
+    """The head of a request has more than HEAD_MAX_BYTES. The HTTP parser turns it into a call of
+    `send_400_response`."""
 
 
 class LimitedHttpProtocol(HttpToolsProtocol):
-    """A request that is too slow ends with 408, one whose head is too large with 431, what is no HTTP with 400."""
+    """One HTTP connection. uvicorn makes it and calls it in the event loop's thread.
+
+    A request that is too slow is answered with 408, one whose head is too large with 431, and bytes that are not
+    HTTP with 400; then the connection is closed."""
 
     _deadline: asyncio.TimerHandle | None = None
     _in_head = False
@@ -33,7 +37,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        # Of a header that has not ended yet the parser tells nothing.
+        # The parser does not report a header before its end, so its bytes are counted here.
         if self._in_head and not self.transport.is_closing():
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_MAX_BYTES:
@@ -76,7 +80,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self._deadline = None
 
     def _refuse(self, status: HTTPStatus, message: str | None = None) -> None:
-        """Answer and close, whatever state the request is in."""
+        """Answer, if no other answer has begun, and close."""
         self._stop_clock()
         answering = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
         if not answering:

@@ -1,4 +1,4 @@
-"""What every request passes before its route: the admin key, the size of its body, and the metrics."""
+"""The guard: checks of every HTTP request before its route (admin key, path, size of the body), and its metrics."""
 
 import hmac
 import time
@@ -7,21 +7,34 @@ from collections.abc import Sequence
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import telemetry
-from api.errors import error_response
+from api.web.errors import error_response
 
 BODY_MAX_BYTES = 64 * 1024
-PROTECTED = ("/override", "/history", "/freeze", "/dead-letters")
-OPEN = ("/freezes",)
-"""Begins like a protected path, and anybody may read it."""
 
 
 class Guard:
-    """ASGI middleware. The key is checked before anything of the request is parsed."""
+    """ASGI middleware. The admin key is checked before anything of the request is parsed.
 
-    def __init__(self, app: ASGIApp, header: str, keys: Sequence[str]) -> None:
+    header: the name of the header that carries the key. keys: the valid keys, ASCII.
+    protected: beginnings of the paths that need a key. open_paths: whole paths that begin like a protected one and
+    may be read (GET, HEAD) without a key.
+
+    A request that is refused is answered here, with 401 or 400."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        header: str,
+        keys: Sequence[str],
+        protected: tuple[str, ...],
+        open_paths: tuple[str, ...] = (),
+    ) -> None:
         self._app = app
         self._header = header.lower().encode("ascii")
         self._keys = [key.encode("ascii") for key in keys]
+        self._protected = protected
+        self._open_paths = open_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -37,47 +50,47 @@ class Guard:
             await send(message)
 
         try:
-            if _is_protected(scope) and not self._has_key(scope):
+            if self._is_protected(scope) and not self._has_key(scope):
                 refusal = error_response(401, "a valid admin key is needed")
                 await refusal(scope, receive, send_counted)
             elif not scope["path"].isprintable():
-                # A line break at a path's end would be lost on the way to the route.
+                # The router would drop a line break at the end of a path.
                 refusal = error_response(400, "the path has characters that are not printable")
                 await refusal(scope, receive, send_counted)
             elif _declared_size(scope) > BODY_MAX_BYTES:
-                await _too_large(scope, receive, send_counted)
+                await _refuse_body(scope, receive, send_counted)
             else:
-                await self._app(scope, _Limited(receive), send_counted)
+                await self._app(scope, _LimitedBody(receive), send_counted)
         except _BodyTooLargeError:
             if not status:
-                await _too_large(scope, receive, send_counted)
+                await _refuse_body(scope, receive, send_counted)
         finally:
             route = getattr(scope.get("route"), "path", "none")
             telemetry.API_REQUESTS.labels(scope["method"], route, str(status)).inc()
             telemetry.API_LATENCY.labels(route).observe(time.perf_counter() - started)
 
+    def _is_protected(self, scope: Scope) -> bool:
+        path: str = scope["path"]
+        if not path.startswith(self._protected):
+            return False
+        return not (path in self._open_paths and scope["method"] in ("GET", "HEAD"))
+
     def _has_key(self, scope: Scope) -> bool:
         given = [value for name, value in scope["headers"] if name == self._header]
         if len(given) != 1:
             return False
-        # All of them, whichever fits, so that time tells nothing.
+        # A list, so that every key is compared: the time must not depend on which key is right.
         return any([hmac.compare_digest(given[0], key) for key in self._keys])  # noqa: C419
 
 
-def _is_protected(scope: Scope) -> bool:
-    path: str = scope["path"]
-    if not path.startswith(PROTECTED):
-        return False
-    return not (path in OPEN and scope["method"] in ("GET", "HEAD"))
-
-
-async def _too_large(scope: Scope, receive: Receive, send: Send) -> None:
+async def _refuse_body(scope: Scope, receive: Receive, send: Send) -> None:
     response = error_response(400, f"the body has more than {BODY_MAX_BYTES} bytes")
     response.headers["Connection"] = "close"
     await response(scope, receive, send)
 
 
 def _declared_size(scope: Scope) -> int:
+    """The Content-Length in bytes; 0 if there is none, or if it is not a number."""
     for name, value in scope["headers"]:
         if name == b"content-length":
             return int(value) if value.isdigit() else 0
@@ -85,10 +98,12 @@ def _declared_size(scope: Scope) -> int:
 
 
 class _BodyTooLargeError(Exception):
-    pass
+    """The parts of a body received so far have more than BODY_MAX_BYTES together."""
 
 
-class _Limited:
+class _LimitedBody:
+    """A `receive` that raises _BodyTooLargeError once a body is too large. One for each request."""
+
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._size = 0

@@ -1,4 +1,5 @@
-"""Every error is `{"error": "..."}`, every malformed request 400, every failure of ours 503."""
+"""Errors of the API. Every error is answered as `{"error": "..."}`: a malformed request with 400, a failure of the
+API or of a service behind it with 503, never with 422 or 500."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,19 +18,29 @@ log = telemetry.get_logger("api")
 _PHRASES = {404: "no such resource", 405: "method not allowed"}
 
 
-def error_response(status: int, message: str) -> Response:
-    headers = {"Retry-After": "1"} if status == 503 else None
-    return Response(msgspec.json.encode({"error": message}), status, headers=headers, media_type="application/json")
-
-
 class ApiError(HTTPException):
-    """Raised by routes; the message goes to the caller."""
+    """A refusal of a request. Routes and the functions below them raise it; the client receives `status` and
+    `message`."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(status, message)
 
 
+def error_response(status: int, message: str) -> Response:
+    """The answer for an error. With status 503 it asks the client to try again after a second."""
+    headers = {"Retry-After": "1"} if status == 503 else None
+    return Response(msgspec.json.encode({"error": message}), status, headers=headers, media_type="application/json")
+
+
+def describe(problem: Mapping[str, Any]) -> str:
+    """One of pydantic's problems as one line, without the value: it may be a secret in the wrong field."""
+    where = ".".join(str(part) for part in problem["loc"])
+    return f"{where}: {problem['msg']}" if where else str(problem["msg"])
+
+
 def install(app: FastAPI) -> None:
+    """Register the handlers that turn every exception into an answer of the form above."""
+
     @app.exception_handler(HTTPException)
     async def on_http(_request: Request, error: HTTPException) -> Response:
         named = isinstance(error, ApiError)
@@ -42,7 +53,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def on_invalid(_request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
-        # Without the part of the request it is in.
+        # The first part of `loc` is the part of the request: path, query or body.
         return error_response(400, describe({**first, "loc": first["loc"][1:]}))
 
     @app.exception_handler(RedisDownError)
@@ -54,9 +65,3 @@ def install(app: FastAPI) -> None:
     async def on_bug(request: Request, error: Exception) -> Response:
         log.error("unexpected error", path=request.url.path, error=repr(error))
         return error_response(503, "temporarily unavailable")
-
-
-def describe(problem: Mapping[str, Any]) -> str:
-    """One of pydantic's problems in a line, without the value: it may be a secret in the wrong place."""
-    where = ".".join(str(part) for part in problem["loc"])
-    return f"{where}: {problem['msg']}" if where else str(problem["msg"])
