@@ -5,7 +5,7 @@ import sys
 
 import telemetry
 from api.app import create_app
-from api.price_cache import CachedPrices
+from api.pricing.price_cache import CachedPrices
 from api.services import make_services
 from api.web.server import listen, serve
 from settings import Settings, SettingsError, exit_bad_setting, load_settings

@@ -6,17 +6,9 @@ from contextlib import asynccontextmanager
 from fastapi import Depends, FastAPI
 from fastapi.security import APIKeyHeader
 
-from api import (
-    dashboard,
-    dead_letters,
-    freezes,
-    history,
-    live,
-    operations,
-    overrides,
-    prices,
-    status,
-)
+from api import dashboard, live
+from api.operations import dead_letters, health, status
+from api.pricing import freezes, history, overrides, prices
 from api.services import Services
 from api.web import errors
 from api.web.guard import Guard
@@ -58,7 +50,7 @@ def create_app(services: Services, header: str, admin_keys: list[str]) -> FastAP
     app.include_router(history.router, dependencies=documented)
     app.include_router(dead_letters.router, dependencies=documented)
     app.include_router(status.router)
-    app.include_router(operations.router)
+    app.include_router(health.router)
     app.include_router(live.router)
 
     dashboard.install(app)

@@ -10,8 +10,8 @@ import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 import telemetry
-from api.board import Board, SeenUpdate
 from api.hub import Hub, Update
+from api.pricing.board import Board, SeenUpdate
 from api.ws_protocol import text_frame
 from connectors.topics import StoppedError, ensure_topics
 

@@ -7,12 +7,12 @@ import msgspec
 from fastapi import Request
 from starlette.websockets import WebSocket
 
-from api.board import Board
-from api.commands import Commands
-from api.flow_metrics import FlowMetrics
 from api.hub import Hub
-from api.price_cache import PriceCache
-from api.recent_changes import RecentChanges
+from api.operations.flow_metrics import FlowMetrics
+from api.pricing.board import Board
+from api.pricing.commands import Commands
+from api.pricing.price_cache import PriceCache
+from api.pricing.recent_changes import RecentChanges
 from api.relay import Relay
 from connectors.dead_letters import DeadLetterTopic
 from connectors.topics import client_options

@@ -1,13 +1,13 @@
-"""Reading prices: one, many, and why."""
+"""Routes of current prices: one price and its explanation, pages of prices, products, categories, the board."""
 
 import bisect
 import gzip
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from api import models
+from api.pricing import models
 from api.services import Services, services_of
 from api.web.cursors import IdCursorQuery, read_id_cursor, write_id_cursor
 from api.web.errors import ApiError
@@ -24,7 +24,7 @@ COMPRESS_FROM_BYTES = 4_096
 router = APIRouter(tags=["prices"])
 
 
-# Ids as paths: one with a slash in it is a bad id (400), not another route (404).
+# Product ids are paths, so that an id with a slash in it is a bad id (400) and not an unknown route (404).
 @router.get(
     "/price/{product_id:path}/explain",
     response_model=models.ExplanationShown,
@@ -68,7 +68,7 @@ async def price(product_id: models.ProductId, request: Request) -> Response:
         stored = await services.prices.price(product_id)
         if stored is None:
             raise ApiError(404, "no such product")
-        _note(services, stored)
+        services.board.note_stored(stored)
         content = {
             "product_id": product_id,
             "price": stored.price,
@@ -78,24 +78,26 @@ async def price(product_id: models.ProductId, request: Request) -> Response:
         body = encode_json(content)
         return Response(body, media_type="application/json")
     except RedisDownError:
-        return _from_memory(services, product_id)
+        return _from_board(services, product_id)
     finally:
         services.price_cache.keep(product_id, ticket, body)
 
 
-def _from_memory(services: Services, product_id: str) -> Response:
-    known = services.board.get(product_id)
-    if known is None:
+def _from_board(services: Services, product_id: str) -> Response:
+    """The price that this process has seen last. Raises ApiError (503) if it has seen none."""
+    seen = services.board.get(product_id)
+    if seen is None:
         raise ApiError(503, "the price store does not answer, and no earlier price is known here")
+    age_ms = seen.age_ms
     content = {
         "product_id": product_id,
-        "price": known.price,
-        "demand": known.demand,
-        "price_source": known.price_source,
+        "price": seen.price,
+        "demand": seen.demand,
+        "price_source": seen.price_source,
         "stale": True,
-        "age_ms": known.age_ms,
+        "age_ms": age_ms,
     }
-    return json_response(content, {"Age": str(known.age_ms // 1000)})
+    return json_response(content, {"Age": str(age_ms // 1000)})
 
 
 @router.get("/prices", response_model=models.PricePage, responses=responses(400, 503))
@@ -115,47 +117,59 @@ async def prices(
     """Prices by product id, a page at a time. Ids that nobody knows are left out."""
     services = services_of(request)
     size = min(limit or (PAGE_MAX if ids is not None else DEFAULT_PAGE), PAGE_MAX)
-    after = read_id_cursor(cursor)
+    last_id = read_id_cursor(cursor)
     if category is not None and not 0 < len(category) <= CATEGORY_MAX_CHARS:
         raise ApiError(400, f"category takes 1 to {CATEGORY_MAX_CHARS} characters")
-    if ids is not None:
-        candidates = sorted(set(parse_ids(ids, noun="product")))
-        if category is not None:
-            candidates = sorted(set(candidates) & set(await services.prices.product_ids(category)))
-    else:
-        candidates = await services.prices.product_ids(category)
-    start = 0 if after is None else _first_after(candidates, after)
+    candidates = await _candidates(services, ids, category)
+    start = 0 if last_id is None else bisect.bisect_right(candidates, last_id)
     page = candidates[start : start + size]
     found = await services.prices.prices(page)
     for stored in found:
-        _note(services, stored)
+        services.board.note_stored(stored)
     more = start + size < len(candidates)
     return json_response(
         {
-            "prices": [
-                {
-                    "product_id": stored.product_id,
-                    "price": stored.price,
-                    "demand": stored.demand,
-                    "price_source": stored.price_source,
-                    "version": stored.version,
-                    "updated_at_ms": stored.updated_at_ms,
-                }
-                for stored in found
-            ],
+            "prices": [_listed(stored) for stored in found],
             "next_cursor": write_id_cursor(page[-1]) if more else None,
         }
     )
 
 
-@router.get("/products", response_model=models.ProductList, responses=responses(400, 503))
+async def _candidates(services: Services, ids: str | None, category: str | None) -> list[str]:
+    """The products that a request for prices asks for, sorted, each once: `ids`, a category's, those in both, or
+    all. Raises ApiError (400) for malformed ids."""
+    if ids is None:
+        return await services.prices.product_ids(category)
+    wanted = set(parse_ids(ids, noun="product"))
+    if category is not None:
+        wanted &= set(await services.prices.product_ids(category))
+    return sorted(wanted)
+
+
+def _listed(stored: StoredPrice) -> dict[str, Any]:
+    return {
+        "product_id": stored.product_id,
+        "price": stored.price,
+        "demand": stored.demand,
+        "price_source": stored.price_source,
+        "version": stored.version,
+        "updated_at_ms": stored.updated_at_ms,
+    }
+
+
+@router.get(
+    "/products",
+    response_model=models.ProductList,
+    responses=responses(400, 503),
+    description="What the catalogue says of some products. Ids that it does not know are left out.",
+)
 async def products(
     request: Request,
     ids: models.IdsQuery,
 ) -> Response:
-    """What the catalogue says of some products. Ids that it does not know are left out."""
+    """Catalogue entries of some products, by product id."""
     found = await services_of(request).prices.products(sorted(set(parse_ids(ids, noun="product"))))
-    # Not the unit cost: anybody may read this.
+    # The unit cost is not among the fields, because this route needs no key.
     shown = models.ProductShown.model_fields
     return json_response({"products": [{name: getattr(each, name) for name in shown} for each in found]})
 
@@ -182,11 +196,3 @@ async def board(
 async def categories(request: Request) -> Response:
     """The names of all categories in the catalogue."""
     return json_response({"categories": await services_of(request).prices.categories()})
-
-
-def _first_after(ids: list[str], after: str) -> int:
-    return bisect.bisect_right(ids, after)
-
-
-def _note(services: Services, stored: StoredPrice) -> None:
-    services.board.note_stored(stored)

@@ -1,14 +1,15 @@
-"""Answers of `GET /price/{id}`, kept for as long as Redis says that nothing has changed.
+"""The price cache: answers of `GET /price/{id}`, kept until Redis reports that the price has changed.
 
-Redis stays the truth: whatever writes there, the flow or a person, takes an answer out of here within the time of a
-packet, and without its word nothing is kept. What it brings: `docs/benchmarks/read.md`."""
+Redis stays the source of truth. Every write to a price there, by the flow or by a person, removes its answer from
+the cache within the time of a network packet (sinks/redis_tracking.py). While Redis does not report changes,
+nothing is kept. Measurements: `docs/benchmarks/read.md`."""
 
 import time
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import telemetry
-from api.board import Board
+from api.pricing.board import Board
 
 ENTRIES_MAX = 200_000
 ROUTE = "/price/{product_id:path}"
@@ -16,42 +17,46 @@ _PATH = "/price/"
 
 
 class PriceCache:
-    """Bodies by product. Belongs to the event loop's thread.
+    """Bodies of answers (JSON) by product id, at most ENTRIES_MAX. Belongs to the event loop's thread.
 
-    A reader takes a ticket before it asks Redis and hands it in with the body: a change in between voids it."""
+    A reader takes a ticket before it reads Redis and returns it with the body. A change in between voids the
+    ticket, so that a body older than the change is not kept. `KeyTracker` calls `start`, `change` and `end`."""
 
     def __init__(self, board: Board) -> None:
         self._board = board
         self._bodies: dict[str, bytes] = {}
         self._tickets: dict[str, object] = {}
-        self._follows = False
+        self._follows_changes = False
 
     def get(self, product_id: str) -> bytes | None:
+        """The body of a product's answer, if it is kept."""
         return self._bodies.get(product_id)
 
     def ticket(self, product_id: str) -> object:
+        """A ticket for one reading. It voids an earlier ticket of the same product."""
         ticket = object()
-        if self._follows:
+        if self._follows_changes:
             self._tickets[product_id] = ticket
         return ticket
 
     def keep(self, product_id: str, ticket: object, body: bytes | None) -> None:
-        """What was read with the ticket; None where nothing was."""
+        """Return a ticket with the body that was read; None if there is no price. Keeps the body if the ticket is
+        valid."""
         if self._tickets.get(product_id) is not ticket:
             return
         del self._tickets[product_id]
         if body is not None:
             if len(self._bodies) >= ENTRIES_MAX:
-                # The oldest; those asked for often are back at once.
+                # The oldest entry. A product that is read often is back with its next request.
                 del self._bodies[next(iter(self._bodies))]
             self._bodies[product_id] = body
 
     def start(self) -> None:
-        """From now on changes are told."""
-        self._follows = True
+        """Redis reports changes from now on."""
+        self._follows_changes = True
 
     def change(self, product_ids: list[str] | None) -> None:
-        """Products whose price in Redis has changed or gone; None for all."""
+        """The prices of these products (None: of all) have changed in Redis, or are gone from it."""
         if product_ids is None:
             self._bodies.clear()
             self._tickets.clear()
@@ -61,14 +66,16 @@ class PriceCache:
             self._tickets.pop(product_id, None)
 
     def end(self) -> None:
-        """Changes are told no more. Until now what is here was right."""
-        self._follows = False
+        """Redis reports changes no more. Every body was right until now."""
+        self._follows_changes = False
         self._board.confirm(self._bodies)
         self.change(None)
 
 
 class CachedPrices:
-    """Around an ASGI application: answers what the cache has. Everything else goes on as it came."""
+    """An ASGI application around another: it answers from the cache, and passes every other request on unchanged.
+
+    It is no middleware of the framework, because those cost half of an answer."""
 
     def __init__(self, app: ASGIApp, cache: PriceCache) -> None:
         self._app = app
@@ -96,7 +103,7 @@ class CachedPrices:
         path: str = scope["path"]
         if not path.startswith(_PATH):
             return None
-        # One that brings a body may be bad, and it is for others to say so.
+        # A request with a body may be malformed: the application validates it.
         if any(name == b"content-length" for name, _ in scope["headers"]):
             return None
         return self._get(path[len(_PATH) :])

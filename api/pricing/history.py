@@ -1,34 +1,30 @@
-"""Past prices, from SQL."""
+"""Routes of past prices: the list, and the points of a chart. Read from SQL."""
 
-from collections.abc import Awaitable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-import telemetry
-from api import models
-from api.audit import history_of
+from api.pricing import models
+from api.pricing.history_database import answer_of, history_of
 from api.services import Services, services_of
 from api.web.errors import ApiError
 from api.web.requests import PAGE_MAX, FromQuery, LimitQuery, ToQuery, parse_time
 from api.web.responses import json_response, responses
 from pricing.decision import Adjustment
 from pricing.explanation import bound_by, explain
-from sinks.history_store import HistoryPoint, StoreError
+from sinks.history_store import HistoryPoint
 
 DEFAULT_LIMIT = 50
 CHART_POINTS_MAX = 2000
 
-Answer = TypeVar("Answer")
 _decode_adjustments = msgspec.json.Decoder(list[Adjustment]).decode
 
-log = telemetry.get_logger("api")
 router = APIRouter(tags=["history"])
 
 
-# Before the route below, whose id takes whatever follows.
+# Before the route below, whose product_id would take `/chart` too.
 @router.get(
     "/history/{product_id:path}/chart", response_model=models.ChartShown, responses=responses(400, 401, 404, 503)
 )
@@ -43,7 +39,7 @@ async def chart(
     event_time_ms, price, demand, price_source, version; `prices` says how many they stand for."""
     services = services_of(request)
     from_ms, to_ms = parse_time("from", since), parse_time("to", until)
-    found = await _ask(history_of(request).chart(product_id, points, from_ms, to_ms))
+    found = await answer_of(history_of(request).chart(product_id, points, from_ms, to_ms))
     await _check_known(services, product_id, found.points)
     return json_response({"product_id": product_id, "prices": found.prices, "points": found.points})
 
@@ -63,7 +59,7 @@ async def history(
     services = services_of(request)
     from_ms, to_ms = parse_time("from", since), parse_time("to", until)
     database = history_of(request)
-    points = await _ask(database.read(product_id, min(limit or DEFAULT_LIMIT, PAGE_MAX), from_ms, to_ms))
+    points = await answer_of(database.read(product_id, min(limit or DEFAULT_LIMIT, PAGE_MAX), from_ms, to_ms))
     await _check_known(services, product_id, points)
     show = _in_detail if detail else _in_short
     return json_response({"product_id": product_id, "history": [show(point) for point in points]})
@@ -92,15 +88,7 @@ def _in_detail(point: HistoryPoint) -> dict[str, Any]:
     }
 
 
-async def _ask(asking: Awaitable[Answer]) -> Answer:
-    """Raises ApiError (503) where the database does not answer."""
-    try:
-        return await asking
-    except StoreError as error:
-        log.warning("the history database does not answer", error=str(error))
-        raise ApiError(503, "the history database does not answer") from None
-
-
-async def _check_known(services: Services, product_id: str, found: object) -> None:
-    if not (found or services.board.get(product_id)) and not await services.prices.is_known(product_id):
+async def _check_known(services: Services, product_id: str, points: object) -> None:
+    """Raises ApiError (404) for a product that has no points and that neither the board nor Redis knows."""
+    if not (points or services.board.get(product_id)) and not await services.prices.is_known(product_id):
         raise ApiError(404, "no such product")

@@ -1,4 +1,4 @@
-"""What an override would do: the price after the guardrails, the difference, and what speaks against it."""
+"""The preview of an override: the price after the guardrails, the difference, and warnings."""
 
 import msgspec
 
@@ -13,7 +13,9 @@ from sinks.redis_reader import StoredProduct
 
 
 class Preview(msgspec.Struct, frozen=True):
-    """`old_price` is None for a product without a price; `new_price` is what the flow would decide."""
+    """The effect that an override would have. Prices in the policy's currency.
+
+    old_price: the price now; None for a product without one. new_price: the price that the flow would decide."""
 
     old_price: float | None
     new_price: float | None
@@ -24,37 +26,38 @@ class Preview(msgspec.Struct, frozen=True):
 def preview_override(
     price: float, stored: StoredPrice | None, product: StoredProduct | None, policy: PricingPolicy
 ) -> Preview:
-    """What setting `price`, in whole cents, would do to a product as it is known."""
+    """The preview of an override at `price` (whole cents). stored: the product's price in Redis, if it has one.
+    product: its entry in the catalogue, if it has one."""
     catalogue = None
     if product is not None:
         catalogue = CatalogueEntry(
             product.product_id, product.name, product.category, product.base_price, product.unit_cost
         )
     old = stored.price if stored else None
-    inputs = None
-    if stored and stored.adjustments:
-        inputs = PricingInputs(stored.adjustments[0].amount, stored.demand, catalogue)
-    elif catalogue:
-        inputs = PricingInputs(catalogue.base_price, 0.0, catalogue)
-    quote = quote_override(price, "", inputs or PricingInputs(0.0, 0.0, catalogue), False, policy, old)
-    warnings = []
+    quote = quote_override(price, "", _inputs(stored, catalogue), False, policy, old)
     if quote.alert is not None:
-        warnings.append(f"the price will not change: {quote.alert}")
+        warnings = [f"the price will not change: {quote.alert}"]
     elif quote.price is not None and quote.price != price:
         bound = "floor" if quote.price > price else "ceiling"
-        warnings.append(f"the {bound} of {quote.price:,.2f} will apply instead of {price:,.2f}")
+        warnings = [f"the {bound} of {quote.price:,.2f} will apply instead of {price:,.2f}"]
     else:
-        warnings += _beyond_usual(price, old, catalogue, policy)
+        warnings = _beyond_usual(price, old, catalogue, policy)
     change = None
     if old and quote.price is not None:
         change = round((quote.price - old) / old * 100, 2)
     return Preview(old, quote.price, change, warnings)
 
 
+def _inputs(stored: StoredPrice | None, catalogue: CatalogueEntry | None) -> PricingInputs:
+    if stored and stored.adjustments:
+        return PricingInputs(stored.adjustments[0].amount, stored.demand, catalogue)
+    return PricingInputs(catalogue.base_price if catalogue else 0.0, 0.0, catalogue)
+
+
 def _beyond_usual(
     price: float, old: float | None, catalogue: CatalogueEntry | None, policy: PricingPolicy
 ) -> list[str]:
-    """Guardrails that do not bind a person, but that this price is outside of."""
+    """Warnings for guardrails that do not bind an override, and that this price is outside of."""
     try:
         bounds = resolve_bounds(policy.guardrails, catalogue)
     except BoundsUnusableError:

@@ -9,8 +9,8 @@ import confluent_kafka
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from api import models
-from api.flow_metrics import FlowMetrics, Reading
+from api.operations import models
+from api.operations.flow_metrics import FlowMetrics, Reading
 from api.services import Services, services_of
 from api.web.responses import json_response
 from sinks.redis_reader import RedisDownError

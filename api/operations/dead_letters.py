@@ -1,4 +1,4 @@
-"""Dead letters: browse, inspect, send again."""
+"""Routes of dead letters: list the newest, and send one to its topic again."""
 
 import asyncio
 from typing import Annotated, Any
@@ -7,7 +7,7 @@ from confluent_kafka import KafkaException
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from api import models
+from api.operations import models
 from api.services import services_of
 from api.web.errors import ApiError
 from api.web.requests import PAGE_MAX, LimitQuery, body_of, read_body

@@ -1,7 +1,7 @@
 """An answer is kept only where nothing has changed since it was read."""
 
-from api.board import Board
-from api.price_cache import PriceCache
+from api.pricing.board import Board
+from api.pricing.price_cache import PriceCache
 
 
 def test_nothing_is_kept_until_changes_are_told_and_after_they_no_longer_are() -> None:

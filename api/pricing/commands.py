@@ -1,4 +1,4 @@
-"""What people decide (overrides, freezes), put on its topic: confirmed or refused within five seconds."""
+"""The producer of commands (overrides, freezes): each is confirmed by Kafka, or refused, within five seconds."""
 
 import asyncio
 import threading
@@ -13,7 +13,7 @@ PRODUCER_OPTIONS: dict[str, str | int | bool] = {
     "enable.idempotence": True,
     "acks": "all",
     "linger.ms": 0,
-    # Given up before the caller is told so: a command must not take effect after a 503, hours later.
+    # Shorter than CONFIRM_WITHIN_S: a command must not take effect hours after its caller was answered with 503.
     "message.timeout.ms": 4500,
 }
 
@@ -23,20 +23,27 @@ class NotConfirmedError(Exception):
 
 
 class Commands:
+    """Publishes commands to Kafka. `put` runs in the event loop; a thread of its own polls for confirmations.
+
+    client: options of every Kafka client. Used by the routes of overrides and freezes."""
+
     def __init__(self, client: Mapping[str, str | int]) -> None:
         self._producer = Producer({**client, **PRODUCER_OPTIONS})
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="command-producer", daemon=True)
 
     def start(self) -> None:
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
+        """End the thread. Commands that are not confirmed stay so."""
         self._stop.set()
         self._thread.join(2 * POLL_S)
 
     async def put(self, topic: str, key: str, value: bytes | None) -> None:
-        """Send a command, or (None) the end of one. Raises NotConfirmedError."""
+        """Publish a command (JSON), or with None its removal, and wait for the confirmation. Raises
+        NotConfirmedError."""
         loop = asyncio.get_running_loop()
         confirmed: asyncio.Future[KafkaError | None] = loop.create_future()
 

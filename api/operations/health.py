@@ -1,10 +1,10 @@
-"""Liveness, readiness and metrics: for machines that watch this process."""
+"""Routes of liveness, readiness and metrics, for programs that watch this process."""
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from api import models
+from api.operations import models
 from api.services import services_of
 from api.web.responses import json_response
 
