@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from fastapi import Depends, FastAPI
 from fastapi.security import APIKeyHeader
 
-from api import dashboard, live
+from api import dashboard
 from api.operations import dead_letters, health, status
-from api.pricing import freezes, history, overrides, prices
+from api.pricing import freezes, history, live, overrides, prices
 from api.services import Services
 from api.web import errors
 from api.web.guard import Guard

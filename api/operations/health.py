@@ -25,8 +25,9 @@ async def health() -> Response:
 async def ready(request: Request) -> Response:
     """200: prices can be read, and from now on the relay misses no update."""
     services = services_of(request)
+    relay = services.price_feed.relay
     checks = {
-        "relay": services.relay.ready and services.relay.live,
+        "relay": relay.ready and relay.live,
         "redis": await services.prices.ping(),
     }
     response = json_response(

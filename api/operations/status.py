@@ -29,22 +29,22 @@ async def status(request: Request) -> Response:
     reading, redis_up, history_up = await asyncio.gather(
         services.flow_metrics.read(), services.prices.ping(), _history_up(services)
     )
-    metrics = services.flow_metrics
+    metrics, relay = services.flow_metrics, services.price_feed.relay
     return json_response(
         {
             "at_ms": time.time_ns() // 1_000_000,
             "dependencies": {
                 "redis": "up" if redis_up else "down",
-                "kafka": "up" if services.relay.ready and services.relay.live else "down",
+                "kafka": "up" if relay.ready and relay.live else "down",
                 "history": history_up,
                 "flow": "up" if reading.processes == len(metrics.addresses) else "down",
             },
             "flow": _flow(reading, metrics),
             "relay": {
-                "updates_per_s": services.relay.rate(),
-                "last_update_ms": services.relay.last_update_ms,
-                "latency_ms": services.relay.latency_ms(),
-                "clients": services.hub.clients,
+                "updates_per_s": relay.reads.updates_per_s(),
+                "last_update_ms": relay.reads.last_update_ms,
+                "latency_ms": relay.reads.latency_ms(),
+                "clients": services.price_feed.hub.clients,
             },
             "freezes": await _freezes(services),
             "policy": {

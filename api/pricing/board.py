@@ -1,12 +1,14 @@
-"""Every product as this process last saw it: for the board, and for when Redis does not answer."""
+"""The board: the newest price of every product that this process has seen. It serves `/board`, and `/price/{id}`
+while Redis does not answer."""
 
 import asyncio
 import secrets
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import msgspec
 
+from api.live.versions import Versions
 from core.timestamps import DAY_MS
 from pricing.explanation import bound_by
 from sinks.redis_names import StoredPrice
@@ -20,9 +22,9 @@ NAMES_EVERY_S = 120.0
 
 
 class SeenUpdate(msgspec.Struct, gc=False):
-    """What the relay reads of an update. `rules` are the names of its adjustments."""
+    """The fields of a `price_update` that the relay decodes."""
 
-    product_id: str
+    key: str = msgspec.field(name="product_id")
     new_price: float
     version: int
     demand: float
@@ -33,13 +35,17 @@ class SeenUpdate(msgspec.Struct, gc=False):
 
 
 class SeenAdjustment(msgspec.Struct, gc=False):
+    """The name of an adjustment; its amount and reason are not decoded."""
+
     rule: str
 
 
-class KnownPrice(msgspec.Struct, gc=False):
-    """A row of the board. `seen_at_s` is on the monotonic clock, `sequence` grows with every change of any row.
+class BoardPrice(msgspec.Struct, gc=False):
+    """A product's price on the board.
 
-    `day` and `day_open`: the latest day of event time (UTC) and the price in force when it began."""
+    seen_at_s: the monotonic clock, in seconds, when the price was last known to be right. updated_at_ms: the time
+    of the change, UTC. day: the latest day of event time, in days since the epoch; day_open: the price when that
+    day began. sequence: grows with every change of any row."""
 
     price: float
     demand: float
@@ -54,6 +60,7 @@ class KnownPrice(msgspec.Struct, gc=False):
 
     @property
     def age_ms(self) -> int:
+        """Milliseconds since the price was last known to be right."""
         return max(0, round((time.monotonic() - self.seen_at_s) * 1000))
 
 
@@ -62,9 +69,11 @@ BoardRow = tuple[str, str, str, float, float, str, int, int, str | None, float |
 
 
 class BoardPage(msgspec.Struct, frozen=True):
-    """Rows that changed after a token; all of them, with `reset`, where the token is another process's.
+    """An answer of `/board`: the rows that changed after the caller's token.
 
-    `total` products are known, `loading` tells that more are being read from Redis."""
+    token: for the next page. reset: the caller's token was not of this process, so the rows are counted from the
+    start. more: further rows have changed. loading: products are still being read from Redis. total: products on
+    the board."""
 
     token: str
     reset: bool
@@ -75,14 +84,14 @@ class BoardPage(msgspec.Struct, frozen=True):
 
 
 class Board:
-    """Fed by the relay and by every read of Redis; never an older version over a newer.
+    """Rows of at most PRODUCTS_MAX products. Belongs to the event loop's thread.
 
-    Belongs to the event loop's thread. The names of products, and products that have not moved since this
-    process started, are read from Redis once somebody asks for the board.
-    """
+    In: updates from the relay (`note`), and prices and catalogue entries that were read from Redis (`note_stored`,
+    `note_product`). A version never replaces a newer one. Names, and products that have not changed since the start
+    of this process, are read from Redis after the first call of `fill`. Out: `get`, `page`."""
 
     def __init__(self) -> None:
-        self._prices: dict[str, KnownPrice] = {}
+        self._prices: dict[str, BoardPrice] = {}
         self._names: dict[str, tuple[str, str]] = {}
         self._sequence = 0
         self._epoch = secrets.token_hex(4)
@@ -90,18 +99,18 @@ class Board:
         self._loading = True
 
     def note(self, update: SeenUpdate) -> None:
-        """An update that the relay has read."""
-        known = self._prices.get(update.product_id)
-        if known is not None and known.version > update.version:
+        """Put an update on the board, unless it is older than the row there."""
+        before = self._prices.get(update.key)
+        if before is not None and before.version > update.version:
             return
-        day, day_open = (-1, None) if known is None else (known.day, known.day_open)
+        day, day_open = (-1, None) if before is None else (before.day, before.day_open)
         event_day = update.event_time_ms // DAY_MS
         if event_day > day:
             day = event_day
             day_open = update.new_price if update.previous_price is None else update.previous_price
         self._put(
-            update.product_id,
-            KnownPrice(
+            update.key,
+            BoardPrice(
                 update.new_price,
                 update.demand,
                 update.price_source,
@@ -115,17 +124,18 @@ class Board:
         )
 
     def note_stored(self, stored: StoredPrice) -> None:
-        """A price that was read from Redis."""
-        known = self._prices.get(stored.product_id)
-        if known is not None and known.version >= stored.version:
-            known.seen_at_s = time.monotonic()
-            # The flow has seen the whole day, this process perhaps only a part.
-            if stored.day == known.day and stored.version == known.version:
-                known.day_open = stored.day_open
+        """Put a price that was read from Redis on the board, if it is newer than the row there. If it is not, it
+        still confirms the row."""
+        row = self._prices.get(stored.product_id)
+        if row is not None and row.version >= stored.version:
+            row.seen_at_s = time.monotonic()
+            # The flow has seen the whole day; this process may have started in the middle of it.
+            if stored.day == row.day and stored.version == row.version:
+                row.day_open = stored.day_open
             return
         self._put(
             stored.product_id,
-            KnownPrice(
+            BoardPrice(
                 stored.price,
                 stored.demand,
                 stored.price_source,
@@ -139,86 +149,89 @@ class Board:
         )
 
     def confirm(self, product_ids: Iterable[str]) -> None:
-        """The prices of these were right until now."""
+        """The prices of these products were right until now."""
         now_s = time.monotonic()
         for product_id in product_ids:
-            if known := self._prices.get(product_id):
-                known.seen_at_s = now_s
+            if row := self._prices.get(product_id):
+                row.seen_at_s = now_s
 
     def note_product(self, product: StoredProduct) -> None:
-        """What the catalogue says of a product, as read from Redis."""
-        named = (product.name, product.category)
-        if self._names.get(product.product_id) != named:
-            self._names[product.product_id] = named
-            if known := self._prices.get(product.product_id):
-                self._put(product.product_id, known)
+        """Put a product's name and category on the board. A new name is a change of the row."""
+        names = (product.name, product.category)
+        if self._names.get(product.product_id) != names:
+            self._names[product.product_id] = names
+            if row := self._prices.get(product.product_id):
+                self._put(product.product_id, row)
 
-    def get(self, product_id: str) -> KnownPrice | None:
+    def get(self, product_id: str) -> BoardPrice | None:
+        """The row of a product, if there is one."""
         return self._prices.get(product_id)
 
-    def newer_than(self, versions: Mapping[str, int], products: Iterable[str] | None) -> list[str]:
-        """Of `products` (None: all), those seen here in a newer version than the one given, if any is."""
-        names = self._prices if products is None else products
+    def newer_than(self, versions: Versions, product_ids: Iterable[str] | None) -> list[str]:
+        """Of these products (None: of all), those whose row is newer than in `versions`."""
+        names = self._prices if product_ids is None else product_ids
         found = ((name, self._prices.get(name)) for name in names)
-        return [name for name, known in found if known and known.version > versions.get(name, -1)]
+        return versions.newer_among((name, row.version) for name, row in found if row)
 
     def page(self, token: str | None) -> BoardPage:
-        """The next rows after a token (None: from the start), oldest change first."""
+        """At most PAGE_MAX rows that changed after a token (None: all rows), oldest change first."""
         epoch, _, text = (token or "").partition("-")
         reset = epoch != self._epoch or not text.isdigit()
-        after = 0 if reset else int(text)
+        last = after = 0 if reset else int(text)
         rows: list[BoardRow] = []
-        last = after
-        for product_id, known in self._changed_after(after):
+        for product_id, row in self._changed_after(after):
             if len(rows) == PAGE_MAX:
                 break
-            last = known.sequence
-            name, category = self._names.get(product_id, ("", ""))
-            rows.append(
-                (
-                    product_id,
-                    name,
-                    category,
-                    known.price,
-                    known.demand,
-                    known.price_source,
-                    known.version,
-                    known.updated_at_ms,
-                    known.bound_by,
-                    known.day_open,
-                )
-            )
+            last = row.sequence
+            rows.append(self._row(product_id, row))
         more = last < self._sequence and len(rows) == PAGE_MAX
         return BoardPage(f"{self._epoch}-{last}", reset, more, self._loading, len(self._prices), rows)
 
     def fill(self, prices: PriceReader) -> None:
-        """Begin to read what this process has not seen from Redis, and go on looking for new products."""
+        """Read the products that this process has not seen from Redis, in a task, and look for new ones every
+        LOOK_EVERY_S. Further calls change nothing."""
         if self._filling is None:
             self._filling = asyncio.create_task(self._fill(prices))
 
     async def close(self) -> None:
+        """End the task of `fill`."""
         if self._filling is not None:
             self._filling.cancel()
             await asyncio.gather(self._filling, return_exceptions=True)
 
-    def _changed_after(self, sequence: int) -> Iterable[tuple[str, KnownPrice]]:
-        """In order of change: rows stand in the dict in that order, as `_put` moves them to its end."""
+    def _row(self, product_id: str, row: BoardPrice) -> BoardRow:
+        name, category = self._names.get(product_id, ("", ""))
+        return (
+            product_id,
+            name,
+            category,
+            row.price,
+            row.demand,
+            row.price_source,
+            row.version,
+            row.updated_at_ms,
+            row.bound_by,
+            row.day_open,
+        )
+
+    def _changed_after(self, sequence: int) -> Iterable[tuple[str, BoardPrice]]:
+        """Rows in the order of their change, which is the order of the dict: `_put` moves a row to its end."""
         if self._sequence - sequence > len(self._prices) // 2:
-            return ((name, known) for name, known in self._prices.items() if known.sequence > sequence)
-        newest: list[tuple[str, KnownPrice]] = []
+            return ((name, row) for name, row in self._prices.items() if row.sequence > sequence)
+        newest: list[tuple[str, BoardPrice]] = []
         for name in reversed(self._prices):
-            known = self._prices[name]
-            if known.sequence <= sequence:
+            row = self._prices[name]
+            if row.sequence <= sequence:
                 break
-            newest.append((name, known))
+            newest.append((name, row))
         return reversed(newest)
 
-    def _put(self, product_id: str, known: KnownPrice) -> None:
+    def _put(self, product_id: str, row: BoardPrice) -> None:
         if self._prices.pop(product_id, None) is None and len(self._prices) >= PRODUCTS_MAX:
             return
         self._sequence += 1
-        known.sequence = self._sequence
-        self._prices[product_id] = known
+        row.sequence = self._sequence
+        self._prices[product_id] = row
 
     async def _fill(self, prices: PriceReader) -> None:
         names_read_s = 0.0
@@ -244,4 +257,5 @@ class Board:
             if prices_too:
                 for stored in await prices.prices(page):
                     self.note_stored(stored)
+            # Other tasks of the event loop get their turn.
             await asyncio.sleep(0)

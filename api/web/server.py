@@ -8,8 +8,8 @@ import socket
 import uvicorn
 from starlette.types import ASGIApp
 
+from api.live.frames import FanOutProtocol
 from api.web.http_protocol import LimitedHttpProtocol
-from api.ws_protocol import FanOutProtocol
 
 STOP_WITHIN_S = 5
 BACKLOG_CONNECTIONS = 2048

@@ -1,33 +1,31 @@
-"""The relay: every price update from Kafka to the hub, from the moment it is ready, none twice."""
+"""The relay: reads a topic of updates and hands on each that is newer than the last of its key, none twice."""
 
 import asyncio
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
+from typing import Generic, TypeVar
 
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 import telemetry
-from api.hub import Hub, Update
-from api.pricing.board import Board, SeenUpdate
-from api.ws_protocol import text_frame
+from api.live.client import Update
+from api.live.frames import text_frame
+from api.live.recent_reads import RecentReads
+from api.live.versions import Versioned, Versions
 from connectors.topics import StoppedError, ensure_topics
 
 POLL_MESSAGES_MAX = 2_000
 POLL_S = 0.1
 PROBE_EVERY_S = 2.0
 TIMEOUT_S = 2.0
-WINDOW_S = 10.0
 WARM_UP_MESSAGES = 20_000
-"""Read of each partition at the start, and not passed on. After a crash the flow publishes its last second again:
-whoever does not know what was published before would take that for news."""
-
-RECENT_READS = 10_000
+"""Newest messages of each partition that are read at the start for their versions, and not published. After a
+crash, the flow publishes its last second a second time; a relay without those versions would take that for new."""
 
 CONSUMER_OPTIONS: dict[str, str | int | bool] = {
-    # Assigned by hand, so that every API process reads everything; the group is only a name.
+    # Partitions are assigned by hand, because every API process reads all of them; the group is only a name.
     "group.id": "pricewax-relay",
     "enable.auto.commit": False,
     "auto.offset.reset": "latest",
@@ -36,57 +34,69 @@ CONSUMER_OPTIONS: dict[str, str | int | bool] = {
     "queued.max.messages.kbytes": 16384,
 }
 
+Decoded = TypeVar("Decoded", bound=Versioned)
+
 log = telemetry.get_logger("relay")
 
 
-_decode = msgspec.json.Decoder(SeenUpdate).decode
+class Relay(Generic[Decoded]):
+    """Reads in a thread of its own and hands batches to the event loop's thread.
 
+    client: options of every Kafka client. topics: every topic that must exist, with its configuration. decode: a
+    message's value (JSON) to its key and version; raises MsgspecError for a value that is unreadable. The frame of
+    an update is its message's value, unchanged.
 
-class Relay:
-    """Reads in a thread of its own and hands batches to the event loop; what was published before its start goes to
-    the board alone.
-
-    `ready` is true once the position after the newest message is fixed in every partition: whatever is
-    produced from then on is read, be it after an outage of Kafka. `live` is false while Kafka is away.
-    """
+    `ready` is true once the position after the newest message is fixed in every partition: from then on no message
+    is missed, even if Kafka has an outage. `live` is false during an outage of Kafka. `reads` has the figures of
+    the last seconds."""
 
     def __init__(
-        self, client: Mapping[str, str | int], topic: str, topics: Mapping[str, Mapping[str, str]]
+        self,
+        client: Mapping[str, str | int],
+        topic: str,
+        topics: Mapping[str, Mapping[str, str]],
+        decode: Callable[[bytes], Decoded],
+        *,
+        warm_up_messages: int = WARM_UP_MESSAGES,
     ) -> None:
         self._client = client
         self._topic = topic
         self._topics = topics
-        self._versions: dict[str, int] = {}
-        # By partition: the first offset that is passed on; those with something to read before that.
+        self._decode = decode
+        self._warm_up_messages = warm_up_messages
+        self._versions = Versions()
+        # By partition: the first offset that is published. Partitions that have messages to read before it.
         self._live_from: dict[int, int] = {}
         self._behind: set[int] = set()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.ready = False
         self.live = False
-        self.last_update_ms: int | None = None
-        self._recent: deque[tuple[float, int, float]] = deque(maxlen=RECENT_READS)
+        self.reads = RecentReads()
 
-    def start(self, hub: Hub, board: Board) -> None:
+    def start(self, publish: Callable[[list[Update]], None], on_decoded: Callable[[Decoded], None]) -> None:
+        """Start the thread. Called in the event loop, which then calls, for each batch, `on_decoded` with every
+        update that is newer, including those of the warm-up, and after that `publish` with those to publish."""
         loop = asyncio.get_running_loop()
 
-        def hand_over(updates: list[Update], decoded: list[SeenUpdate]) -> None:
+        def hand_over(updates: list[Update], decoded: list[Decoded]) -> None:
             for update in decoded:
-                board.note(update)
-            hub.publish(updates)
+                on_decoded(update)
+            publish(updates)
 
-        def deliver(updates: list[Update], decoded: list[SeenUpdate]) -> None:
+        def deliver(updates: list[Update], decoded: list[Decoded]) -> None:
             loop.call_soon_threadsafe(hand_over, updates, decoded)
 
         self._thread = threading.Thread(target=self._run, args=(deliver,), name="relay", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
+        """End the thread."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(TIMEOUT_S + POLL_S)
 
-    def _run(self, deliver: Callable[[list[Update], list[SeenUpdate]], None]) -> None:
+    def _run(self, deliver: Callable[[list[Update], list[Decoded]], None]) -> None:
         try:
             consumer = self._connect()
         except StoppedError:
@@ -99,15 +109,12 @@ class Relay:
         probe = TopicPartition(self._topic, 0)
         next_probe = time.monotonic() + PROBE_EVERY_S
         while not self._stop.is_set():
-            messages = consumer.consume(1, POLL_S)
-            if messages:
-                # What else is here already, without waiting for more.
-                messages += consumer.consume(POLL_MESSAGES_MAX, 0)
+            if messages := _poll(consumer, POLL_S):
                 updates, decoded = self._select(messages)
                 if decoded:
                     deliver(updates, decoded)
                 if updates:
-                    self._note(len(updates), messages[0].timestamp()[1])
+                    self.reads.note(len(updates), messages[0].timestamp()[1])
                     self._set_live(True)
                     next_probe = time.monotonic() + PROBE_EVERY_S
             if time.monotonic() >= next_probe:
@@ -116,6 +123,8 @@ class Relay:
         consumer.close()
 
     def _connect(self) -> Consumer:
+        """A consumer that stands before the messages of the warm-up. Waits for Kafka. Raises StoppedError if the
+        relay is stopped meanwhile."""
         counts = ensure_topics(self._client, self._topics, self._stop)
         partitions = [TopicPartition(self._topic, index) for index in range(counts[self._topic])]
         consumer = Consumer({**self._client, **CONSUMER_OPTIONS})
@@ -124,7 +133,7 @@ class Relay:
                 try:
                     low, high = consumer.get_watermark_offsets(partition, timeout=TIMEOUT_S)
                     self._live_from[partition.partition] = high
-                    partition.offset = max(low, high - WARM_UP_MESSAGES)
+                    partition.offset = max(low, high - self._warm_up_messages)
                     if partition.offset < high:
                         self._behind.add(partition.partition)
                     break
@@ -136,21 +145,20 @@ class Relay:
         consumer.assign(partitions)
         return consumer
 
-    def _warm_up(self, consumer: Consumer, deliver: Callable[[list[Update], list[SeenUpdate]], None]) -> None:
-        """Read what was published before, as far as it comes without a pause."""
+    def _warm_up(self, consumer: Consumer, deliver: Callable[[list[Update], list[Decoded]], None]) -> None:
+        """Read the messages of before the start, until the first pause of TIMEOUT_S."""
         behind = set(self._behind)
-        while behind and not self._stop.is_set() and (messages := consumer.consume(1, TIMEOUT_S)):
-            messages += consumer.consume(POLL_MESSAGES_MAX, 0)
+        while behind and not self._stop.is_set() and (messages := _poll(consumer, TIMEOUT_S)):
             deliver(*self._select(messages))
-            for place in consumer.position(consumer.assignment()):
-                if place.offset >= self._live_from[place.partition]:
-                    behind.discard(place.partition)
+            for position in consumer.position(consumer.assignment()):
+                if position.offset >= self._live_from[position.partition]:
+                    behind.discard(position.partition)
 
-    def _select(self, messages: list[Message]) -> tuple[list[Update], list[SeenUpdate]]:
-        """Frames of the updates that are newer than the last of their product."""
+    def _select(self, messages: list[Message]) -> tuple[list[Update], list[Decoded]]:
+        """The updates that are newer than the last of their key: those to publish, and all of them decoded."""
         updates: list[Update] = []
-        decoded: list[SeenUpdate] = []
-        versions = self._versions
+        decoded: list[Decoded] = []
+        decode, is_newer = self._decode, self._versions.advance
         bad = old = 0
         for message in messages:
             if (error := message.error()) is not None:
@@ -159,50 +167,36 @@ class Relay:
                 continue
             try:
                 value = message.value() or b""
-                # msgspec does not look into fields that it skips, and a frame of text must be UTF-8.
+                # msgspec does not check the text of fields that it skips, and a text frame must be UTF-8.
                 if not value.isascii():
                     value.decode()
-                update = _decode(value)
+                update = decode(value)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 bad += 1
                 continue
-            if versions.get(update.product_id, 0) >= update.version:
+            if not is_newer(update.key, update.version):
                 old += 1
                 continue
-            versions[update.product_id] = update.version
             decoded.append(update)
             if (message.offset() or 0) >= self._live_from[message.partition() or 0]:
-                updates.append((update.product_id, update.version, text_frame(value)))
+                updates.append((update.key, update.version, text_frame(value)))
         for outcome, count in (("relayed", len(updates)), ("not_newer", old), ("unreadable", bad)):
             if count:
                 telemetry.RELAY_UPDATES.labels(outcome).inc(count)
         return updates, decoded
 
-    def _note(self, updates: int, written_ms: int) -> None:
-        """Keep what the status page asks for: how many, when, and how late the first of them was."""
-        now_s = time.time()
-        self.last_update_ms = int(now_s * 1000)
-        late_s = max(0.0, now_s - written_ms / 1000)
-        telemetry.RELAY_LATENCY.observe(late_s)
-        self._recent.append((now_s, updates, late_s))
-
-    def rate(self) -> float:
-        """Updates a second over the last seconds."""
-        since = time.time() - WINDOW_S
-        return sum(updates for at_s, updates, _ in tuple(self._recent) if at_s >= since) / WINDOW_S
-
-    def latency_ms(self) -> dict[str, float | None]:
-        """p50 and p99 of how late updates were read after they were written, over the last seconds."""
-        since = time.time() - WINDOW_S
-        late = sorted(late_s * 1000 for at_s, _, late_s in tuple(self._recent) if at_s >= since)
-        if not late:
-            return {"p50": None, "p99": None}
-        return {"p50": round(late[len(late) // 2], 1), "p99": round(late[int(len(late) * 0.99)], 1)}
-
     def _set_live(self, live: bool) -> None:
         if live != self.live:
             self.live = live
             (log.info if live else log.warning)("Kafka is back" if live else "Kafka is away; the relay waits")
+
+
+def _poll(consumer: Consumer, timeout_s: float) -> list[Message]:
+    """Wait for a message, then take all that have arrived with it."""
+    messages = consumer.consume(1, timeout_s)
+    if messages:
+        messages += consumer.consume(POLL_MESSAGES_MAX, 0)
+    return messages
 
 
 def _answers(consumer: Consumer, partition: TopicPartition) -> bool:

@@ -3,12 +3,11 @@
 import asyncio
 import itertools
 
-import pytest
 from starlette.websockets import WebSocketDisconnect
-from websockets.frames import Frame, Opcode
 
-from api.hub import CLIENTS_AT_ONCE, QUEUE_FRAMES_MAX, Client, Hub, Update
-from api.ws_protocol import text_frame
+from api.live.client import QUEUE_FRAMES_MAX, Client, Update
+from api.live.hub import CLIENTS_AT_ONCE, Hub
+from api.live.versions import Versions
 
 
 def take(client: Client) -> list[Update]:
@@ -51,10 +50,10 @@ def test_a_client_that_left_gets_nothing_more() -> None:
     hub.remove(client)
     hub.publish([("A", 1, b"a1")])
     assert client._queue == type(client._queue)()
-    assert hub._by_product == {}
+    assert hub._by_key == {}
 
 
-class FakeLine:
+class FakeConnection:
     def __init__(self) -> None:
         self.free = True
         self.gone = False
@@ -73,38 +72,38 @@ async def until_it_waits() -> None:
 
 def test_what_finds_a_client_waiting_is_written_at_once_and_nothing_overtakes() -> None:
     async def run() -> None:
-        line = FakeLine()
-        hub, client = Hub(), Client(None, conflate=False, line=line)
+        connection = FakeConnection()
+        hub, client = Hub(), Client(None, conflate=False, push=connection)
         hub.add(client)
-        # Before the client waits, and while its line is full, updates are kept; those after them too.
+        # Before the client waits, and while its connection is full, updates are kept; those after them too.
         hub.publish([("A", 1, b"a1")])
         assert [frame for _, _, frame in await client.take()] == [b"a1"]
         taking = asyncio.ensure_future(client.take())
         await until_it_waits()
         hub.publish([("A", 2, b"a2"), ("B", 1, b"b1")])
-        assert line.written == [b"a2b1"]
-        line.free = False
+        assert connection.written == [b"a2b1"]
+        connection.free = False
         hub.publish([("A", 3, b"a3")])
-        line.free = True
+        connection.free = True
         hub.publish([("A", 4, b"a4")])
         assert [frame for _, _, frame in await taking] == [b"a3", b"a4"]
-        assert line.written == [b"a2b1"]
+        assert connection.written == [b"a2b1"]
 
     asyncio.run(run())
 
 
 def test_a_client_with_a_snapshot_gets_only_what_is_newer() -> None:
     async def run() -> None:
-        line = FakeLine()
-        hub, client = Hub(), Client(["A", "B"], conflate=False, line=line)
+        connection = FakeConnection()
+        hub, client = Hub(), Client(["A", "B"], conflate=False, push=connection)
         hub.add(client)
         hub.publish([("A", 1, b"a1"), ("A", 2, b"a2")])
-        client.knows({"A": 1, "B": 7})
+        client.start_after(Versions({"A": 1, "B": 7}))
         assert [frame for _, _, frame in await client.take()] == [b"a2"]
         taking = asyncio.ensure_future(client.take())
         await until_it_waits()
         hub.publish([("B", 7, b"b7"), ("B", 8, b"b8"), ("A", 3, b"a3"), ("C", 1, b"c1")])
-        assert line.written == [b"b8a3"]
+        assert connection.written == [b"b8a3"]
         taking.cancel()
 
     asyncio.run(run())
@@ -112,29 +111,23 @@ def test_a_client_with_a_snapshot_gets_only_what_is_newer() -> None:
 
 def test_many_clients_get_everything_in_order_and_others_get_their_turn() -> None:
     async def run() -> None:
-        lines = [FakeLine() for _ in range(3 * CLIENTS_AT_ONCE)]
+        connections = [FakeConnection() for _ in range(3 * CLIENTS_AT_ONCE)]
         hub = Hub()
-        clients = [Client(None, conflate=False, line=line) for line in lines]
+        clients = [Client(None, conflate=False, push=connection) for connection in connections]
         for client in clients:
             hub.add(client)
         taking = [asyncio.ensure_future(client.take()) for client in clients]
         await until_it_waits()
-        lines[7].gone = True
+        connections[7].gone = True
         hub.publish([("A", 1, b"a1")])
         # Not all of them yet: the event loop has other things to do as well.
-        assert 0 < sum(bool(line.written) for line in lines) < len(lines)
+        assert 0 < sum(bool(connection.written) for connection in connections) < len(connections)
         hub.publish([("A", 2, b"a2")])
         hub.publish([("A", 3, b"a3")])
         for _ in range(20):
             await asyncio.sleep(0)
-        assert all(line.written == [b"a1", b"a2", b"a3"] for line in lines if not line.gone)
+        assert all(connection.written == [b"a1", b"a2", b"a3"] for connection in connections if not connection.gone)
         for task in taking:
             task.cancel()
 
     asyncio.run(run())
-
-
-@pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65_535, 65_536, 70_000])
-def test_frames_are_those_of_the_library(size: int) -> None:
-    payload = b"x" * size
-    assert text_frame(payload) == Frame(Opcode.TEXT, payload).serialize(mask=False)
