@@ -21,7 +21,8 @@ OPEN = ("/freezes",)
 
 
 def create_app(services: Services, header: str, admin_keys: list[str]) -> FastAPI:
-    """The application. One of `admin_keys` is expected in the header `header` on protected routes."""
+    """The application. header: the name of the header for the admin key; admin_keys: the valid ones, ASCII. The
+    services are started and closed with the application."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -41,7 +42,7 @@ def create_app(services: Services, header: str, admin_keys: list[str]) -> FastAP
     )
     app.state.services = services
     errors.install(app)
-    # The guard checks the key before a request is parsed; this is for the OpenAPI page.
+    # For the OpenAPI description alone: the guard checks the key before a request is parsed.
     documented = [Depends(APIKeyHeader(name=header, auto_error=False, description="The admin key."))]
     app.include_router(prices.router)
     app.include_router(overrides.router, dependencies=documented)

@@ -18,7 +18,7 @@ class RecentReads:
         self.last_update_ms: int | None = None
 
     def note(self, updates: int, written_ms: int) -> None:
-        """A read of so many updates. written_ms: Kafka's time stamp of the first of them, UTC milliseconds."""
+        """Keep a read. updates: how many there were. written_ms: Kafka's time stamp of the first message, UTC."""
         now_s = time.time()
         self.last_update_ms = int(now_s * 1000)
         late_s = max(0.0, now_s - written_ms / 1000)

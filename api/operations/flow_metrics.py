@@ -1,4 +1,4 @@
-"""What the flow's processes say of themselves, read from their Prometheus metrics when somebody asks."""
+"""Metrics of the flow's processes, read from their Prometheus endpoints when the status page is requested."""
 
 import asyncio
 import time
@@ -12,19 +12,22 @@ from prometheus_client.parser import text_string_to_metric_families
 TIMEOUT_S = 1.0
 FRESH_S = 1.0
 WINDOW_S = 15.0
+"""Seconds that rates and quantiles are taken over."""
 
 Labels = tuple[tuple[str, str], ...]
 Samples = dict[tuple[str, Labels], float]
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """The sum over all processes that answered, at a moment of the monotonic clock."""
+    """Samples of all processes that answered, added up. at_s: the monotonic clock, in seconds. processes: how many
+    answered."""
 
     at_s: float
     processes: int
     samples: Samples
 
     def total(self, name: str, **labels: str) -> float:
+        """The sum of a metric's samples that have these labels, among others."""
         wanted = labels.items()
         return sum(
             value
@@ -33,6 +36,7 @@ class Reading(msgspec.Struct, frozen=True):
         )
 
     def by(self, name: str, label: str) -> dict[str, float]:
+        """The sums of a metric's samples for each value of a label."""
         found: dict[str, float] = {}
         for (sample, given), value in self.samples.items():
             if sample == name:
@@ -42,7 +46,9 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 class FlowMetrics:
-    """Keeps the readings of the last seconds, for rates and for the quantiles of what happened in them."""
+    """The readings of the last WINDOW_S seconds. Belongs to the event loop's thread; processes are asked in others.
+
+    addresses: `host:port` of each process's metrics. Used by the status page."""
 
     def __init__(self, addresses: Sequence[str]) -> None:
         self.addresses = addresses
@@ -50,7 +56,7 @@ class FlowMetrics:
         self._lock = asyncio.Lock()
 
     async def read(self) -> Reading:
-        """A reading that is at most a second old."""
+        """A reading that is at most FRESH_S old."""
         async with self._lock:
             now = time.monotonic()
             if self._readings and now - self._readings[-1].at_s < FRESH_S:
@@ -62,7 +68,7 @@ class FlowMetrics:
                     samples[key] = samples.get(key, 0.0) + value
             reading = Reading(time.monotonic(), sum(answer is not None for answer in answers), samples)
             if self._readings and self._readings[-1].processes != reading.processes:
-                # A process more or less: counters are not comparable.
+                # Sums over more or fewer processes cannot be compared.
                 self._readings.clear()
             self._readings.append(reading)
             while len(self._readings) > 2 and now - self._readings[1].at_s > WINDOW_S:
@@ -70,7 +76,7 @@ class FlowMetrics:
             return reading
 
     def rate(self, name: str, **labels: str) -> float | None:
-        """A counter's growth a second, over the last seconds; None before there are two readings."""
+        """A counter's growth a second, over the window; None before there are two readings."""
         first, last = self._window()
         if first is None or last is None:
             return None
@@ -78,8 +84,8 @@ class FlowMetrics:
         return max(0.0, grown) / max(last.at_s - first.at_s, 1e-3)
 
     def quantiles_ms(self, histogram: str, **labels: str) -> dict[str, float | None]:
-        """p50 and p99 of what a histogram took in over the last seconds, in milliseconds; the upper bound of the
-        bucket they fall into. None where nothing came in."""
+        """p50 and p99 of a histogram of seconds, over the window, in milliseconds: the upper bounds of their
+        buckets. None if nothing was observed."""
         first, last = self._window()
         if first is None or last is None:
             return {"p50": None, "p99": None}
@@ -92,7 +98,8 @@ class FlowMetrics:
 
 
 def quantiles_ms(before: dict[float, float], after: dict[float, float]) -> dict[str, float | None]:
-    """Quantiles of what came into a histogram between two readings of its cumulative buckets."""
+    """p50 and p99, in milliseconds, of the observations between two readings of a histogram. before, after: its
+    cumulative buckets, upper bound in seconds to count."""
     grown = sorted((bound, count - before.get(bound, 0.0)) for bound, count in after.items())
     total = grown[-1][1] if grown else 0.0
     if total <= 0:
@@ -111,7 +118,7 @@ def _buckets(reading: Reading, histogram: str, labels: dict[str, str]) -> dict[f
         if name == f"{histogram}_bucket" and wanted <= named.items():
             bound = float(named["le"])
             found[bound] = found.get(bound, 0.0) + value
-    # The overflow bucket has no bound that a person could read.
+    # The overflow bucket has no upper bound; it is shown as twice the largest one.
     finite = [bound for bound in found if bound != float("inf")]
     if finite and float("inf") in found:
         found[2 * max(finite)] = found.pop(float("inf"))
@@ -119,6 +126,7 @@ def _buckets(reading: Reading, histogram: str, labels: dict[str, str]) -> dict[f
 
 
 def _scrape(address: str) -> Samples | None:
+    """The samples of a process. None if it does not answer within TIMEOUT_S."""
     try:
         with urllib.request.urlopen(f"http://{address}/metrics", timeout=TIMEOUT_S) as answer:
             text = answer.read().decode()

@@ -1,5 +1,5 @@
-"""Models of the routes for operations, for the OpenAPI description. The bodies of requests are validated with them;
-answers are encoded by msgspec, not with these."""
+"""Models of the routes for operations. Bodies of requests are validated with them; models of answers serve the
+OpenAPI description alone. A docstring of a model would be part of it, so the fields describe themselves."""
 
 from typing import Annotated, Any, Literal
 

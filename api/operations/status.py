@@ -1,4 +1,4 @@
-"""The state of the whole system on one page: for people, and for the banner that says what still works."""
+"""The route of the status page: the state of the whole system, for people and for the dashboard's banner."""
 
 import asyncio
 import time
@@ -17,7 +17,7 @@ from sinks.redis_reader import RedisDownError
 
 VERSION = "0.1.0"
 SINKS = ("price_updates", "redis", "history", "dead_letters")
-HISTORY_FRESH_S = 3.0
+HISTORY_WITHIN_S = 3.0
 
 router = APIRouter(tags=["operations"])
 
@@ -59,6 +59,7 @@ async def status(request: Request) -> Response:
 
 
 def _flow(reading: Reading, metrics: FlowMetrics) -> dict[str, Any] | None:
+    """The figures of the flow. None if none of its processes answers."""
     if not reading.processes:
         return None
     return {
@@ -85,18 +86,19 @@ def _flow(reading: Reading, metrics: FlowMetrics) -> dict[str, Any] | None:
 
 
 async def _history_up(services: Services) -> str:
-    """An outage must not hold up the page: what is not there in time is down."""
+    """`up`, `down`, or `none` if no history database is configured. A database that does not answer within
+    HISTORY_WITHIN_S is down."""
     if services.history is None:
         return "none"
     try:
-        async with asyncio.timeout(HISTORY_FRESH_S):
+        async with asyncio.timeout(HISTORY_WITHIN_S):
             return "up" if await services.history.ping() else "down"
     except TimeoutError:
         return "down"
 
 
 async def _freezes(services: Services) -> list[Any] | None:
-    """None where Redis does not say."""
+    """The freezes in force. None if Redis does not answer."""
     try:
         return list(await services.prices.freezes())
     except RedisDownError:

@@ -15,7 +15,7 @@ from sinks.history_store import PastFreeze, PastOverride
 DEFAULT_PAGE = 50
 
 ReadPage = Callable[[int, AuditCursor], Awaitable[Sequence[PastOverride | PastFreeze]]]
-"""A query: at most so many rows that come after a cursor."""
+"""A query. In: the largest number of rows, and the cursor that they come after. Out: rows, newest first."""
 
 
 async def audit_page(name: str, read: ReadPage, *, limit: int | None, cursor: str | None) -> Response:

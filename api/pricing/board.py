@@ -257,5 +257,5 @@ class Board:
             if prices_too:
                 for stored in await prices.prices(page):
                     self.note_stored(stored)
-            # Other tasks of the event loop get their turn.
+            # Let the event loop run other tasks.
             await asyncio.sleep(0)

@@ -1,5 +1,6 @@
-"""Models of the routes of overrides and freezes. Bodies of requests are validated with them; of answers, they are
-for the OpenAPI description alone."""
+"""Models of the routes of overrides and freezes. Bodies of requests are validated with them; models of answers
+serve the OpenAPI description alone. A docstring of a model would be part of it, so the fields describe
+themselves."""
 
 from typing import Annotated, Any, Literal
 

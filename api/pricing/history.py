@@ -48,6 +48,7 @@ async def chart(
 async def history(
     product_id: models.ProductId,
     request: Request,
+    *,
     limit: LimitQuery = DEFAULT_LIMIT,
     since: FromQuery = None,
     until: ToQuery = None,

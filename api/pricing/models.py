@@ -1,5 +1,5 @@
 """Models of the routes of prices and history, for the OpenAPI description. Answers are encoded by msgspec, not with
-these."""
+these. A docstring of a model would be part of the description, so the fields describe themselves."""
 
 from typing import Annotated, Any, Literal
 

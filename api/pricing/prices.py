@@ -24,14 +24,15 @@ COMPRESS_FROM_BYTES = 4_096
 router = APIRouter(tags=["prices"])
 
 
-# Product ids are paths, so that an id with a slash in it is a bad id (400) and not an unknown route (404).
+# Product ids are matched as paths, so that an id with a slash is a bad id (400), not an unknown route (404).
 @router.get(
     "/price/{product_id:path}/explain",
     response_model=models.ExplanationShown,
     responses=responses(400, 404, 503),
+    description="Why the price is what it is: every amount in it, and a sentence.",
 )
 async def explanation(product_id: models.ProductId, request: Request) -> Response:
-    """Why the price is what it is: every amount in it, and a sentence."""
+    """The amounts that add up to the latest price of a product, and a sentence about them."""
     stored = await services_of(request).prices.price(product_id)
     if stored is None:
         raise ApiError(404, "no such product")

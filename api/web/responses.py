@@ -1,6 +1,6 @@
 """Answers: JSON, and the part of the OpenAPI description that all routes share.
 
-Answers are encoded by msgspec. The pydantic models of answers serve the OpenAPI description only."""
+Answers are encoded by msgspec. The pydantic models of answers serve the OpenAPI description alone."""
 
 from typing import Any
 
