@@ -5,14 +5,15 @@ import sys
 
 import telemetry
 from api.app import create_app
-from api.price_cache import CachedPrices
-from api.server import listen, serve
+from api.pricing.price_cache import CachedPrices
 from api.services import make_services
+from api.web.server import listen, serve
 from core.errors import SettingsError
 from settings import Settings, exit_bad_setting, load_settings
 
 
 def main() -> None:
+    """Serve until SIGTERM or SIGINT. Ends with one line and a status other than 0 for a bad setting or port."""
     try:
         settings = load_settings()
         if settings.admin_api_key is None:
@@ -30,10 +31,9 @@ def main() -> None:
     telemetry.get_logger("api").info("API starts", **settings.masked())
     services = make_services(settings, policy)
     app = create_app(services, settings.api_key_header, settings.admin_keys)
-    # Until uvicorn takes the signals, and when it has stopped and raises the signal again.
+    # For signals before uvicorn handles them, and for the one that uvicorn raises again after it has stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
-    # Around the application, not in it: the middleware that frameworks bring costs half of an answer.
     serve(CachedPrices(app, services.price_cache), listener)
 
 

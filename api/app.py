@@ -6,24 +6,23 @@ from contextlib import asynccontextmanager
 from fastapi import Depends, FastAPI
 from fastapi.security import APIKeyHeader
 
-from api import (
-    dashboard,
-    dead_letters,
-    errors,
-    freezes,
-    history,
-    live,
-    operations,
-    overrides,
-    prices,
-    status,
-)
-from api.guard import Guard
+from api import dashboard
+from api.operations import dead_letters, health, status
+from api.pricing import freezes, history, live, overrides, prices
 from api.services import Services
+from api.web import errors
+from api.web.guard import Guard
+
+PROTECTED = ("/override", "/history", "/freeze", "/dead-letters")
+"""Beginnings of the paths that need the admin key."""
+
+OPEN = ("/freezes",)
+"""Paths that begin like a protected one and may be read without a key."""
 
 
 def create_app(services: Services, header: str, admin_keys: list[str]) -> FastAPI:
-    """The application. One of `admin_keys` is expected in the header `header` on protected routes."""
+    """The application. header: the name of the header for the admin key; admin_keys: the valid ones, ASCII. The
+    services are started and closed with the application."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -43,7 +42,7 @@ def create_app(services: Services, header: str, admin_keys: list[str]) -> FastAP
     )
     app.state.services = services
     errors.install(app)
-    # The guard checks the key before a request is parsed; this is for the OpenAPI page.
+    # For the OpenAPI description alone: the guard checks the key before a request is parsed.
     documented = [Depends(APIKeyHeader(name=header, auto_error=False, description="The admin key."))]
     app.include_router(prices.router)
     app.include_router(overrides.router, dependencies=documented)
@@ -52,9 +51,9 @@ def create_app(services: Services, header: str, admin_keys: list[str]) -> FastAP
     app.include_router(history.router, dependencies=documented)
     app.include_router(dead_letters.router, dependencies=documented)
     app.include_router(status.router)
-    app.include_router(operations.router)
+    app.include_router(health.router)
     app.include_router(live.router)
 
     dashboard.install(app)
-    app.add_middleware(Guard, header=header, keys=admin_keys)
+    app.add_middleware(Guard, header=header, keys=admin_keys, protected=PROTECTED, open_paths=OPEN)
     return app

@@ -1,4 +1,4 @@
-"""The dashboard: files that `make setup` has built, one page for all of its addresses."""
+"""The dashboard: files that `make setup` builds, and one page for all of its addresses."""
 
 import functools
 from pathlib import Path
@@ -24,16 +24,17 @@ NOT_BUILT = (
 
 
 def install(app: FastAPI, built: Path = BUILT) -> None:
+    """Serve the dashboard. built: the folder of its files; if it has none, the page says how to build them."""
     router = APIRouter(include_in_schema=False)
     for path in PAGES:
         router.add_api_route(path, functools.partial(_page, built), methods=["GET", "HEAD"])
     app.include_router(router)
     if (built / "assets").is_dir():
-        app.mount("/assets", GZipMiddleware(_Immutable(directory=built / "assets"), minimum_size=500))
+        app.mount("/assets", GZipMiddleware(_ImmutableFiles(directory=built / "assets"), minimum_size=500))
 
 
-class _Immutable(StaticFiles):
-    """File names carry a hash of the content, so a browser need never ask again."""
+class _ImmutableFiles(StaticFiles):
+    """Static files that browsers keep for a year: their names contain a hash of the content."""
 
     def file_response(self, *args: object, **kwargs: object) -> Response:
         response: Response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]

@@ -1,4 +1,5 @@
-"""What the routes use: made once at the start, closed at the end, found on `app.state`."""
+"""The services of the API: everything that routes use. Made once at the start, closed at the end, kept in
+`app.state.services`."""
 
 import threading
 from functools import partial
@@ -7,13 +8,13 @@ import msgspec
 from fastapi import Request
 from starlette.websockets import WebSocket
 
-from api.board import Board
-from api.commands import Commands
-from api.flow_metrics import FlowMetrics
-from api.hub import Hub
-from api.price_cache import PriceCache
-from api.recent_changes import RecentChanges
-from api.relay import Relay
+from api.live.feed import LiveFeed
+from api.operations.flow_metrics import FlowMetrics
+from api.pricing.board import Board
+from api.pricing.commands import Commands
+from api.pricing.price_cache import PriceCache
+from api.pricing.price_feed import make_price_feed
+from api.pricing.recent_changes import RecentChanges
 from clients.kafka import client_options
 from pricing.policy import PricingPolicy
 from settings import Settings
@@ -22,40 +23,44 @@ from sinks.history.databases import open_database, open_writer
 from sinks.history.pricing import TABLES
 from sinks.history.reader import HistoryReader
 from sinks.history.schema import prepare_schema
-from sinks.redis import pricing as redis_names
+from sinks.redis.pricing import price_key
 from sinks.redis.reader import PriceReader
 from sinks.redis.tracking import KeyTracker
 
 
 class Services(msgspec.Struct, frozen=True):
+    """Connections and shared state. Used in the event loop's thread; some have threads of their own.
+
+    history: None if no history database is configured."""
+
     prices: PriceReader
     price_cache: PriceCache
     price_keys: KeyTracker
+    price_feed: LiveFeed
+    board: Board
     history: HistoryReader | None
+    history_url: str | None
     commands: Commands
     overrides_topic: str
     freezes_topic: str
     recent: RecentChanges
-    relay: Relay
-    hub: Hub
-    board: Board
     dead_letters: DeadLetterTopic
     flow_metrics: FlowMetrics
     policy: PricingPolicy
-    history_url: str | None
     stop: threading.Event
 
     def start(self) -> None:
-        """Nothing here waits for a server: the API comes up while all of them are away."""
+        """Start all services. It waits for no server, so that the API starts while they are down."""
         if self.history_url is not None:
             prepare_schema(partial(open_writer, self.history_url, TABLES), self.stop)
         self.price_keys.start()
         self.commands.start()
-        self.relay.start(self.hub, self.board)
+        self.price_feed.start(self.board.note)
 
     async def close(self) -> None:
+        """End all threads and close all connections."""
         self.stop.set()
-        self.relay.stop()
+        self.price_feed.stop()
         self.commands.stop()
         await self.board.close()
         await self.price_keys.close()
@@ -65,31 +70,35 @@ class Services(msgspec.Struct, frozen=True):
 
 
 def make_services(settings: Settings, policy: PricingPolicy) -> Services:
+    """The services that the settings describe, not started yet."""
     client = client_options(settings.kafka_brokers, settings.kafka_client_options)
     url = settings.history_dsn
     redis = settings.redis
+    prices = PriceReader(redis)
     board = Board()
     cache = PriceCache(board)
     return Services(
-        prices=PriceReader(redis),
+        prices=prices,
         price_cache=cache,
-        price_keys=KeyTracker(redis, redis_names.price_key(""), cache.start, cache.change, cache.end),
+        price_keys=KeyTracker(redis, price_key(""), on_start=cache.start, on_change=cache.change, on_end=cache.end),
+        price_feed=make_price_feed(
+            client, settings.price_updates_topic, settings.topics, prices=prices, board=board
+        ),
+        board=board,
         history=HistoryReader(open_database(url)) if url else None,
+        history_url=url,
         commands=Commands(client),
         overrides_topic=settings.price_overrides_topic,
         freezes_topic=settings.price_freezes_topic,
         recent=RecentChanges(),
-        relay=Relay(client, settings.price_updates_topic, settings.topics),
-        hub=Hub(),
-        board=board,
         dead_letters=DeadLetterTopic(client, settings.dead_letters_topic),
         flow_metrics=FlowMetrics(settings.flow_metrics.split(",")),
         policy=policy,
-        history_url=url,
         stop=threading.Event(),
     )
 
 
 def services_of(connection: Request | WebSocket) -> Services:
+    """The services of the application that a request or WebSocket belongs to."""
     services: Services = connection.app.state.services
     return services

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 
 from starlette.types import Receive, Scope, Send
 
-from api.server import listen, serve
+from api.web.server import listen, serve
 
 BODY = b'{"product_id":"product-0000001","price":523.91,"demand":17.0,"price_source":"dynamic"}'
 PAYLOAD_BYTES = 400

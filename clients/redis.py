@@ -156,8 +156,8 @@ def connect(endpoint: RedisEndpoint) -> "redis.Redis":
 
 
 class _BlockingSentinelPool(SentinelConnectionPool, aioredis.BlockingConnectionPool):
-    """Connections to the master that sentinels name; if all are in use, callers wait as in `BlockingConnectionPool`.
-    Closing it closes the connections to the sentinels too."""
+    """Connections to the master that sentinels name; if all are in use, callers wait as in
+    `BlockingConnectionPool`. Closing it closes the connections to the sentinels too."""
 
     async def aclose(self) -> None:
         await super().aclose()

@@ -52,8 +52,8 @@ MUTANTS = (
     ),
     Mutant(
         "relay: what is not newer is not passed on",
-        "api/relay.py",
-        "if versions.get(update.product_id, 0) >= update.version:",
+        "api/live/relay.py",
+        "if not is_newer(update.key, update.version):",
         "if False:",
         "tests/e2e/test_contract.py",
     ),
@@ -94,7 +94,7 @@ MUTANTS = (
     ),
     Mutant(
         "the admin key is checked",
-        "api/guard.py",
+        "api/web/guard.py",
         "return any([hmac.compare_digest(given[0], key) for key in self._keys])",
         "return True",
         "tests/e2e/test_api.py",
@@ -143,8 +143,8 @@ MUTANTS = (
     ),
     Mutant(
         "relay: what was published before its start is no news",
-        "api/relay.py",
-        "                    partition.offset = max(low, high - WARM_UP_MESSAGES)\n",
+        "api/live/relay.py",
+        "                    partition.offset = max(low, high - self._warm_up_messages)\n",
         "                    partition.offset = high\n",
         "tests/integration/test_outages.py",
     ),

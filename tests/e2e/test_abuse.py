@@ -13,8 +13,8 @@ import psutil
 import pytest
 import websockets
 
-from api import http_protocol
-from api.server import PING_S
+from api.web import http_protocol
+from api.web.server import PING_S
 from tests.support.pipeline import KEY, Pipeline, wait_for
 
 MEMORY_GROWTH_MAX_BYTES = 150 * 1024 * 1024

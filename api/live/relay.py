@@ -1,0 +1,204 @@
+"""The relay: reads a topic of updates and hands on each that is newer than the last of its key, none twice."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Generic, TypeVar
+
+import msgspec
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+
+import telemetry
+from api.live.client import Update
+from api.live.frames import text_frame
+from api.live.recent_reads import RecentReads
+from api.live.versions import Versioned, Versions
+from clients.kafka import ClientOptions, Option, make_consumer, offset_is_gone
+from clients.kafka_topics import ensure_topics
+from core.errors import StoppedError
+
+POLL_MESSAGES_MAX = 2_000
+POLL_S = 0.1
+PROBE_EVERY_S = 2.0
+TIMEOUT_S = 2.0
+WARM_UP_MESSAGES = 20_000
+"""Newest messages of each partition that are read at the start for their versions, and not published. After a
+crash, the flow publishes its last second a second time; a relay without those versions would take that for new."""
+
+GROUP = "pricewax-relay"
+"""Only a name: partitions are assigned by hand, so that every API process reads everything."""
+
+OPTIONS: dict[str, Option] = {"auto.offset.reset": "latest"}
+
+Decoded = TypeVar("Decoded", bound=Versioned)
+
+log = telemetry.get_logger("relay")
+
+
+class Relay(Generic[Decoded]):
+    """Reads in a thread of its own and hands batches to the event loop's thread.
+
+    client: options of every Kafka client. topics: every topic that must exist, with its configuration. decode: a
+    message's value (JSON) to its key and version; raises MsgspecError for a value that is unreadable. The frame of
+    an update is its message's value, unchanged.
+
+    `ready` is true once the position after the newest message is fixed in every partition: from then on no message
+    is missed, even if Kafka has an outage. `live` is false during an outage of Kafka. `reads` has the figures of
+    the last seconds."""
+
+    def __init__(
+        self,
+        client: ClientOptions,
+        topic: str,
+        topics: Mapping[str, Mapping[str, str]],
+        decode: Callable[[bytes], Decoded],
+        *,
+        warm_up_messages: int = WARM_UP_MESSAGES,
+    ) -> None:
+        self._client = client
+        self._topic = topic
+        self._topics = topics
+        self._decode = decode
+        self._warm_up_messages = warm_up_messages
+        self._versions = Versions()
+        # By partition: the first offset that is published. Partitions that have messages to read before it.
+        self._live_from: dict[int, int] = {}
+        self._behind: set[int] = set()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.ready = False
+        self.live = False
+        self.reads = RecentReads()
+
+    def start(self, publish: Callable[[list[Update]], None], on_decoded: Callable[[Decoded], None]) -> None:
+        """Start the thread. Called in the event loop, which then calls, for each batch, `on_decoded` with every
+        update that is newer, including those of the warm-up, and after that `publish` with those to publish."""
+        loop = asyncio.get_running_loop()
+
+        def hand_over(updates: list[Update], decoded: list[Decoded]) -> None:
+            for update in decoded:
+                on_decoded(update)
+            publish(updates)
+
+        def deliver(updates: list[Update], decoded: list[Decoded]) -> None:
+            loop.call_soon_threadsafe(hand_over, updates, decoded)
+
+        self._thread = threading.Thread(target=self._run, args=(deliver,), name="relay", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(TIMEOUT_S + POLL_S)
+
+    def _run(self, deliver: Callable[[list[Update], list[Decoded]], None]) -> None:
+        try:
+            consumer = self._connect()
+        except StoppedError:
+            return
+        except KafkaException as error:
+            telemetry.fatal("the relay cannot read Kafka", error=str(error))
+        self._warm_up(consumer, deliver)
+        self.ready = self.live = True
+        log.info("relay is ready", topic=self._topic)
+        probe = TopicPartition(self._topic, 0)
+        next_probe = time.monotonic() + PROBE_EVERY_S
+        while not self._stop.is_set():
+            if messages := _poll(consumer, POLL_S):
+                updates, decoded = self._select(messages)
+                if decoded:
+                    deliver(updates, decoded)
+                if updates:
+                    self.reads.note(len(updates), messages[0].timestamp()[1])
+                    self._set_live(True)
+                    next_probe = time.monotonic() + PROBE_EVERY_S
+            if time.monotonic() >= next_probe:
+                next_probe = time.monotonic() + PROBE_EVERY_S
+                self._set_live(_answers(consumer, probe))
+        consumer.close()
+
+    def _connect(self) -> Consumer:
+        """A consumer that stands before the messages of the warm-up. Waits for Kafka. Raises StoppedError if the
+        relay is stopped meanwhile."""
+        counts = ensure_topics(self._client, self._topics, self._stop)
+        partitions = [TopicPartition(self._topic, index) for index in range(counts[self._topic])]
+        consumer = make_consumer(self._client, GROUP, OPTIONS)
+        for partition in partitions:
+            while True:
+                try:
+                    low, high = consumer.get_watermark_offsets(partition, timeout=TIMEOUT_S)
+                    self._live_from[partition.partition] = high
+                    partition.offset = max(low, high - self._warm_up_messages)
+                    if partition.offset < high:
+                        self._behind.add(partition.partition)
+                    break
+                except KafkaException as error:
+                    if self._stop.is_set():
+                        consumer.close()
+                        raise StoppedError from None
+                    log.warning("waiting for Kafka", error=error.args[0].str())
+        consumer.assign(partitions)
+        return consumer
+
+    def _warm_up(self, consumer: Consumer, deliver: Callable[[list[Update], list[Decoded]], None]) -> None:
+        """Read the messages of before the start, until the first pause of TIMEOUT_S."""
+        behind = set(self._behind)
+        while behind and not self._stop.is_set() and (messages := _poll(consumer, TIMEOUT_S)):
+            deliver(*self._select(messages))
+            for position in consumer.position(consumer.assignment()):
+                if position.offset >= self._live_from[position.partition]:
+                    behind.discard(position.partition)
+
+    def _select(self, messages: list[Message]) -> tuple[list[Update], list[Decoded]]:
+        """The updates that are newer than the last of their key: those to publish, and all of them decoded."""
+        updates: list[Update] = []
+        decoded: list[Decoded] = []
+        decode, is_newer = self._decode, self._versions.advance
+        bad = old = 0
+        for message in messages:
+            if (error := message.error()) is not None:
+                if offset_is_gone(error):
+                    log.error("updates have left the topic before they were relayed", error=error.str())
+                continue
+            try:
+                value = message.value() or b""
+                # msgspec does not check the text of fields that it skips, and a text frame must be UTF-8.
+                if not value.isascii():
+                    value.decode()
+                update = decode(value)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                bad += 1
+                continue
+            if not is_newer(update.key, update.version):
+                old += 1
+                continue
+            decoded.append(update)
+            if (message.offset() or 0) >= self._live_from[message.partition() or 0]:
+                updates.append((update.key, update.version, text_frame(value)))
+        for outcome, count in (("relayed", len(updates)), ("not_newer", old), ("unreadable", bad)):
+            if count:
+                telemetry.RELAY_UPDATES.labels(outcome).inc(count)
+        return updates, decoded
+
+    def _set_live(self, live: bool) -> None:
+        if live != self.live:
+            self.live = live
+            (log.info if live else log.warning)("Kafka is back" if live else "Kafka is away; the relay waits")
+
+
+def _poll(consumer: Consumer, timeout_s: float) -> list[Message]:
+    """Wait for a message, then take all that have arrived with it."""
+    messages = consumer.consume(1, timeout_s)
+    if messages:
+        messages += consumer.consume(POLL_MESSAGES_MAX, 0)
+    return messages
+
+
+def _answers(consumer: Consumer, partition: TopicPartition) -> bool:
+    try:
+        consumer.get_watermark_offsets(partition, timeout=TIMEOUT_S)
+    except KafkaException:
+        return False
+    return True

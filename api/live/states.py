@@ -1,0 +1,63 @@
+"""States: the newest of each key, which a client receives before the updates that follow it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Protocol, TypeVar
+
+from api.live.versions import Versions
+
+READ_KEYS = 500
+CATCH_UP_READS = 40
+CATCH_UP_EVERY_S = 0.05
+
+State = TypeVar("State")
+
+
+class StateStore(Protocol[State]):
+    """A system's store of states (Redis). A system passes its own to its `LiveFeed`. Reading raises RedisDownError
+    if the store does not answer."""
+
+    @property
+    def name(self) -> str:
+        """The store in an error message, such as `the price store`."""
+
+    async def answers(self) -> bool:
+        """True if the store can be read."""
+
+    async def keys(self) -> list[str]:
+        """All keys that have a state."""
+
+    async def read(self, keys: list[str]) -> list[tuple[str, int, State]]:
+        """Key, version and state of those keys that have one, in their order."""
+
+    def encode(self, state: State) -> str:
+        """The state as the text of a message to a client."""
+
+    def keys_behind(self, versions: Versions, keys: list[str] | None) -> list[str]:
+        """Of these keys (None: of all), those that this process has seen in an update newer than in `versions`."""
+
+
+async def read_states(store: StateStore[State], keys: list[str] | None) -> AsyncIterator[tuple[str, int, State]]:
+    """Key, version and state of these keys (None: of all). Reads READ_KEYS at a time."""
+    wanted = keys if keys is not None else await store.keys()
+    for start in range(0, len(wanted), READ_KEYS):
+        for found in await store.read(wanted[start : start + READ_KEYS]):
+            yield found
+
+
+async def read_newer_states(
+    store: StateStore[State], keys: list[str] | None, versions: Versions
+) -> AsyncIterator[State]:
+    """States newer than `versions`, until these are as new as the updates that this process has seen; `versions` is
+    brought up to date.
+
+    An update may be relayed before the store has it. A client that came in between has it from neither, so the
+    store is read again until it has caught up: at most CATCH_UP_READS times, CATCH_UP_EVERY_S apart."""
+    for _ in range(CATCH_UP_READS):
+        behind = store.keys_behind(versions, keys)
+        if not behind:
+            return
+        await asyncio.sleep(CATCH_UP_EVERY_S)
+        async for key, version, state in read_states(store, behind):
+            if versions.advance(key, version):
+                yield state

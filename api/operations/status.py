@@ -1,0 +1,110 @@
+"""The route of the status page: the state of the whole system, for people and for the dashboard's banner."""
+
+import asyncio
+import time
+from importlib.metadata import version
+from typing import Any
+
+import confluent_kafka
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from api.operations import models
+from api.operations.flow_metrics import FlowMetrics, Reading
+from api.services import Services, services_of
+from api.web.responses import json_response
+from core.errors import RedisDownError
+
+VERSION = "0.1.0"
+SINKS = ("price_updates", "redis", "history", "dead_letters")
+HISTORY_WITHIN_S = 3.0
+
+router = APIRouter(tags=["operations"])
+
+
+@router.get("/status", response_model=models.Status)
+async def status(request: Request) -> Response:
+    """Dependencies, throughput, lag, latencies, sinks, freezes and versions, as of now."""
+    services = services_of(request)
+    reading, redis_up, history_up = await asyncio.gather(
+        services.flow_metrics.read(), services.prices.ping(), _history_up(services)
+    )
+    metrics, relay = services.flow_metrics, services.price_feed.relay
+    return json_response(
+        {
+            "at_ms": time.time_ns() // 1_000_000,
+            "dependencies": {
+                "redis": "up" if redis_up else "down",
+                "kafka": "up" if relay.ready and relay.live else "down",
+                "history": history_up,
+                "flow": "up" if reading.processes == len(metrics.addresses) else "down",
+            },
+            "flow": _flow(reading, metrics),
+            "relay": {
+                "updates_per_s": relay.reads.updates_per_s(),
+                "last_update_ms": relay.reads.last_update_ms,
+                "latency_ms": relay.reads.latency_ms(),
+                "clients": services.price_feed.hub.clients,
+            },
+            "freezes": await _freezes(services),
+            "policy": {
+                "version": services.policy.version,
+                "currency": services.policy.currency,
+                "demand": services.policy.demand,
+                "guardrails": services.policy.guardrails,
+            },
+            "versions": _versions(),
+        }
+    )
+
+
+def _flow(reading: Reading, metrics: FlowMetrics) -> dict[str, Any] | None:
+    """The figures of the flow. None if none of its processes answers."""
+    if not reading.processes:
+        return None
+    return {
+        "processes": reading.processes,
+        "events": reading.total("pricewax_events_total"),
+        "events_per_s": metrics.rate("pricewax_events_total"),
+        "products": reading.total("pricewax_products"),
+        "lag": reading.total("pricewax_consumer_lag_messages"),
+        "dead_letters": reading.by("pricewax_dead_letters_total", "code"),
+        "alerts": reading.by("pricewax_guardrail_alerts_total", "reason"),
+        "refills": reading.total("pricewax_redis_refills_total"),
+        "history_backlog": reading.total("pricewax_history_backlog_messages"),
+        "sinks": {
+            name: {
+                "written": reading.total("pricewax_sink_writes_total", sink=name),
+                "errors": reading.total("pricewax_sink_errors_total", sink=name),
+                "pending": reading.total("pricewax_sink_pending", sink=name),
+                "breaker_open": reading.total("pricewax_breaker_open", sink=name) > 0,
+                "latency_ms": metrics.quantiles_ms("pricewax_sink_latency_seconds", sink=name),
+            }
+            for name in SINKS
+        },
+    }
+
+
+async def _history_up(services: Services) -> str:
+    """`up`, `down`, or `none` if no history database is configured. A database that does not answer within
+    HISTORY_WITHIN_S is down."""
+    if services.history is None:
+        return "none"
+    try:
+        async with asyncio.timeout(HISTORY_WITHIN_S):
+            return "up" if await services.history.ping() else "down"
+    except TimeoutError:
+        return "down"
+
+
+async def _freezes(services: Services) -> list[Any] | None:
+    """The freezes in force. None if Redis does not answer."""
+    try:
+        return list(await services.prices.freezes())
+    except RedisDownError:
+        return None
+
+
+def _versions() -> dict[str, str]:
+    libraries = {name: version(name) for name in ("bytewax", "fastapi", "redis", "confluent-kafka")}
+    return {"pricewax": VERSION, **libraries, "librdkafka": confluent_kafka.libversion()[0]}

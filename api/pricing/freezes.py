@@ -1,0 +1,107 @@
+"""Routes of freezes, the stop button: the prices of everything, of a category or of a product hold until the freeze
+is lifted.
+
+A freeze is a command, like an override: a route publishes it to price-freezes; only the flow applies it."""
+
+import time
+from collections.abc import Sequence
+
+import msgspec
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from api.pricing import command_models
+from api.pricing.audit import audit_page
+from api.pricing.history_database import history_of
+from api.pricing.override_changes import SET_BY, check_reason
+from api.services import Services, services_of
+from api.web.cursors import AuditCursorQuery
+from api.web.errors import ApiError
+from api.web.requests import LimitQuery, body_of, read_body
+from api.web.responses import json_response, responses
+from core.errors import NotConfirmedError
+from core.timestamps import to_rfc3339
+from pricing.commands import EVERYTHING, is_freeze_scope
+from sinks.history.reader import AuditCursor, PastFreeze
+
+router = APIRouter(tags=["freezes"])
+open_router = APIRouter(tags=["freezes"])
+"""The routes that need no key."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+@router.post(
+    "/freeze",
+    response_model=command_models.FreezeAccepted,
+    responses=responses(400, 401, 404, 503),
+    openapi_extra=body_of(command_models.FreezeRequest),
+)
+async def freeze(request: Request) -> Response:
+    """Hold all prices, a category's or a product's, until the freeze is lifted. In force within a second. Demand
+    goes on counting, and a person's override still applies."""
+    services = services_of(request)
+    body = await read_body(request, command_models.FreezeRequest)
+    scope = _check_scope(body.scope)
+    check_reason(body.reason)
+    if scope != EVERYTHING and not await _is_known(services, scope):
+        raise ApiError(404, "no such product or category")
+    now_ms = time.time_ns() // 1_000_000
+    message = {"scope": scope, "reason": body.reason, "set_by": SET_BY, "set_at": to_rfc3339(now_ms)}
+    await _publish(services, scope, _encode(message))
+    services.recent.note(f"freeze {scope}", now_ms, active=True)
+    return json_response({"scope": scope, "reason": body.reason, "status": "frozen"})
+
+
+@router.delete(
+    "/freeze/{scope:path}", response_model=command_models.FreezeLifted, responses=responses(400, 401, 404, 503)
+)
+async def lift(scope: command_models.Scope, request: Request) -> Response:
+    """Lift a freeze; prices that it held are decided anew at once."""
+    services = services_of(request)
+    _check_scope(scope)
+
+    async def read_set_at() -> str | None:
+        return next((each.set_at for each in await services.prices.freezes() if each.scope == scope), None)
+
+    if not await services.recent.is_active(f"freeze {scope}", read_set_at):
+        raise ApiError(404, "no freeze of this scope is in force")
+    await _publish(services, scope, None)
+    services.recent.note(f"freeze {scope}", time.time_ns() // 1_000_000, active=False)
+    return json_response({"scope": scope, "lifted": True})
+
+
+@open_router.get("/freezes", response_model=command_models.FreezeList, responses=responses(503))
+async def list_freezes(request: Request) -> Response:
+    """The freezes in force, by scope. Needs no key: whoever reads prices may know that they are held."""
+    return json_response({"freezes": await services_of(request).prices.freezes()})
+
+
+@router.get("/freezes/audit", response_model=command_models.FreezeAudit, responses=responses(400, 401, 503))
+async def past_freezes(request: Request, limit: LimitQuery = None, cursor: AuditCursorQuery = None) -> Response:
+    """Every freeze there ever was, newest first."""
+
+    async def read(size: int, after: AuditCursor) -> Sequence[PastFreeze]:
+        return await history_of(request).freezes(size, after)
+
+    return await audit_page("freezes", read, limit=limit, cursor=cursor)
+
+
+def _check_scope(scope: str) -> str:
+    if not is_freeze_scope(scope):
+        raise ApiError(400, "scope takes all, product:ID or category:NAME")
+    return scope
+
+
+async def _is_known(services: Services, scope: str) -> bool:
+    kind, _, name = scope.partition(":")
+    if kind == "product":
+        return services.board.get(name) is not None or await services.prices.is_known(name)
+    return name in await services.prices.categories()
+
+
+async def _publish(services: Services, scope: str, value: bytes | None) -> None:
+    try:
+        await services.commands.put(services.freezes_topic, scope, value)
+    except NotConfirmedError:
+        raise ApiError(503, "Kafka has not confirmed the freeze; it is not in force") from None

@@ -1,0 +1,110 @@
+"""Models of the routes of prices and history, for the OpenAPI description. Answers are encoded by msgspec, not with
+these. A docstring of a model would be part of the description, so the fields describe themselves."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import Path, Query
+from pydantic import BaseModel, Field
+
+from api.web.requests import ID_PATTERN, IDS_PATTERN, PAGE_MAX
+
+ProductId = Annotated[str, Path(pattern=ID_PATTERN, description="A product id.", examples=["85123A"])]
+IdsQuery = Annotated[
+    str,
+    Query(
+        description=f"Product ids, separated by commas; {PAGE_MAX} at most.",
+        examples=["A,B"],
+        json_schema_extra={"pattern": IDS_PATTERN},
+    ),
+]
+PriceSource = Literal["base", "dynamic", "override"]
+
+
+class Price(BaseModel):
+    product_id: str = Field(examples=["85123A"])
+    price: float = Field(examples=[23.66])
+    demand: float = Field(examples=[4.0])
+    price_source: PriceSource
+
+
+class PriceListed(Price):
+    version: int = Field(examples=[17])
+    updated_at_ms: int = Field(examples=[1323074280000])
+
+
+class PricePage(BaseModel):
+    prices: list[PriceListed]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null at the end.")
+
+
+class ProductShown(BaseModel):
+    product_id: str = Field(examples=["85123A"])
+    name: str = Field(examples=["WHITE HANGING HEART T-LIGHT HOLDER"])
+    category: str = Field(examples=["candles and lights"])
+    base_price: float = Field(examples=[2.95])
+
+
+class ProductList(BaseModel):
+    products: list[ProductShown]
+
+
+class AdjustmentShown(BaseModel):
+    rule: str = Field(examples=["demand"])
+    amount: float = Field(examples=[10.0])
+    reason: str = Field(examples=["square root of demand"])
+
+
+class Inputs(BaseModel):
+    base_price: float = Field(examples=[2.55])
+    demand: float = Field(examples=[4.0])
+    previous_price: float | None = Field(examples=[12.55])
+    price_source: PriceSource
+
+
+class ExplanationShown(BaseModel):
+    product_id: str = Field(examples=["85123A"])
+    price: float = Field(examples=[12.55])
+    version: int = Field(examples=[17])
+    policy: str = Field(examples=["d6ea3e47e590"], description="Version of the policy: a hash of its content.")
+    event_time_ms: int = Field(examples=[1323074280000])
+    inputs: Inputs
+    adjustments: list[AdjustmentShown]
+    bound_by: str | None = Field(description="The guardrail that had the last word, if any.")
+    text: str
+
+
+class HistoryEntry(BaseModel):
+    price: float = Field(examples=[12.55])
+    event_time: str = Field(examples=["2011-12-05T08:38:00.000Z"])
+    price_source: PriceSource
+    demand: float
+    version: int
+
+
+class History(BaseModel):
+    product_id: str = Field(examples=["85123A"])
+    history: list[HistoryEntry]
+
+
+class ChartShown(BaseModel):
+    product_id: str
+    prices: int
+    points: list[list[Any]] = Field(
+        description="Oldest first: event time (ms), price, demand, price_source, version."
+    )
+
+
+class CategoryList(BaseModel):
+    categories: list[str]
+
+
+class BoardShown(BaseModel):
+    token: str
+    reset: bool
+    more: bool
+    loading: bool
+    total: int
+    rows: list[list[Any]] = Field(
+        description="product_id, name, category, price, demand, price_source, version, updated_at_ms, bound_by"
+        " (or null), day_open (or null)."
+    )

@@ -1,0 +1,98 @@
+"""Changes of overrides: validated here and published to price-overrides; only the flow applies them."""
+
+import time
+
+import msgspec
+
+from api.services import Services
+from api.web.errors import ApiError
+from core.errors import NotConfirmedError
+from core.money import to_cents
+from core.timestamps import parse_rfc3339, parse_timestamp, to_rfc3339
+from pricing.commands import is_reason
+
+SET_BY = "admin"
+
+_encode = msgspec.json.Encoder().encode
+
+
+def check_price(override_price: float) -> float:
+    """The price in whole cents. Raises ApiError (400) if it is below one cent."""
+    price = to_cents(override_price)
+    if price <= 0:
+        raise ApiError(400, "override_price takes a price of at least 0.01")
+    return price
+
+
+def check_reason(reason: str) -> None:
+    """Raises ApiError (400) unless a reason has 1 to 200 printable characters."""
+    if not is_reason(reason):
+        raise ApiError(400, "reason takes 1 to 200 printable characters")
+
+
+def check_expiry(expires_at: str | float | None, now_ms: int) -> int | None:
+    """The end of an override in UTC milliseconds, None if it has no end. expires_at: RFC 3339, or seconds or
+    milliseconds since the epoch. Raises ApiError (400) if it is malformed or not after `now_ms`."""
+    if expires_at is None:
+        return None
+    try:
+        expires_ms = parse_timestamp(expires_at)
+    except ValueError as error:
+        raise ApiError(400, f"expires_at {error}") from None
+    if expires_ms <= now_ms:
+        raise ApiError(400, "expires_at takes a time in the future")
+    return expires_ms
+
+
+async def check_unchanged(services: Services, product_id: str, expected_set_at: str | None) -> None:
+    """Raises ApiError (409) unless the active override was set at `expected_set_at` (RFC 3339; None: no
+    override)."""
+    recent = services.recent.get(product_id)
+    stored = await services.prices.override(product_id)
+    set_at = stored.set_at if stored else None
+    if recent is not None and (stored is None or parse_rfc3339(stored.set_at) <= recent.at_ms):
+        set_at = to_rfc3339(recent.at_ms) if recent.active else None
+    if set_at == expected_set_at:
+        return
+    if set_at is None:
+        raise ApiError(409, "the override was removed or has ended meanwhile")
+    whose = f" at {stored.override_price:,.2f} ({stored.reason})" if stored and stored.set_at == set_at else ""
+    raise ApiError(409, f"somebody else has set an override meanwhile{whose}")
+
+
+async def set_price(
+    services: Services, product_id: str, *, price: float, reason: str, now_ms: int, expires_ms: int | None
+) -> None:
+    """Publish an override that was checked. price: in whole cents. now_ms: the time of setting, UTC. expires_ms:
+    its end. Raises ApiError (503) if Kafka does not confirm it."""
+    message = {
+        "product_id": product_id,
+        "override_price": price,
+        "reason": reason,
+        "set_by": SET_BY,
+        "set_at": to_rfc3339(now_ms),
+        "expires_at": None if expires_ms is None else to_rfc3339(expires_ms),
+    }
+    await _publish(services, product_id, _encode(message))
+    services.recent.note(product_id, now_ms, active=True, expires_ms=expires_ms)
+
+
+async def remove(services: Services, product_id: str) -> None:
+    """Publish the removal of an override. Raises ApiError: 404 if none is active, 503 if Kafka does not confirm
+    it."""
+
+    async def read_set_at() -> str | None:
+        stored = await services.prices.override(product_id)
+        return stored.set_at if stored else None
+
+    if not await services.recent.is_active(product_id, read_set_at):
+        raise ApiError(404, "no active override for this product")
+    await _publish(services, product_id, None)
+    services.recent.note(product_id, time.time_ns() // 1_000_000, active=False)
+
+
+async def _publish(services: Services, product_id: str, value: bytes | None) -> None:
+    try:
+        await services.commands.put(services.overrides_topic, product_id, value)
+    except NotConfirmedError:
+        raise ApiError(503, "Kafka has not confirmed the override; it is not in force") from None

@@ -1,0 +1,75 @@
+"""The live feed of prices: updates from the topic price-updates, states from Redis."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from api.live.feed import LiveFeed
+from api.live.relay import Relay
+from api.live.versions import Versions
+from api.pricing.board import Board, SeenUpdate
+from pricing.decision import PriceUpdate, encode_update
+from sinks.redis.reader import PriceReader, StoredPrice
+
+decode_update = msgspec.json.Decoder(SeenUpdate).decode
+
+
+class SnapshotUpdate(PriceUpdate, frozen=True, gc=False, tag_field="type", tag="price_update"):
+    """The current price of a product as a `price_update`, marked with `"snapshot": true`."""
+
+    snapshot: bool = True
+
+
+class StoredPrices:
+    """The prices in Redis, as the `StateStore` of the feed. Belongs to the event loop's thread."""
+
+    name = "the price store"
+
+    def __init__(self, prices: PriceReader, board: Board) -> None:
+        self._prices = prices
+        self._board = board
+
+    async def answers(self) -> bool:
+        """True if Redis can be read."""
+        return await self._prices.ping()
+
+    async def keys(self) -> list[str]:
+        """The ids of all products that have a price."""
+        return await self._prices.product_ids()
+
+    async def read(self, keys: list[str]) -> list[tuple[str, int, StoredPrice]]:
+        """Product id, version and price of those products that have one. Raises RedisDownError."""
+        return [(stored.product_id, stored.version, stored) for stored in await self._prices.prices(keys)]
+
+    def encode(self, state: StoredPrice) -> str:
+        """The price as a `price_update` (JSON)."""
+        update = SnapshotUpdate(
+            product_id=state.product_id,
+            new_price=state.price,
+            timestamp=state.event_time_ms // 1000,
+            version=state.version,
+            previous_price=state.previous_price,
+            demand=state.demand,
+            price_source=state.price_source,
+            event_time_ms=state.event_time_ms,
+            policy=state.policy,
+            adjustments=state.adjustments,
+        )
+        return encode_update(update).decode()
+
+    def keys_behind(self, versions: Versions, keys: list[str] | None) -> list[str]:
+        """Of these products (None: of all), those whose row on the board is newer than in `versions`."""
+        return self._board.newer_than(versions, keys)
+
+
+def make_price_feed(
+    client: Mapping[str, str | int],
+    topic: str,
+    topics: Mapping[str, Mapping[str, str]],
+    *,
+    prices: PriceReader,
+    board: Board,
+) -> LiveFeed:
+    """The feed that `/ws/prices` serves. client, topic, topics: as a `Relay` takes them."""
+    relay = Relay(client, topic, topics, decode_update)
+    return LiveFeed(noun="product", relay=relay, states=StoredPrices(prices, board))

@@ -1,0 +1,71 @@
+"""The relay: any topic whose messages have a key and a version."""
+
+from typing import cast
+
+import msgspec
+from confluent_kafka import Message
+
+from api.live.frames import text_frame
+from api.live.relay import Relay
+
+
+class Tick(msgspec.Struct):
+    """An update of another system than pricing."""
+
+    key: str = msgspec.field(name="symbol")
+    version: int
+
+
+class FakeMessage:
+    def __init__(self, value: bytes, offset: int) -> None:
+        self._value, self._offset = value, offset
+
+    def error(self) -> None:
+        return None
+
+    def value(self) -> bytes:
+        return self._value
+
+    def partition(self) -> int:
+        return 0
+
+    def offset(self) -> int:
+        return self._offset
+
+
+def messages(*values: bytes, first_offset: int) -> list[Message]:
+    return [cast(Message, FakeMessage(value, first_offset + index)) for index, value in enumerate(values)]
+
+
+def relay_from(offset: int) -> Relay[Tick]:
+    relay = Relay({}, "ticks", {}, msgspec.json.Decoder(Tick).decode)
+    relay._live_from = {0: offset}
+    return relay
+
+
+def tick(symbol: str, version: int) -> bytes:
+    return msgspec.json.encode({"symbol": symbol, "version": version})
+
+
+def test_only_what_is_newer_is_handed_on_as_it_was_written() -> None:
+    relay = relay_from(0)
+    values = [tick("A", 1), tick("A", 1), tick("B", 7), tick("B", 6), tick("A", 2)]
+    updates, decoded = relay._select(messages(*values, first_offset=0))
+    newer = [("A", 1, values[0]), ("B", 7, values[2]), ("A", 2, values[4])]
+    assert updates == [(key, version, text_frame(value)) for key, version, value in newer]
+    assert [(each.key, each.version) for each in decoded] == [("A", 1), ("B", 7), ("A", 2)]
+
+
+def test_messages_of_before_the_start_count_for_versions_and_are_not_published() -> None:
+    relay = relay_from(2)
+    updates, decoded = relay._select(messages(tick("A", 4), tick("B", 1), first_offset=0))
+    assert (updates, [each.key for each in decoded]) == ([], ["A", "B"])
+    updates, _ = relay._select(messages(tick("A", 4), tick("A", 5), first_offset=2))
+    assert [version for _, version, _ in updates] == [5]
+
+
+def test_a_message_that_is_unreadable_is_left_out() -> None:
+    updates, _ = relay_from(0)._select(
+        messages(b"", b"{}", b'{"symbol": "A", "version": 1, "x": "\xff"}', tick("A", 1), first_offset=0)
+    )
+    assert [key for key, _, _ in updates] == ["A"]
