@@ -11,7 +11,11 @@ DASHBOARD := $(shell find dashboard -path dashboard/node_modules -prune -o -path
 
 BENCHES := $(addprefix bench-,cost latency read processes catch-up scale profile outages board)
 
-.PHONY: setup demo test chaos mutants bench $(BENCHES) screenshots lint format lock clean
+OPENAPI := $(CURDIR)/.cache/openapi.json
+SCHEMA := $(CURDIR)/dashboard/src/api/schema.ts
+SCHEMA_NOW := $(CURDIR)/.cache/schema.ts
+
+.PHONY: setup demo test chaos mutants bench $(BENCHES) screenshots client lint format lock clean
 
 setup: $(STAMP) dashboard/dist/index.html
 
@@ -64,13 +68,23 @@ $(BENCHES): bench-%: setup
 screenshots: setup
 	@$(BIN)/python -m dashboard.screenshots --key "$(KEY)"
 
-lint: setup
+# The dashboard's types, from the description of the API's routes; no server is started.
+client: $(SCHEMA_NOW)
+	@cp $< $(SCHEMA)
+
+$(SCHEMA_NOW): setup
+	@mkdir -p $(@D)
+	@$(BIN)/python -m api.openapi > $(OPENAPI)
+	@$(NPM) run --silent client -- $(OPENAPI) --output $@ > /dev/null
+
+lint: $(SCHEMA_NOW)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/yamllint --strict docker-compose.yml deploy .pre-commit-config.yaml
 	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	@$(BIN)/hadolint deploy/Dockerfile
+	@cmp -s $(SCHEMA_NOW) $(SCHEMA) || { echo "lint: dashboard/src/api/schema.ts is not current: run make client"; exit 1; }
 	@$(NPM) run --silent check
 
 format: setup
