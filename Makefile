@@ -12,7 +12,12 @@ DASHBOARD := $(shell find dashboard -path dashboard/node_modules -prune -o -path
 ISSUE_FORMS := .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/feature.yml
 BENCHES := $(addprefix bench-,cost latency read processes catch-up scale profile outages board)
 
-.PHONY: setup help demo test chaos mutants bench $(BENCHES) screenshots lint format lock clean
+OPENAPI := $(CURDIR)/.cache/openapi.json
+SCHEMA := $(CURDIR)/dashboard/src/api/schema.ts
+SCHEMA_NOW := $(CURDIR)/.cache/schema.ts
+
+
+.PHONY: setup help demo test chaos mutants bench $(BENCHES) screenshots client lint format lock clean
 
 setup: $(STAMP) dashboard/dist/index.html  ## install the pinned packages and build the dashboard (the default)
 
@@ -79,7 +84,15 @@ $(BENCHES): bench-%: setup
 screenshots: setup  ## pictures of every page of a running demo; KEY is its admin key
 	@$(BIN)/python -m dashboard.screenshots --key "$(KEY)"
 
-lint: setup  ## ruff, mypy, yamllint, schemas of YAML files, hadolint, tsc and prettier
+client: $(SCHEMA_NOW)  ## the dashboard's types, from the OpenAPI description; starts no server
+	@cp $< $(SCHEMA)
+
+$(SCHEMA_NOW): setup
+	@mkdir -p $(@D)
+	@$(BIN)/python -m api.openapi > $(OPENAPI)
+	@$(NPM) run --silent client -- $(OPENAPI) --output $@ > /dev/null
+
+lint: $(SCHEMA_NOW)  ## ruff, mypy, yamllint, schemas of YAML files, hadolint, tsc and prettier
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -88,6 +101,7 @@ lint: setup  ## ruff, mypy, yamllint, schemas of YAML files, hadolint, tsc and p
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms $(ISSUE_FORMS)
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 	@$(BIN)/hadolint deploy/Dockerfile
+	@cmp -s $(SCHEMA_NOW) $(SCHEMA) || { echo "lint: dashboard/src/api/schema.ts is not current: run make client"; exit 1; }
 	@$(NPM) run --silent check
 
 format: setup  ## correct what ruff and prettier can correct

@@ -148,3 +148,13 @@ HELD = "held"
 """The rule name of the adjustment that keeps the last good price where bounds are unusable."""
 
 BINDING = frozenset({name for name, _, _ in GUARDRAILS} | {HELD})
+
+LABELS = {
+    "max_step": "largest step",
+    "cooldown": "cooldown",
+    "floor": "floor",
+    "ceiling": "ceiling",
+    "ending": "price ending",
+    HELD: "held",
+}
+"""The short text that people see for each name in BINDING. GET /status publishes it to the dashboard."""

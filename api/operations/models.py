@@ -17,13 +17,74 @@ class Readiness(BaseModel):
     checks: dict[str, Literal["up", "down"]]
 
 
+class Quantiles(BaseModel):
+    p50: float | None
+    p99: float | None
+
+
+class SinkShown(BaseModel):
+    written: float
+    errors: float
+    pending: float
+    breaker_open: bool
+    latency_ms: Quantiles
+
+
+class FlowShown(BaseModel):
+    processes: int
+    events: float
+    events_per_s: float | None
+    products: float
+    lag: float
+    dead_letters: dict[str, float]
+    alerts: dict[str, float]
+    refills: float
+    history_backlog: float
+    sinks: dict[str, SinkShown]
+
+
+class RelayShown(BaseModel):
+    updates_per_s: float
+    last_update_ms: int | None
+    latency_ms: Quantiles
+    clients: int
+
+
+class RuleShown(BaseModel):
+    name: str = Field(examples=["max_step"], description="As in adjustments, and in `bound_by`.")
+    kind: Literal["rule", "guardrail"]
+    label: str = Field(examples=["largest step"])
+    reason: str = Field(examples=["limited to the largest step from the last price"])
+
+
+class DemandShown(BaseModel):
+    weights: dict[str, float]
+    factor: float
+    half_life_s: float | None
+
+
+class PolicyShown(BaseModel):
+    version: str
+    currency: str = Field(examples=["GBP"])
+    demand: DemandShown
+    guardrails: dict[str, Any]
+    rules: list[RuleShown] = Field(description="Every name that an adjustment can have, except `base`.")
+
+
+class Dependencies(BaseModel):
+    redis: Literal["up", "down"]
+    kafka: Literal["up", "down"]
+    history: Literal["up", "down", "none"]
+    flow: Literal["up", "down"]
+
+
 class Status(BaseModel):
     at_ms: int
-    dependencies: dict[str, Literal["up", "down", "none"]]
-    flow: dict[str, Any] | None
-    relay: dict[str, Any]
-    freezes: list[FreezeShown] | None
-    policy: dict[str, Any]
+    dependencies: Dependencies
+    flow: FlowShown | None = Field(description="null where no process of the flow answers.")
+    relay: RelayShown
+    freezes: list[FreezeShown] | None = Field(description="null where Redis does not answer.")
+    policy: PolicyShown
     versions: dict[str, str]
 
 

@@ -14,6 +14,9 @@ from api.operations.flow_metrics import FlowMetrics, Reading
 from api.services import Services, services_of
 from api.web.responses import json_response
 from core.errors import RedisDownError
+from pricing.engine import FREEZE_RULE, OVERRIDE_RULE
+from pricing.guardrails import GUARDRAILS, HELD, LABELS
+from pricing.rules import RULES
 
 VERSION = "0.1.0"
 SINKS = ("price_updates", "redis", "history", "dead_letters")
@@ -52,10 +55,24 @@ async def status(request: Request) -> Response:
                 "currency": services.policy.currency,
                 "demand": services.policy.demand,
                 "guardrails": services.policy.guardrails,
+                "rules": rules(),
             },
             "versions": _versions(),
         }
     )
+
+
+def rules() -> list[dict[str, str]]:
+    """The names that an adjustment can have, except `base`, in the order in which they act on a price.
+
+    Kind `rule` proposes a price. Kind `guardrail` bounds or holds it, and can be the `bound_by` of a decision.
+    """
+    found = [(name, "rule", name.replace("_", " "), reason) for name, _, reason in RULES]
+    found.append((OVERRIDE_RULE, "rule", "override", "set by a person"))
+    found += [(name, "guardrail", LABELS[name], reason) for name, _, reason in GUARDRAILS]
+    found.append((HELD, "guardrail", LABELS[HELD], "the last good price stays: a bound cannot be used"))
+    found.append((FREEZE_RULE, "guardrail", "freeze", "a person has frozen the price"))
+    return [{"name": name, "kind": kind, "label": label, "reason": reason} for name, kind, label, reason in found]
 
 
 def _flow(reading: Reading, metrics: FlowMetrics) -> dict[str, Any] | None:

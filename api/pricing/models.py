@@ -81,9 +81,24 @@ class HistoryEntry(BaseModel):
     version: int
 
 
+class SourceOfDecision(BaseModel):
+    topic: str
+    partition: int
+    offset: int
+
+
+class HistoryDetail(HistoryEntry):
+    policy: str
+    adjustments: list[AdjustmentShown]
+    bound_by: str | None
+    cause: str
+    source: SourceOfDecision
+    text: str
+
+
 class History(BaseModel):
     product_id: str = Field(examples=["85123A"])
-    history: list[HistoryEntry]
+    history: list[HistoryDetail | HistoryEntry] = Field(description="With `detail`, entries carry all fields.")
 
 
 class ChartShown(BaseModel):

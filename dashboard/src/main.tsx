@@ -1,13 +1,24 @@
+/** The start of the page: style sheets, the price store with its live link, and the React tree. */
+
+import "./ui/theme.css";
+import "./ui/base.css";
+import "./ui/controls.css";
+import "./ui/ui.css";
+import "./shell/shell.css";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./app";
-import { applyPreferences } from "./state/preferences";
-import { PriceStore } from "./state/prices";
-import { Prices } from "./state/store";
-import "./style.css";
+import { PriceStore } from "./live/price-store";
+import { PolicyProvider } from "./prices/policy";
+import { Prices } from "./prices/store";
+import { askForKey } from "./shell/dialogs/opened";
+import { applyPreferences } from "./shell/preferences";
+import { sendKey, session } from "./shell/session";
 
 applyPreferences();
+sendKey();
+session.answerWith(askForKey);
 const scheme = location.protocol === "https:" ? "wss" : "ws";
 const prices = new PriceStore(`${scheme}://${location.host}/ws/prices?subscribe=1&conflate_ms=50`);
 prices.start();
@@ -24,7 +35,9 @@ createRoot(root).render(
   <StrictMode>
     <QueryClientProvider client={queries}>
       <Prices.Provider value={prices}>
-        <App />
+        <PolicyProvider>
+          <App />
+        </PolicyProvider>
       </Prices.Provider>
     </QueryClientProvider>
   </StrictMode>,

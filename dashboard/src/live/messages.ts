@@ -1,0 +1,46 @@
+/** Messages and rows that OpenAPI does not describe: frames of `WS /ws/prices`, and rows that are arrays. */
+
+import type { components } from "../api/schema";
+import type { Adjustment, Source } from "../api/types";
+
+export interface PriceUpdate {
+  type: "price_update";
+  product_id: string;
+  new_price: number;
+  timestamp: number;
+  version: number;
+  previous_price: number | null;
+  demand: number;
+  price_source: Source;
+  event_time_ms: number;
+  policy: string;
+  adjustments: Adjustment[];
+  snapshot?: boolean;
+}
+
+/** Sent every second. `frames` counts the updates sent so far, which shows a gap; `live` is false if Kafka is down. */
+export interface Pulse {
+  type: "pulse";
+  at_ms: number;
+  live: boolean;
+  frames: number;
+}
+
+export type Frame = PriceUpdate | Pulse | { type: "error"; error: string };
+
+/** product_id, name, category, price, demand, source, version, updated_at_ms, bound_by, day_open */
+export type BoardRow = [
+  string,
+  string,
+  string,
+  number,
+  number,
+  Source,
+  number,
+  number,
+  string | null,
+  number | null,
+];
+
+/** An answer of `GET /board`. */
+export type BoardPage = Omit<components["schemas"]["BoardShown"], "rows"> & { rows: BoardRow[] };

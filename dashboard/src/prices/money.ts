@@ -1,0 +1,16 @@
+/** Amounts in one currency, in the reader's locale. */
+export class Money {
+  private readonly plain: Intl.NumberFormat;
+  private readonly signed: Intl.NumberFormat;
+
+  /** `currency` is its ISO 4217 code, such as GBP. */
+  constructor(readonly currency: string) {
+    this.plain = new Intl.NumberFormat(undefined, { style: "currency", currency });
+    this.signed = new Intl.NumberFormat(undefined, { style: "currency", currency, signDisplay: "exceptZero" });
+  }
+
+  format = (amount: number): string => this.plain.format(amount);
+
+  /** With a plus sign in front of a positive amount. */
+  formatSigned = (amount: number): string => this.signed.format(amount);
+}

@@ -1,0 +1,157 @@
+/** The chart of a product over a range of time, with its exports. */
+
+import { useQuery } from "@tanstack/react-query";
+import { Download, Image } from "lucide-react";
+import { type RefObject, useRef } from "react";
+import { useLocation, useSearch } from "wouter";
+import { answer, api } from "../api/client";
+import type { PastOverride } from "../api/types";
+import { NeedsKey } from "../shell/needs-key";
+import { theme } from "../shell/preferences";
+import { useKeyState } from "../shell/session";
+import { download, toCsv } from "../ui/csv";
+import { Problem } from "../ui/problem";
+import { useSignal } from "../ui/signal";
+import type { ChartPoint } from "./chart-points";
+import { type ChartHandle, PriceChart } from "./price-chart";
+
+/** Lengths in milliseconds. */
+const RANGES = { "15m": 15 * 60_000, "1h": 3_600_000, "1d": 86_400_000, all: null } as const;
+type Range = keyof typeof RANGES;
+const CHART_POINTS = 800;
+
+export function ChartCard({ id, version }: { id: string; version: number }) {
+  const hasKey = useKeyState() === "given";
+  const [range, setRange] = useRange(id);
+  const chart = useRef<ChartHandle>(null);
+  const loaded = useQuery({
+    queryKey: ["chart", id, range, Math.floor(version / 5)],
+    enabled: hasKey,
+    placeholderData: (before) => before,
+    queryFn: () => loadChart(id, range),
+  });
+  return (
+    <section className="card chart-card" aria-labelledby="chart">
+      <div className="row">
+        <h2 id="chart">Price and demand</h2>
+        <div className="spacer" />
+        <RangeChoice range={range} setRange={setRange} />
+        <Exports id={id} points={loaded.data?.points ?? []} chart={chart} />
+      </div>
+      {!hasKey ? (
+        <NeedsKey what="History" />
+      ) : loaded.isError ? (
+        <Problem text={loaded.error.message} />
+      ) : loaded.isPending ? (
+        <p className="loading">Loading…</p>
+      ) : (
+        <Chart loaded={loaded.data} ref={chart} />
+      )}
+    </section>
+  );
+}
+
+/** The range in the address; an hour by default. */
+function useRange(id: string): [Range, (range: Range) => void] {
+  const [, go] = useLocation();
+  const asked = new URLSearchParams(useSearch()).get("range");
+  const range = asked && asked in RANGES ? (asked as Range) : "1h";
+  return [range, (each) => go(`/product/${encodeURIComponent(id)}?range=${each}`, { replace: true })];
+}
+
+interface Loaded {
+  points: ChartPoint[];
+  /** The number of decisions that the points stand for. */
+  prices: number;
+  overrides: PastOverride[];
+}
+
+/** The range ends with the last decision: the events of a replay may lie years back. */
+async function loadChart(id: string, range: Range): Promise<Loaded> {
+  const path = { product_id: id };
+  const span = RANGES[range];
+  const newest = await answer(api.GET("/history/{product_id}", { params: { path, query: { limit: 1 } } }));
+  const last = newest.history[0];
+  const from = span === null || !last ? undefined : new Date(Date.parse(last.event_time) - span).toISOString();
+  const [found, audit] = await Promise.all([
+    answer(api.GET("/history/{product_id}/chart", { params: { path, query: { points: CHART_POINTS, from } } })),
+    answer(api.GET("/overrides/audit", { params: { query: { product_id: id, limit: 100 } } })),
+  ]);
+  return { points: found.points as ChartPoint[], prices: found.prices, overrides: audit.overrides };
+}
+
+function Chart({
+  loaded: { points, prices, overrides },
+  ref,
+}: {
+  loaded: Loaded;
+  ref: RefObject<ChartHandle | null>;
+}) {
+  const mode = useSignal(theme);
+  if (points.length === 0) return <p className="empty-note">No price has been decided by an event yet.</p>;
+  return (
+    <>
+      <PriceChart ref={ref} points={points} overrides={overrides} theme={mode} />
+      <p className="dim small">
+        {prices > points.length
+          ? `${prices.toLocaleString()} decisions, shown as ${points.length} points.`
+          : `${points.length} decisions.`}{" "}
+        Red markers and shaded spans: overrides.
+      </p>
+    </>
+  );
+}
+
+function RangeChoice({ range, setRange }: { range: Range; setRange: (range: Range) => void }) {
+  return (
+    <div className="segmented" role="radiogroup" aria-label="Range">
+      {(Object.keys(RANGES) as Range[]).map((each) => (
+        <label key={each}>
+          <input type="radio" name="range" checked={range === each} onChange={() => setRange(each)} />
+          <span>{each}</span>
+        </label>
+      ))}
+    </div>
+  );
+}
+
+interface ExportProps {
+  id: string;
+  points: ChartPoint[];
+  chart: RefObject<ChartHandle | null>;
+}
+
+function Exports({ id, points, chart }: ExportProps) {
+  const rows = () =>
+    points.map(([time, price, demand, source, version]) => ({
+      event_time: new Date(time).toISOString(),
+      price,
+      demand,
+      source,
+      version,
+    }));
+  return (
+    <>
+      <button
+        type="button"
+        className="icon"
+        aria-label="Export as CSV"
+        title="Export as CSV"
+        disabled={!points.length}
+        onClick={() => download(`${id}.csv`, toCsv(rows()))}
+      >
+        <Download size={17} aria-hidden="true" />
+      </button>
+      <button
+        type="button"
+        className="icon"
+        aria-label="Export as PNG"
+        title="Export as PNG"
+        disabled={!points.length}
+        onClick={() => void chart.current?.image().then((image) => image && download(`${id}.png`, image))}
+      >
+        <Image size={17} aria-hidden="true" />
+      </button>
+    </>
+  );
+}

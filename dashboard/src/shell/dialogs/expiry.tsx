@@ -1,0 +1,66 @@
+/** The end of an override: never, after a preset, or at a moment. */
+
+import { addDays, addHours, addMinutes, endOfDay, format } from "date-fns";
+
+export const PRESETS: { name: string; label: string; end: (now: Date) => Date | null }[] = [
+  { name: "none", label: "Until removed", end: () => null },
+  { name: "15m", label: "15 minutes", end: (now) => addMinutes(now, 15) },
+  { name: "1h", label: "1 hour", end: (now) => addHours(now, 1) },
+  { name: "4h", label: "4 hours", end: (now) => addHours(now, 4) },
+  { name: "day", label: "Until the end of today", end: (now) => endOfDay(now) },
+  { name: "1d", label: "24 hours", end: (now) => addDays(now, 1) },
+  { name: "7d", label: "7 days", end: (now) => addDays(now, 7) },
+];
+
+export interface Expiry {
+  preset: string;
+  /** The value of a datetime-local field, for the preset `at`. */
+  at: string;
+}
+
+export const NO_EXPIRY: Expiry = { preset: "none", at: "" };
+
+/** RFC 3339, or null for no end. Raises an Error for a moment that is not in the future. */
+export function expiryTime(expiry: Expiry, now = new Date()): string | null {
+  if (expiry.preset !== "at") {
+    return (
+      PRESETS.find((preset) => preset.name === expiry.preset)
+        ?.end(now)
+        ?.toISOString() ?? null
+    );
+  }
+  const moment = new Date(expiry.at);
+  if (Number.isNaN(moment.getTime())) throw new Error("Choose when the override ends.");
+  if (moment <= now) throw new Error("The end has to be in the future.");
+  return moment.toISOString();
+}
+
+export function ExpiryField({ value, onChange }: { value: Expiry; onChange: (expiry: Expiry) => void }) {
+  return (
+    <div className="row">
+      <label className="field">
+        <span>In force</span>
+        <select value={value.preset} onChange={(event) => onChange({ ...value, preset: event.target.value })}>
+          {PRESETS.map((preset) => (
+            <option key={preset.name} value={preset.name}>
+              {preset.label}
+            </option>
+          ))}
+          <option value="at">Until a moment…</option>
+        </select>
+      </label>
+      {value.preset === "at" ? (
+        <label className="field">
+          <span>Until</span>
+          <input
+            type="datetime-local"
+            required
+            min={format(new Date(), "yyyy-MM-dd'T'HH:mm")}
+            value={value.at}
+            onChange={(event) => onChange({ ...value, at: event.target.value })}
+          />
+        </label>
+      ) : null}
+    </div>
+  );
+}

@@ -1,0 +1,39 @@
+/** Keyboard shortcuts. */
+
+import { useEffect } from "react";
+import { tinykeys } from "tinykeys";
+import { useLocation } from "wouter";
+import { usePrices } from "../prices/store";
+import { isTyping } from "../ui/typing";
+import { open, opened } from "./dialogs/opened";
+import { density, nextTheme, theme } from "./preferences";
+import { withKey } from "./session";
+
+/** A shortcut that does nothing while a person types, or a dialog is open. */
+export function shortcut(act: () => void): (event: KeyboardEvent) => void {
+  return (event) => {
+    if (isTyping(event) || opened.value) return;
+    event.preventDefault();
+    act();
+  };
+}
+
+/** The shortcuts of the whole application; a page adds its own. */
+export function useShellKeys(): void {
+  const prices = usePrices();
+  const [, go] = useLocation();
+  useEffect(() => {
+    return tinykeys(window, {
+      "Shift+?": shortcut(() => open({ kind: "help" })),
+      "?": shortcut(() => open({ kind: "help" })),
+      "g b": shortcut(() => go("/")),
+      "g i": shortcut(() => go("/interventions")),
+      "g s": shortcut(() => go("/system")),
+      t: shortcut(() => theme.set(nextTheme())),
+      d: shortcut(() => density.set(density.value === "compact" ? "comfortable" : "compact")),
+      p: shortcut(() => (prices.link.state.value.kind === "paused" ? prices.resume() : prices.pause())),
+      f: shortcut(() => void withKey(() => open({ kind: "freeze", scope: "all" }))),
+      u: shortcut(() => void withKey(() => open({ kind: "bulk" }))),
+    });
+  }, [prices, go]);
+}

@@ -1,0 +1,33 @@
+/** The state of the live link, in words, with "retry now" while it is cut. */
+
+import { usePrices } from "../prices/store";
+import { useNow } from "../ui/clock";
+import { formatAge } from "../ui/format";
+import { useSignal } from "../ui/signal";
+
+export function LinkBadge() {
+  const { link } = usePrices();
+  const state = useSignal(link.state);
+  const now = useNow();
+  switch (state.kind) {
+    case "live":
+      return state.kafka ? (
+        <span className="badge live">Live</span>
+      ) : (
+        <span className="badge cut">Kafka is down</span>
+      );
+    case "connecting":
+      return <span className="badge">Connecting…</span>;
+    case "paused":
+      return <span className="badge paused">Paused {formatAge(now - state.sinceMs)}</span>;
+    case "waiting":
+      return (
+        <span className="badge cut">
+          Cut: again in {Math.max(0, Math.ceil((state.retryAtMs - now) / 1000))} s
+          <button type="button" className="link" onClick={() => link.retryNow()}>
+            Retry now
+          </button>
+        </span>
+      );
+  }
+}
