@@ -51,7 +51,7 @@ class DecodingStep(StatefulBatchLogic[RawBatch, Decoded, None]):
             batches = [(str(batch.shard), events)]
         else:
             batches = self._decode_events(batch, dead_letters)
-        self._ok[topic].inc(len(batch) - len(dead_letters))
+        self._ok[topic].inc(len(batch.offsets) - len(dead_letters))
         if dead_letters:
             self._bad[topic].inc(len(dead_letters))
         for letter in dead_letters:

@@ -86,13 +86,15 @@ class PricingStep(StatefulBatchLogic[Batch | RefillRequest, Priced, bytes]):
         return self._log.pointer()
 
     def _report(self, results: list[Priced]) -> list[Priced]:
-        if len(self._shard) != self._size:
-            telemetry.PRODUCTS.inc(len(self._shard) - self._size)
-            self._size = len(self._shard)
-        for reason, count in self._shard.alerts.items():
+        size = len(self._shard)
+        if size != self._size:
+            telemetry.PRODUCTS.inc(size - self._size)
+            self._size = size
+        alerts = self._shard.alerts
+        for reason, count in alerts.items():
             telemetry.GUARDRAIL_ALERTS.labels(reason).inc(count)
             log.warning("prices held: a bound is unusable", reason=reason, decisions=count)
-        self._shard.alerts.clear()
+        alerts.clear()
         for priced in results:
             _count(priced)
         return [priced for priced in results if priced.decisions or priced.freezes or priced.events]

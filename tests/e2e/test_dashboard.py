@@ -228,6 +228,7 @@ def test_a_product_explains_its_price(shop: Pipeline, tab: Tab, tmp_path: Path) 
     expect(page).to_have_url(re.compile("/product/CARD-1"))
     expect(page.get_by_role("heading", name="Birthday card")).to_be_visible()
     amounts = page.locator(".card", has_text="Why this price").locator(".waterfall tbody tr td.numbers")
+    expect(amounts.first).to_be_visible()
     shown = [float(text.replace("€", "").replace("+", "")) for text in amounts.all_inner_texts()]
     assert shown[-1] == price_of(shop, "CARD-1")["price"]
     assert sum(shown[:-1]) == pytest.approx(shown[-1])
