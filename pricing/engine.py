@@ -46,6 +46,7 @@ def quote_dynamic(
     inputs: PricingInputs,
     policy: PricingPolicy,
     last_good_price: float | None,
+    *,
     previous_price: float | None,
     changed_at_ms: int | None,
     event_time_ms: int,
@@ -61,20 +62,19 @@ def quote_dynamic(
     return _guard(
         exact,
         adjustments,
-        GUARDRAILS,
         policy,
         inputs,
         last_good_price,
-        previous_price,
-        changed_at_ms,
-        event_time_ms,
+        previous_price=previous_price,
+        changed_at_ms=changed_at_ms,
+        event_time_ms=event_time_ms,
     )
 
 
 def quote_base(inputs: PricingInputs, policy: PricingPolicy, last_good_price: float | None) -> Quote:
     """The price of a product that the catalogue knows and no event has reached: its base price, bounded."""
     adjustments = [Adjustment("base", to_cents(inputs.base_price), CATALOGUE_REASON)]
-    return _guard(inputs.base_price, adjustments, GUARDRAILS, policy, inputs, last_good_price, None, None, 0)
+    return _guard(inputs.base_price, adjustments, policy, inputs, last_good_price)
 
 
 def quote_override(
@@ -95,7 +95,7 @@ def quote_override(
         Adjustment(OVERRIDE_RULE, cents_between(shown, base), reason),
     ]
     inputs = inputs or PricingInputs(0.0, 0.0, None)
-    return _guard(override_price, adjustments, OVERRIDE_GUARDRAILS, policy, inputs, last_good_price, None, None, 0)
+    return _guard(override_price, adjustments, policy, inputs, last_good_price, guardrails=OVERRIDE_GUARDRAILS)
 
 
 def quote_frozen(held: float, inputs: PricingInputs, from_catalogue: bool, reason: str) -> Quote:
@@ -110,13 +110,14 @@ def quote_frozen(held: float, inputs: PricingInputs, from_catalogue: bool, reaso
 def _guard(
     exact: float,
     adjustments: list[Adjustment],
-    guardrails: tuple[tuple[str, Guardrail, str], ...],
     policy: PricingPolicy,
     inputs: PricingInputs,
     last_good_price: float | None,
-    previous_price: float | None,
-    changed_at_ms: int | None,
-    event_time_ms: int,
+    *,
+    guardrails: tuple[tuple[str, Guardrail, str], ...] = GUARDRAILS,
+    previous_price: float | None = None,
+    changed_at_ms: int | None = None,
+    event_time_ms: int = 0,
 ) -> Quote:
     """Run guardrails over an exact price, then round. Fails closed on unusable bounds."""
     shown = to_cents(exact)

@@ -8,12 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from stack import kafka
 from stack.broker import EmbeddedBroker
 from stack.postgres import PostgresServer
 from stack.redis import RedisServer
 from tests.support.pipeline import Pipeline
+
+# A busy machine is no failure of a property.
+settings.register_profile("pricewax", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("pricewax")
 
 _broker_used: list[str] = []
 

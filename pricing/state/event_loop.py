@@ -63,7 +63,14 @@ def apply_event(
             return overrides.hold(state, position)
         return frozen.hold(state, freeze, position)
     inputs = PricingInputs(event.price, state.demand, state.catalogue)
-    quote = quote_dynamic(inputs, decider.policy, state.price, state.price, state.changed_at_ms, event_time_ms)
+    quote = quote_dynamic(
+        inputs,
+        decider.policy,
+        state.price,
+        previous_price=state.price,
+        changed_at_ms=state.changed_at_ms,
+        event_time_ms=event_time_ms,
+    )
     state.held = False
     record(state, quote, decider, source=PriceSource.DYNAMIC, event_time_ms=event_time_ms, now_ms=now_ms)
     return state.to_decision(Cause.EVENT, position)
@@ -119,7 +126,14 @@ def price_events(
         if unguarded:
             _, price, adjustments = quote_rules(inputs, policy)
         else:
-            quote = quote_dynamic(inputs, policy, previous, previous, state.changed_at_ms, event_time_ms)
+            quote = quote_dynamic(
+                inputs,
+                policy,
+                previous,
+                previous_price=previous,
+                changed_at_ms=state.changed_at_ms,
+                event_time_ms=event_time_ms,
+            )
             decider.note(quote)
             price, adjustments = quote.price, quote.adjustments
         if price != previous:

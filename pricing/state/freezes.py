@@ -115,7 +115,14 @@ def release(
     state.held = False
     if state.event_price is not None:
         source = PriceSource.DYNAMIC
-        quote = quote_dynamic(inputs, decider.policy, state.price, state.price, None, lift.event_time_ms)
+        quote = quote_dynamic(
+            inputs,
+            decider.policy,
+            state.price,
+            previous_price=state.price,
+            changed_at_ms=None,
+            event_time_ms=lift.event_time_ms,
+        )
     else:
         source = PriceSource.BASE
         quote = quote_base(inputs, decider.policy, state.price)

@@ -77,7 +77,9 @@ def _quote_after(state: ProductState, decider: Decider, freeze: Freeze | None, a
         return quote_frozen(state.price, inputs, state.event_price is None, freeze.reason)
     if state.event_price is not None:
         # No step and no cooldown: the right price is back at once.
-        return quote_dynamic(inputs, policy, state.price, None, None, at_ms)
+        return quote_dynamic(
+            inputs, policy, state.price, previous_price=None, changed_at_ms=None, event_time_ms=at_ms
+        )
     return quote_base(inputs, policy, state.price)
 
 

@@ -38,6 +38,13 @@ BELOW: dict[str, set[str]] = {
 
 PURE_LIBRARIES = {"msgspec"}
 IMPURE = {"asyncio", "logging", "os", "pathlib", "random", "socket", "subprocess", "threading", "time", "urllib"}
+CONNECTIONS = {
+    *("Producer", "Consumer", "AdminClient", "confluent_kafka.Producer", "confluent_kafka.Consumer"),
+    *("redis.Redis", "redis.from_url", "aioredis.Redis", "Redis", "BlockingConnectionPool", "Sentinel"),
+    *("psycopg.connect", "AsyncConnectionPool", "ConnectionPool", "oracledb.connect", "oracledb.create_pool_async"),
+}
+"""Calls that make a connection, or an object that does."""
+
 WRITE_SIDE = {"sink", "writer", "placement"}
 
 
@@ -105,6 +112,17 @@ def test_bytewax_stays_in_its_rooms(name: str) -> None:
     if parts[0] in ("connectors", "dataflows") or parts[-1] == "sink":
         return
     assert not {each for each in imports(name) if room(each) == "bytewax"}
+
+
+@pytest.mark.parametrize("name", [name for name in sorted(MODULES) if room(name) not in ("clients", "stack")])
+def test_connections_are_made_in_clients(name: str) -> None:
+    """`stack` only asks the servers that it starts whether they answer."""
+    called = {
+        ast.unparse(node.func)
+        for node in ast.walk(ast.parse(MODULES[name].read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+    }
+    assert called & CONNECTIONS == set()
 
 
 @pytest.mark.parametrize("name", [name for name in sorted(MODULES) if room(name) == "api"])

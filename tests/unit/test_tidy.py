@@ -87,6 +87,14 @@ def test_every_public_name_has_a_docstring(name: str) -> None:
     assert [node.name for node in public_names(tree) if not ast.get_docstring(node)] == []
 
 
+@pytest.mark.parametrize("name", [name for name in tracked() if name.endswith(".py")])
+def test_a_function_takes_at_most_five_parameters_by_position(name: str) -> None:
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    for node in (each for each in ast.walk(ast.parse(text_of(name))) if isinstance(each, kinds)):
+        given = [each.arg for each in (*node.args.posonlyargs, *node.args.args) if each.arg not in ("self", "cls")]
+        assert len(given) <= 5, f"{name}: {node.name}"
+
+
 @pytest.mark.parametrize("name", [name for name in tracked() if name.endswith((".py", ".ts", ".tsx"))])
 def test_no_docstring_begins_with_a_question_word(name: str) -> None:
     if name.endswith(".py"):
