@@ -34,7 +34,7 @@ def create_app(services: Services, header: str, admin_keys: list[str]) -> FastAP
         title="Pricewax",
         description="Latest prices, why they are what they are, and overrides. `WS /ws/prices` streams"
         " updates: one `price_update` a frame; `products=a,b` for some products, `snapshot=1` for the current state"
-        " first, `conflate_ms=` for only the newest of each product every so often, `subscribe=1` to choose the"
+        " first, `conflate_ms=` for only the newest of each product in every interval, `subscribe=1` to choose the"
         " products by message.",
         version=status.VERSION,
         lifespan=lifespan,

@@ -57,7 +57,7 @@ async def freeze(request: Request) -> Response:
     "/freeze/{scope:path}", response_model=command_models.FreezeLifted, responses=responses(400, 401, 404, 503)
 )
 async def lift(scope: command_models.Scope, request: Request) -> Response:
-    """Lift a freeze; prices that it held are decided anew at once."""
+    """Lift a freeze. Prices that it held are decided again at once."""
     services = services_of(request)
     _check_scope(scope)
 
@@ -73,7 +73,7 @@ async def lift(scope: command_models.Scope, request: Request) -> Response:
 
 @open_router.get("/freezes", response_model=command_models.FreezeList, responses=responses(503))
 async def list_freezes(request: Request) -> Response:
-    """The freezes in force, by scope. Needs no key: whoever reads prices may know that they are held."""
+    """The freezes in force, by scope. Needs no key: a reader of prices may know that they are held."""
     return json_response({"freezes": await services_of(request).prices.freezes()})
 
 

@@ -31,7 +31,7 @@ router = APIRouter(tags=["history"])
 async def chart(
     product_id: models.ProductId,
     request: Request,
-    points: Annotated[int, Query(ge=2, le=CHART_POINTS_MAX, description="At most so many.")] = 500,
+    points: Annotated[int, Query(ge=2, le=CHART_POINTS_MAX, description="Largest number of points.")] = 500,
     since: FromQuery = None,
     until: ToQuery = None,
 ) -> Response:

@@ -115,7 +115,7 @@ async def prices(
     limit: LimitQuery = None,
     cursor: IdCursorQuery = None,
 ) -> Response:
-    """Prices by product id, a page at a time. Ids that nobody knows are left out."""
+    """Prices by product id, a page at a time. Unknown ids are left out."""
     services = services_of(request)
     size = min(limit or (PAGE_MAX if ids is not None else DEFAULT_PAGE), PAGE_MAX)
     last_id = read_id_cursor(cursor)

@@ -23,7 +23,7 @@ class Error(BaseModel):
 _DESCRIPTIONS = {
     400: "The request is malformed.",
     401: "The admin key is missing or wrong.",
-    404: "Nobody knows the product, or there is nothing to remove.",
+    404: "The product is not known, or there is nothing to remove.",
     503: "A service behind the API does not answer; try again.",
 }
 

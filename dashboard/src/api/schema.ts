@@ -119,7 +119,7 @@ export interface paths {
         post?: never;
         /**
          * Lift
-         * @description Lift a freeze; prices that it held are decided anew at once.
+         * @description Lift a freeze. Prices that it held are decided again at once.
          */
         delete: operations["lift_freeze__scope__delete"];
         options?: never;
@@ -136,7 +136,7 @@ export interface paths {
         };
         /**
          * List Freezes
-         * @description The freezes in force, by scope. Needs no key: whoever reads prices may know that they are held.
+         * @description The freezes in force, by scope. Needs no key: a reader of prices may know that they are held.
          */
         get: operations["list_freezes_freezes_get"];
         put?: never;
@@ -404,7 +404,7 @@ export interface paths {
         };
         /**
          * Prices
-         * @description Prices by product id, a page at a time. Ids that nobody knows are left out.
+         * @description Prices by product id, a page at a time. Unknown ids are left out.
          */
         get: operations["prices_prices_get"];
         put?: never;
@@ -1418,7 +1418,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description Nobody knows the product, or there is nothing to remove. */
+            /** @description The product is not known, or there is nothing to remove. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1493,7 +1493,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description Nobody knows the product, or there is nothing to remove. */
+            /** @description The product is not known, or there is nothing to remove. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1551,7 +1551,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description Nobody knows the product, or there is nothing to remove. */
+            /** @description The product is not known, or there is nothing to remove. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1738,7 +1738,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description Nobody knows the product, or there is nothing to remove. */
+            /** @description The product is not known, or there is nothing to remove. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1770,7 +1770,7 @@ export interface operations {
     chart_history__product_id__chart_get: {
         parameters: {
             query?: {
-                /** @description At most so many. */
+                /** @description Largest number of points. */
                 points?: number;
                 /** @description RFC 3339, inclusive. */
                 from?: string | null;
@@ -1813,7 +1813,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description Nobody knows the product, or there is nothing to remove. */
+            /** @description The product is not known, or there is nothing to remove. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1927,7 +1927,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description Nobody knows the product, or there is nothing to remove. */
+            /** @description The product is not known, or there is nothing to remove. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1986,7 +1986,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description Nobody knows the product, or there is nothing to remove. */
+            /** @description The product is not known, or there is nothing to remove. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2269,7 +2269,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description Nobody knows the product, or there is nothing to remove. */
+            /** @description The product is not known, or there is nothing to remove. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2328,7 +2328,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description Nobody knows the product, or there is nothing to remove. */
+            /** @description The product is not known, or there is nothing to remove. */
             404: {
                 headers: {
                     [name: string]: unknown;
