@@ -94,6 +94,11 @@ def _start_streams(bench: Bench) -> Job:
     return _start(bench, "streams", java, environment)
 
 
+def _start_plain(bench: Bench) -> Job:
+    environment, _ = _environment(bench)
+    return _start(bench, "plain", [sys.executable, "-m", "benchmarks.rows.plain"], environment)
+
+
 def _start_kafka_only(bench: Bench) -> Job:
     run = bench.prepare_pricewax(history=False)
     program = run.start("benchmarks.rows.kafka_only")
@@ -147,6 +152,7 @@ def _install_streams() -> str | None:
 
 
 LOOP = Engine("loop", "no engine: consume, decode, dict, encode, produce", _start_loop)
+PLAIN = Engine("pricewax, no engine", "its steps in a plain loop; no recovery", _start_plain)
 KAFKA_ONLY = Engine("pricewax, Kafka only", "neither Redis nor a database; recovery on", _start_kafka_only)
 EVERYTHING = Engine("pricewax, everything on", "Redis, Postgres and Kafka out; recovery on", _start_everything)
 TEXTBOOK = Engine(
@@ -168,4 +174,4 @@ PATHWAY = Engine(
 STREAMS = Engine(
     "Kafka Streams", "state store with changelog, one thread; at least once", _start_streams, _install_streams
 )
-ENGINES = (LOOP, KAFKA_ONLY, EVERYTHING, TEXTBOOK, QUIX, PATHWAY, STREAMS)
+ENGINES = (LOOP, PLAIN, KAFKA_ONLY, EVERYTHING, TEXTBOOK, QUIX, PATHWAY, STREAMS)

@@ -33,10 +33,12 @@ class PlainRunner:
         *,
         clock: Clock = wall_clock_ms,
         resume: Mapping[str, bytes] | None = None,
+        updates_only: bool = False,
     ) -> None:
         self._policy = policy
         self._clock = clock
         self._resume = resume or {}
+        self._updates_only = updates_only
         self._decoding = DecodingStep(kinds, shards)
         self._pricing: dict[str, PricingStep] = {}
         self._encode_letters = outgoing_letters(clock)
@@ -82,6 +84,8 @@ class PlainRunner:
     def _encode(self, shard: str, priced: Priced) -> None:
         if updates := self._encode_updates((shard, priced)):
             self.updates.append(updates)
+        if self._updates_only:
+            return
         if latest := self._encode_latest((shard, priced)):
             self.latest.append(latest)
         if history := self._encode_history((shard, priced)):
