@@ -1,4 +1,4 @@
-"""Every setting, from the environment, validated and frozen. Entry points read it; nothing else does."""
+"""Settings: every one from the environment, validated and immutable. Only entry points read them."""
 
 import re
 import sys
@@ -14,6 +14,7 @@ from core.errors import PolicyError, SettingsError
 from pricing.policy import PricingPolicy, default_policy, parse_policy
 
 EXIT_BAD_SETTING = 2
+"""Exit code of a process with a setting that is not usable."""
 
 
 _ADDRESS = re.compile(r"[A-Za-z0-9_.-]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}", re.ASCII)
@@ -58,7 +59,7 @@ def _secret_matching(pattern: re.Pattern[str]) -> AfterValidator:
 
 
 def _parse_options(text: Any) -> dict[str, str]:
-    """Raises ValueError for options that librdkafka does not take."""
+    """Options of librdkafka from text. Raises ValueError if librdkafka does not accept them."""
     options = text if isinstance(text, dict) else kafka.parse_options(str(text))
     kafka.check_options(options)
     return options
@@ -71,7 +72,7 @@ def _check_redis_url(secret: SecretStr | None) -> SecretStr | None:
 
 
 def _check_history_url(secret: SecretStr | None) -> SecretStr | None:
-    """Raises ValueError if the database's driver would not read the URL."""
+    """The URL, unchanged. Raises ValueError if the database's driver cannot read it."""
     if secret is not None:
         url = secret.get_secret_value()
         if url.startswith(oracle.SCHEME):
@@ -86,7 +87,8 @@ TOPIC_TAKES = "a Kafka topic name: letters, digits, dot, underscore, hyphen"
 
 
 class Settings(BaseSettings):
-    """The environment. Each field's description is what its variable takes, and what an error says."""
+    """The environment's settings. A field's description lists the values that its variable takes. Errors quote
+    it."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
@@ -149,7 +151,8 @@ class Settings(BaseSettings):
 
     @property
     def history_dsn(self) -> str | None:
-        """The URL of the history database; `ORACLE_DSN` counts where `HISTORY_URL` is not set."""
+        """The URL of the history database: `HISTORY_URL` or, if that is not set, one made from `ORACLE_DSN`. None
+        if neither is set."""
         if self.history_url is not None:
             return self.history_url.get_secret_value()
         if self.oracle_dsn is not None:
@@ -160,17 +163,18 @@ class Settings(BaseSettings):
 
     @property
     def kafka_client_options(self) -> dict[str, str]:
+        """The options of `KAFKA_OPTIONS`, with secrets in plain text."""
         return {name: value.get_secret_value() for name, value in self.kafka_options.items()}
 
     @property
     def admin_keys(self) -> list[str]:
-        """The keys that the API takes."""
+        """The keys that the API accepts, in plain text. Empty if none is set."""
         keys = (self.admin_api_key, self.admin_api_key_previous)
         return [key.get_secret_value() for key in keys if key is not None]
 
     @property
     def redis(self) -> redis.RedisEndpoint:
-        """The Redis of `REDIS_URL`, or of `REDIS_ADDR` and `REDIS_PASSWORD`."""
+        """The Redis of `REDIS_URL` or, if that is not set, of `REDIS_ADDR` and `REDIS_PASSWORD`."""
         if self.redis_url is not None:
             return redis.parse_url(self.redis_url.get_secret_value())
         password = None if self.redis_password is None else self.redis_password.get_secret_value()
@@ -178,7 +182,7 @@ class Settings(BaseSettings):
 
     @property
     def topics(self) -> dict[str, dict[str, str]]:
-        """Every topic, with what it is made with where it is missing."""
+        """Every topic, with the configuration with which it is created if it is missing."""
         compacted = {"cleanup.policy": "compact"}
         return {
             self.product_events_topic: {},
@@ -187,12 +191,13 @@ class Settings(BaseSettings):
             self.price_freezes_topic: compacted,
             self.price_updates_topic: {},
             self.dead_letters_topic: {},
-            # However long the database is away, its rows wait.
+            # No time limit: rows wait until the database is back.
             self.history_backlog_topic: {"retention.ms": "-1"},
         }
 
     def load_policy(self) -> PricingPolicy:
-        """The policy of `POLICY`, or the default. Raises SettingsError."""
+        """The policy of the file `POLICY`, or the default policy. Raises SettingsError if the file is not
+        usable."""
         if self.policy is None:
             return default_policy()
         try:
@@ -203,7 +208,7 @@ class Settings(BaseSettings):
             raise SettingsError(f"POLICY: {self.policy}: {error}") from None
 
     def masked(self) -> dict[str, Any]:
-        """The effective configuration for the log: secrets and passwords as stars."""
+        """The settings in force, for the log. Secrets and passwords are replaced by stars."""
         return self.model_dump(mode="json")
 
 
@@ -218,6 +223,6 @@ def load_settings() -> Settings:
 
 
 def exit_bad_setting(error: SettingsError) -> NoReturn:
-    """One line on standard error, exit code 2."""
+    """End the process with code `EXIT_BAD_SETTING`, and print the error on one line of standard error."""
     print(f"pricewax: {error}", file=sys.stderr, flush=True)
     raise SystemExit(EXIT_BAD_SETTING)

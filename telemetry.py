@@ -1,4 +1,4 @@
-"""Logging, and the name of every metric. What the flow and the API say about themselves."""
+"""Logging, and all metrics of the flow and of the API."""
 
 import logging
 import os
@@ -51,12 +51,14 @@ RELAY_UPDATES = Counter("pricewax_relay_updates", "Updates read by the relay, by
 
 
 def get_logger(name: str) -> "structlog.stdlib.BoundLogger":
+    """A structured logger. name: the part of the program that logs."""
     logger: structlog.stdlib.BoundLogger = structlog.get_logger(name)
     return logger
 
 
 def configure_logging(level: str, log_format: str) -> None:
-    """Structured logs on standard error: one line an event, for people or (`json`) for machines."""
+    """Set up structured logs on standard error, one line for each event. log_format: `console` for people, `json`
+    for machines. level: as in `LOG_LEVEL`."""
     renderer: structlog.typing.Processor
     if log_format == "json":
         renderer = structlog.processors.JSONRenderer()
@@ -77,9 +79,9 @@ def configure_logging(level: str, log_format: str) -> None:
 
 
 def serve_metrics(host: str, port: int) -> int:
-    """Serve Prometheus metrics; where the port is taken (several processes on one machine), on a free one.
+    """Serve Prometheus metrics from a thread. Returns the port.
 
-    Returns the port."""
+    If the port is in use (by another process on the machine), any free port is used, with a warning."""
     log = get_logger("telemetry")
     try:
         server, _ = start_http_server(port, host)
@@ -90,9 +92,9 @@ def serve_metrics(host: str, port: int) -> int:
 
 
 def fatal(message: str, **details: object) -> NoReturn:
-    """One clear line, then the end of the process, without the traceback that an exception would add.
+    """Log one line and end the process with code 1, without the traceback that an exception would print.
 
-    Safe at any moment, as a crash is: what is not committed is done again."""
+    It is as safe as a crash at any moment: work that is not committed is done again."""
     get_logger("fatal").error(message, **details)
     sys.stderr.flush()
     os._exit(1)

@@ -10,14 +10,15 @@ ClientOptions = Mapping[str, str | int]
 """librdkafka options that all clients of a process share: brokers, TLS, SASL."""
 
 Option = str | int | bool | Callable[[KafkaError], None]
+"""A value of a librdkafka option, as the Python client takes it."""
 
 PRODUCER_OPTIONS: dict[str, Option] = {"enable.idempotence": True, "acks": "all"}
 
 CONSUMER_OPTIONS: dict[str, Option] = {
-    # Positions are kept by whoever reads, never by the group.
+    # Readers keep their positions themselves. The group's offsets are for lag tools only.
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,
-    # An offset that has left its topic is an error, and never a silent skip.
+    # If the next offset has left its topic, the read fails. A silent skip would lose messages.
     "auto.offset.reset": "error",
     "fetch.wait.max.ms": 10,
     "fetch.error.backoff.ms": 50,
@@ -30,8 +31,9 @@ _OPTION = re.compile(
 
 
 def parse_options(text: str) -> dict[str, str]:
-    """Options out of `name=value;name=value`. A value that holds `;` or begins with `'` stands in single quotes, in
-    which `\\'` is a quote and `\\\\` a backslash, as in libpq. Raises ValueError for any other form."""
+    """Options from `name=value;name=value`. A value that contains `;` or begins with `'` is in single quotes.
+    Within the quotes, `\\'` is a quote and `\\\\` a backslash, as in libpq. Raises ValueError for any other
+    form."""
     options: dict[str, str] = {}
     position = 0
     while text[position:].strip(" ;"):
@@ -46,7 +48,7 @@ def parse_options(text: str) -> dict[str, str]:
 
 
 def check_options(options: Mapping[str, str]) -> None:
-    """Raises ValueError if librdkafka does not take these options."""
+    """Check options by making a producer with them. Raises ValueError if librdkafka does not accept them."""
     try:
         Producer({"bootstrap.servers": "localhost:9092", "log_level": 0, **options})
     except KafkaException as error:
@@ -54,27 +56,28 @@ def check_options(options: Mapping[str, str]) -> None:
 
 
 def client_options(brokers: str, options: Mapping[str, str]) -> dict[str, str | int]:
-    """The options of all clients. librdkafka logs real trouble only, because each user reports an outage once."""
+    """The options of all clients. librdkafka logs only severe errors, because each client reports an outage itself,
+    once."""
     return {"bootstrap.servers": brokers, "log_level": 2, "reconnect.backoff.max.ms": 1000, **options}
 
 
 def make_producer(client: ClientOptions, options: Mapping[str, Option] | None = None) -> Producer:
-    """An idempotent producer whose messages all replicas confirm."""
+    """An idempotent producer. All replicas confirm each message."""
     return Producer({**client, **PRODUCER_OPTIONS, **(options or {})})
 
 
 def make_consumer(client: ClientOptions, group: str, options: Mapping[str, Option] | None = None) -> Consumer:
-    """A consumer to be assigned by hand. The group's offsets are for lag tools only."""
+    """A consumer without partitions: the caller assigns them. The group's offsets are for lag tools only."""
     return Consumer({**client, **CONSUMER_OPTIONS, "group.id": group, **(options or {})})
 
 
 def make_admin(client: ClientOptions) -> AdminClient:
-    """Not to be made inside Bytewax: the callback thread of the admin client crashes the process there
+    """An admin client. Do not make one inside Bytewax: its callback thread crashes the process there
     (confluent-kafka 2.16.1, Bytewax 0.21.1)."""
     return AdminClient(dict(client))
 
 
 def offset_is_gone(error: KafkaError) -> bool:
-    """Whether the next offset to read is not in its topic any more: dropped by retention, or the topic was made
-    again."""
+    """True if an error means that the next offset to read has left its topic: retention dropped it, or the topic
+    was deleted and created again."""
     return error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)

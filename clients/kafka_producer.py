@@ -13,7 +13,7 @@ QUEUED_MESSAGES_MAX = 200_000
 FLUSH_ROUND_S = 1.0
 
 OPTIONS: dict[str, Option] = {
-    # An outage of Kafka is waited for, however long it lasts: there is no input either.
+    # No time limit. While Kafka is down, the flow has no input either, so its messages can wait.
     "message.timeout.ms": 0,
     "linger.ms": 2,
     "queue.buffering.max.messages": 2 * QUEUED_MESSAGES_MAX,
@@ -21,6 +21,7 @@ OPTIONS: dict[str, Option] = {
 }
 
 PARTITION_BY_KEY = -1
+"""The producer chooses the partition by the key."""
 
 Record = tuple[bytes, bytes]
 """Key and value of a message."""
@@ -29,8 +30,10 @@ log = telemetry.get_logger("kafka_sink")
 
 
 class KafkaProducer:
-    """A producer for sinks. Thread-safe. If Kafka refuses a message, the next call raises KafkaException, so that
-    the epoch is not committed."""
+    """A producer that all sinks of a process share. Thread-safe. It connects with the first message.
+
+    If Kafka refuses a message, the next call of any method raises KafkaException, so that the epoch is not
+    committed. Used by `sinks/kafka/sink.py` and `sinks/history/backlog.py`."""
 
     def __init__(self, client: ClientOptions) -> None:
         self._client = client
@@ -39,24 +42,26 @@ class KafkaProducer:
         self._failure: KafkaError | None = None
 
     def send(self, topic: str, records: list[Record], partition: int = PARTITION_BY_KEY) -> None:
-        """Queue messages, in order. Waits while the queue is full. Raises KafkaException after a failure."""
+        """Queue messages for a topic, in order. Blocks while the queue is full. Raises KafkaException after a
+        failure."""
         with self._lock:
             producer = self._connect()
-            # Room first: a full queue in the middle of a batch would break its order.
+            # Wait for room before queuing: a queue that fills up in the middle of a batch would break its order.
             while len(producer) + len(records) > QUEUED_MESSAGES_MAX and len(producer):
                 producer.poll(0.05)
                 self._raise_failure()
             messages: list[dict[str, Any]] = [{"key": key, "value": value} for key, value in records]
             queued = producer.produce_batch(topic, messages, partition=partition, on_delivery=self._on_delivery)
             if queued != len(messages):
-                # If librdkafka refuses to queue a message, it neither raises nor reports: it marks the message.
+                # `produce_batch` does not raise for a message that it cannot queue. It sets its `_error`.
                 errors = (message["_error"] for message in messages if "_error" in message)
                 self._failure = self._failure or next(errors, KafkaError(KafkaError._FAIL))
             producer.poll(0)
             self._raise_failure()
 
     def flush(self) -> None:
-        """Wait until Kafka has confirmed everything, without a limit. Raises KafkaException after a failure."""
+        """Wait until Kafka has confirmed all queued messages, without a time limit. Raises KafkaException after a
+        failure."""
         with self._lock:
             if self._producer is None:
                 return

@@ -1,4 +1,4 @@
-"""Kafka topics: made where they are missing, by whichever process starts first."""
+"""Kafka topics: the process that starts first creates those that are missing."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -13,11 +13,14 @@ from clients.throttle import Throttle
 from core.errors import StoppedError
 
 PARTITIONS = 4
+"""Number of partitions of a topic that is created here."""
+
 METADATA_TIMEOUT_S = 5.0
 
-# How librdkafka's built-in cluster (our embedded broker) names itself. It does not answer CreateTopics; it
-# makes a topic when a producer asks for it.
+# The name of librdkafka's built-in cluster, which is the embedded broker of the local stack. It does not answer
+# CreateTopics. It creates a topic when a producer asks for it.
 _EMBEDDED = "mockCluster"
+# Errors after which the same call is tried again.
 _PASSING = (
     KafkaError._TRANSPORT,
     KafkaError._TIMED_OUT,
@@ -36,12 +39,10 @@ log = telemetry.get_logger("kafka")
 def ensure_topics(
     client: ClientOptions, topics: Mapping[str, Mapping[str, str]], stop: threading.Event
 ) -> dict[str, int]:
-    """Make the topics that are missing, each with its configuration; topic to its number of partitions. Waits
-    for Kafka as long as it takes. Raises StoppedError where `stop` is set meanwhile, KafkaException for what
-    waiting does not mend.
+    """Create the missing topics, each with its configuration. Returns each topic's number of partitions.
 
-    Not to be called from inside Bytewax: see `make_admin`.
-    """
+    Waits for Kafka without a time limit. Raises StoppedError if `stop` is set in the meantime, and KafkaException
+    for an error that waiting does not cure. Do not call it inside Bytewax: see `make_admin`."""
 
     def make() -> dict[str, int]:
         admin = make_admin(client)
@@ -59,9 +60,10 @@ def ensure_topics(
 
 
 def keeps_all_messages(client: ClientOptions, topic: str) -> bool:
-    """Whether a topic keeps its messages until somebody deletes them. False where Kafka does not say.
+    """True if a topic never drops messages by itself: no compaction, no retention limit. False for any other topic,
+    and if Kafka does not answer.
 
-    Not to be called from inside Bytewax, as `ensure_topics`."""
+    Do not call it inside Bytewax: see `make_admin`."""
     admin = make_admin(client)
     resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
     try:
@@ -72,7 +74,7 @@ def keeps_all_messages(client: ClientOptions, topic: str) -> bool:
     except KafkaException as error:
         log.warning("whether the topic keeps its messages is not known", topic=topic, error=error.args[0].str())
         return False
-    # What is not said is as Kafka has it where nobody sets it.
+    # An entry that Kafka does not return has Kafka's default.
     usual = {"cleanup.policy": "delete", "retention.ms": "604800000", "retention.bytes": "-1"}
     kept = {name: entries[name].value if name in entries else usual[name] for name in usual}
     if kept == {**usual, "retention.ms": "-1"}:
@@ -82,7 +84,7 @@ def keeps_all_messages(client: ClientOptions, topic: str) -> bool:
 
 
 def count_partitions(client: ClientOptions, topics: list[str], stop: threading.Event) -> dict[str, int]:
-    """Topic to its number of partitions. Waits and raises like `ensure_topics`."""
+    """Each topic's number of partitions. Waits and raises like `ensure_topics`."""
     return _patiently(client, lambda: _count(make_admin(client), topics), stop)
 
 

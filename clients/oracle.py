@@ -14,7 +14,8 @@ _URL = re.compile(r"oracle://(?P<user>[^:/@\s]+):(?P<password>[^\s]*)@(?P<dsn>[^
 
 
 def parse_url(url: str) -> dict[str, str]:
-    """user, password and dsn of `oracle://user:password@host:port/service`. Raises ValueError."""
+    """user, password and dsn of `oracle://user:password@host:port/service`. Raises ValueError for any other
+    form."""
     match = _URL.fullmatch(url)
     if not match:
         raise ValueError("an Oracle URL looks like oracle://user:password@host:port/service")
@@ -29,7 +30,7 @@ def connect(url: str) -> oracledb.Connection:
 
 
 def make_pool(url: str) -> oracledb.AsyncConnectionPool:
-    """A pool for an event loop. Connects when it is first used."""
+    """A pool of connections for an event loop. It connects when it is first used."""
     return oracledb.create_pool_async(
         **parse_url(url), min=0, max=POOL_SIZE_MAX, tcp_connect_timeout=CONNECT_WITHIN_S
     )

@@ -25,20 +25,20 @@ DEFAULTS: dict[str, str | int] = {
     "keepalives_count": 2,
     "tcp_user_timeout": 5000,
 }
-"""Parameters that hold unless the URL gives others."""
+"""Connection parameters. A parameter in the URL replaces the one of the same name."""
 
 SERVER_OPTIONS = "-c statement_timeout=10000 -c lock_timeout=5000 -c timezone=UTC"
-"""Start-up options. Those of the URL follow them, and the last one of a name holds."""
+"""Options of the server session. The URL's options follow them; for each name the last one is in force."""
 
 
 def check_url(url: str) -> None:
-    """Raises ValueError if libpq cannot read the URL."""
+    """Check a URL. Raises ValueError, without any part of the URL, if libpq cannot read it."""
     if not url.startswith(SCHEMES):
         raise ValueError("is not a Postgres URL")
     try:
         parsed = conninfo_to_dict(url)
     except psycopg.ProgrammingError:
-        # libpq's words quote the URL, and so the password.
+        # libpq's message quotes the URL, and with it the password.
         raise ValueError("cannot be read") from None
     ports = str(parsed.get("port") or "5432").split(",")
     if not all(port.isdigit() and 0 < int(port) < 65536 for port in ports):
@@ -46,7 +46,7 @@ def check_url(url: str) -> None:
 
 
 def parameters(url: str) -> dict[str, Any]:
-    """Connection parameters of a URL: all that it gives, and our defaults for what it does not."""
+    """Connection parameters of a URL: all that it has, and `DEFAULTS` for the others."""
     given = conninfo_to_dict(url)
     options = f"{SERVER_OPTIONS} {given['options']}" if given.get("options") else SERVER_OPTIONS
     return {**DEFAULTS, **given, "options": options}
@@ -58,7 +58,7 @@ def connect(url: str) -> psycopg.Connection:
 
 
 def make_pool(url: str) -> AsyncConnectionPool:
-    """A pool of connections in autocommit mode, not open yet."""
+    """A pool of connections in autocommit mode for an event loop. It is not open yet."""
     return AsyncConnectionPool(
         kwargs={**parameters(url), "autocommit": True},
         min_size=0,
@@ -71,9 +71,9 @@ def make_pool(url: str) -> AsyncConnectionPool:
 
 @contextmanager
 def time_limit(connection: psycopg.Connection, within_s: float = WRITE_WITHIN_S) -> Iterator[None]:
-    """Cut the connection if the block takes longer. The server's own time limits do not help if the server, or the
-    line to it, stands still."""
-    # A descriptor of its own, so that it cannot be another file by the time it is cut.
+    """A context manager that cuts the connection if its block takes longer than `within_s`. The statement that runs
+    then raises psycopg.Error. The server's own time limits do not help if the server or the network stops."""
+    # A duplicate: when the connection closes its own descriptor, the number may be reused for another file.
     line = socket.socket(fileno=os.dup(connection.fileno()))
 
     def cut() -> None:

@@ -1,6 +1,6 @@
 """Redis clients: the only place that makes a connection to Redis.
 
-An endpoint is one server, or the sentinels that know which server is the master:
+An endpoint is one server, or the sentinels that know the master. Forms of a URL:
 
     redis://[user]:password@host:port/db        rediss://...     the same over TLS
     redis+sentinel://[user]:password@host:port,host:port/service/db      rediss+sentinel://... over TLS
@@ -46,9 +46,10 @@ Protocol = TypeVar("Protocol", bound=asyncio.Protocol)
 
 
 class RedisEndpoint(msgspec.Struct, frozen=True):
-    """A Redis and how to log in. `hosts` are the sentinels if `service` is set, else the one server.
+    """The addresses and the login of a Redis. `hosts` are the sentinels if `service` is set, else the one server.
 
-    tls: None without TLS, else the names of redis-py's arguments and paths of files; empty for the system's CAs."""
+    tls: None without TLS, else redis-py's arguments with paths of files; empty for the system's CAs.
+    sentinel_login: redis-py's arguments for the login to the sentinels."""
 
     hosts: tuple[tuple[str, int], ...]
     username: str | None = None
@@ -59,7 +60,7 @@ class RedisEndpoint(msgspec.Struct, frozen=True):
     sentinel_login: dict[str, str] = {}
 
     def __repr__(self) -> str:
-        # Never the password.
+        # Without the password, because a repr may be logged.
         return f"RedisEndpoint({','.join(f'{host}:{port}' for host, port in self.hosts)})"
 
 
@@ -69,7 +70,8 @@ def parse_address(address: str, password: str | None = None) -> RedisEndpoint:
 
 
 def parse_url(url: str) -> RedisEndpoint:
-    """The endpoint of a URL as in the module's description. Raises ValueError, which names no part of it."""
+    """The endpoint of a URL in a form of the module's description. Raises ValueError, without any secret of the URL
+    in its text."""
     found = _URL.fullmatch(url)
     if found is None:
         raise ValueError("is not a Redis URL")
@@ -104,7 +106,7 @@ def parse_url(url: str) -> RedisEndpoint:
 
 
 def _parse_path(parts: list[str], *, sentinel: bool) -> tuple[str | None, int]:
-    """Service (of sentinels only) and number of the database."""
+    """Name of the sentinels' service (None without sentinels) and number of the database."""
     service = unquote(parts.pop(0)) if sentinel and parts else None
     if sentinel and not service:
         raise ValueError("sentinels need the name of their service as the path")
@@ -122,7 +124,8 @@ def _parse_host(text: str, port: int) -> tuple[str, int]:
 
 
 def _arguments(endpoint: RedisEndpoint, within_s: float) -> dict[str, Any]:
-    """redis-py's arguments of a connection, but for the address. A frozen Redis is an error, never a wait."""
+    """redis-py's arguments of a connection, without the address. A Redis that does not answer within `within_s` is
+    an error, so that no caller waits longer."""
     return {
         "username": endpoint.username,
         "password": endpoint.password,
@@ -139,12 +142,13 @@ def _transport(endpoint: RedisEndpoint, within_s: float) -> dict[str, Any]:
 
 
 def _sentinel_arguments(endpoint: RedisEndpoint, within_s: float, retry: Retry | AsyncRetry) -> dict[str, Any]:
-    """Without retries: if a sentinel does not answer, the next one is asked at once."""
+    """redis-py's arguments of a connection to a sentinel. It does not retry: if a sentinel does not answer, the
+    next one is asked at once."""
     return {**_transport(endpoint, within_s), **endpoint.sentinel_login, "retry": retry}
 
 
 def connect(endpoint: RedisEndpoint) -> "redis.Redis":
-    """A client for one thread, not connected yet. It retries nothing by itself."""
+    """A client for one thread, not connected yet. It does not retry; a failed call raises redis.RedisError."""
     arguments = {**_arguments(endpoint, WRITE_WITHIN_S), "retry": Retry(NoBackoff(), 0), "health_check_interval": 0}
     if endpoint.service is not None:
         sentinel_arguments = _sentinel_arguments(endpoint, WRITE_WITHIN_S, Retry(NoBackoff(), 0))
@@ -156,17 +160,21 @@ def connect(endpoint: RedisEndpoint) -> "redis.Redis":
 
 
 class _BlockingSentinelPool(SentinelConnectionPool, aioredis.BlockingConnectionPool):
-    """Connections to the master that sentinels name; if all are in use, callers wait as in
-    `BlockingConnectionPool`. Closing it closes the connections to the sentinels too."""
+    """A pool of connections to the master that sentinels name. If all are in use, callers wait as in
+    `BlockingConnectionPool`."""
 
     async def aclose(self) -> None:
+        """Close the pool and the connections to the sentinels."""
         await super().aclose()
         await _close_sentinels(self.sentinel_manager)
 
 
 def connect_async(endpoint: RedisEndpoint) -> "aioredis.Redis":
-    """A client for an event loop, not connected yet. At most `CONNECTIONS_MAX` connections; callers wait for one,
-    because many callers are no outage. It retries once."""
+    """A client for an event loop, not connected yet, with at most `CONNECTIONS_MAX` connections. It retries a call
+    once.
+
+    If all connections are in use, a caller waits for one, because many callers are not an outage. After
+    `WAIT_FOR_CONNECTION_S` the call raises redis.ConnectionError."""
     arguments = {
         **_arguments(endpoint, READ_WITHIN_S),
         "retry": AsyncRetry(NoBackoff(), 1),
@@ -195,8 +203,8 @@ async def _close_sentinels(sentinel: AsyncSentinel) -> None:
 
 
 async def open_connection(endpoint: RedisEndpoint, protocol: Callable[[], Protocol]) -> Protocol:
-    """A bare connection to the server (of sentinels: to the master of the moment) under a protocol of the caller.
-    Raises OSError, or redis.RedisError if no sentinel knows a master."""
+    """A connection without a client: to the server, or to the master that the sentinels name. Returns the object
+    that `protocol` makes for it. Raises OSError, or redis.RedisError if no sentinel knows a master."""
     ((host, port), *_) = endpoint.hosts
     if endpoint.service is not None:
         sentinel = _async_sentinel(endpoint)
@@ -217,7 +225,8 @@ def _tls_context(tls: dict[str, str]) -> ssl.SSLContext:
 
 
 def greeting(endpoint: RedisEndpoint) -> list[list[bytes]]:
-    """The commands that begin a bare connection: protocol 3, the login, the database. Each has one answer."""
+    """The first commands on a connection without a client: RESP protocol 3, the login, the database. Redis sends
+    one answer to each."""
     hello = [b"HELLO", b"3"]
     if endpoint.password is not None:
         hello += [b"AUTH", (endpoint.username or "default").encode(), endpoint.password.encode()]

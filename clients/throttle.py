@@ -1,4 +1,4 @@
-"""Throttled logging: a message that would repeat for as long as a fault lasts."""
+"""Throttled logging: limits a message that would repeat while a fault lasts."""
 
 import time
 
@@ -6,8 +6,8 @@ SAY_AGAIN_S = 10.0
 
 
 class Throttle:
-    """Says when a repeated message is due: at once, then every `every_s` seconds. One for each message; belongs to
-    one thread.
+    """The schedule of a repeated message: due at once, then every `every_s` seconds. Each message has its own
+    instance. Belongs to one thread.
 
     >>> throttle = Throttle()
     >>> if throttle.is_due(): log.warning("waiting for Kafka")
@@ -18,6 +18,7 @@ class Throttle:
         self._due_at = 0.0
 
     def is_due(self) -> bool:
+        """True if the message is due; the next one is then due `every_s` seconds later."""
         now = time.monotonic()
         if now < self._due_at:
             return False

@@ -5,8 +5,8 @@ nothing until all other steps have ended theirs. Nothing aligns the clocks again
 two milliseconds a second, until after some minutes most of each second is spent waiting (docs/decisions/0013).
 
 The idea. Partitions of one step in one worker share a clock, so all sources of a flow become partitions of one step
-(`AlignedSources`). The steps of several workers do not share one. A worker that waited for the others ends its next
-epoch later by the time that it waited, once (`EpochPhase`); from then on they end together.
+(`AlignedSources`). The steps of several workers do not share a clock. So a worker that waited for the others ends
+its next epoch later, once, by the time that it waited (`EpochPhase`). From then on, all epochs end together.
 
 An example with epochs of 1 s. Worker A ends its epochs at 0.0, 1.0, 2.0 …, worker B at 0.3, 1.3 …
 
@@ -30,12 +30,14 @@ TOLERATED_S = 0.05
 """A shorter wait is not corrected: an epoch's commit takes about as long."""
 
 MARGIN_S = 0.003
-"""Longer than the time between two readings of Bytewax, so that the last one before an epoch's end is known."""
+"""Time before the end of an epoch within which a read counts as the last one. It must be longer than the pause
+between two reads of Bytewax."""
 
 
 class AlignedSources(FixedPartitionedSource[Any, Any]):
-    """The partitions of `first` under their own names, those of the others as `name/partition`. Items are those of
-    the sources."""
+    """One source with the partitions of several: those of `first` under their own names, those of the others as
+    `name/partition`. Items and resume states are those of the sources. Each worker's thread owns the partitions
+    that it builds."""
 
     def __init__(self, first: FixedPartitionedSource[Any, Any], **others: FixedPartitionedSource[Any, Any]) -> None:
         self._first = first
@@ -52,7 +54,7 @@ class AlignedSources(FixedPartitionedSource[Any, Any]):
     def build_part(self, step_id: str, for_part: str, resume_state: Any) -> "_Part":
         name, found, part = for_part.partition("/")
         source, part = (self._others[name], part) if found else (self._first, for_part)
-        # Workers are threads.
+        # A worker is a thread.
         phase = self._phases.setdefault(threading.get_ident(), EpochPhase())
         phase.parts += 1
         phase.alone = phase.parts == self._parts
@@ -88,10 +90,10 @@ class _Part(StatefulSourcePartition[Any, Any]):
 class EpochPhase:
     """The end of a worker's epochs, in seconds of a monotonic clock. Belongs to the worker's thread.
 
-    A worker with all `parts` of the flow is `alone` and shifts nothing. A worker cannot know whether it waited for
-    others or for its own commit. So if a shift did not help, the wait that is left is usual from then on.
+    A worker that has all `parts` of the flow is `alone` and shifts nothing. A worker cannot know if it waited for
+    others or for its own commit. So if a shift did not shorten the wait, the wait is usual from then on.
 
-    `waits`: an epoch has ended and nothing was read since. `shift_s`: time by which the next epoch ends later."""
+    waits: an epoch has ended and nothing was read since. shift_s: time by which the next epoch ends later."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -105,14 +107,14 @@ class EpochPhase:
         self.shift_s = 0.0
 
     def end(self) -> None:
-        """An epoch has ended. Nothing is read until all workers have ended theirs."""
+        """Record the end of an epoch. Bytewax reads nothing until all workers have ended theirs."""
         now = self._clock()
         self._interval_s = min(self._interval_s, now - self._ended_at)
         self._ended_at = now
         self.waits = True
 
     def read(self) -> None:
-        """The first reading after the end of an epoch."""
+        """Record the first read after the end of an epoch, and choose the shift of the next end."""
         waited_s = self._clock() - self._ended_at
         helped = waited_s < self._waited_s - self.shift_s / 2
         if (self.shift_s and not helped) or waited_s < self._usual_s:
@@ -124,8 +126,8 @@ class EpochPhase:
         self.waits = False
 
     def next_awake(self, wanted: datetime | None) -> datetime | None:
-        """The next time to wake: `wanted`, but not within the shift, because a partition that wakes then ends the
-        epoch of all."""
+        """The next time to wake: `wanted`, unless it is within the shift. A partition that wakes there would end
+        the epoch of all partitions too early."""
         now = self._clock()
         due = self._ended_at + self._interval_s - MARGIN_S
         until = due + self.shift_s

@@ -1,7 +1,7 @@
-"""Kafka in: one source for all topics, a consumer per worker, raw messages grouped by shard.
+"""The Kafka source: one source for all topics, one consumer for each worker, raw messages grouped by shard.
 
-Offsets are resume state, so they move with the recovery snapshot and with nothing else. They are also committed to
-a consumer group, for ordinary lag tools; nothing here reads them back."""
+Offsets are resume state, and only the recovery snapshot restores them. They are also committed to a consumer group,
+for common lag tools. The flow does not read these back."""
 
 import os
 import threading
@@ -33,8 +33,8 @@ log = telemetry.get_logger("kafka")
 
 
 class RawBatch(msgspec.Struct, array_like=True, gc=False):
-    """Messages of one topic partition whose keys fall into one shard, in order of offset. Each list has one entry a
-    message, as the fields of `RawMessage`."""
+    """Messages of one topic partition whose keys belong to one shard, in order of offset. Each list has one entry
+    for each message, with the meaning of the field in `RawMessage`."""
 
     shard: int
     topic: str
@@ -48,10 +48,11 @@ class RawBatch(msgspec.Struct, array_like=True, gc=False):
         return len(self.offsets)
 
     def messages(self) -> Iterator[RawMessage]:
+        """The messages one by one."""
         return map(RawMessage, self.offsets, self.keys, self.values, self.kafka_times_ms)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Half of the batches cross to another process. As one piece of bytes, that costs a third.
+        # With two processes, half of the batches go to the other one. As one bytes object, that costs a third.
         return _unpack_batch, (_pack_batch(self),)
 
 
@@ -64,10 +65,11 @@ def _unpack_batch(packed: bytes) -> RawBatch:
 
 
 class KafkaSource(FixedPartitionedSource[tuple[str, RawBatch], int | None]):
-    """Items are `(shard, RawBatch)`. Resume state is the next offset to read.
+    """A source of `(shard, RawBatch)`. Resume state is the next offset to read. A partition without resume state is
+    read from its beginning.
 
-    Messages of `broadcast_topics` go to every shard. A partition without resume state is read from its beginning.
-    The source ends when `stop` is set, so that the flow closes its last epoch and a restart goes on from there."""
+    Messages of `broadcast_topics` go to every shard. The source ends when `stop` is set, so that the flow closes
+    its last epoch and a restart continues from there. If the next offset has left its topic, the process ends."""
 
     def __init__(
         self,
@@ -88,12 +90,12 @@ class KafkaSource(FixedPartitionedSource[tuple[str, RawBatch], int | None]):
         try:
             counts = count_partitions(self._client, self._topics, self._stop)
         except StoppedError:
-            # Bytewax cannot run without a partition. Nothing has begun, so there is nothing to finish.
+            # Bytewax cannot run without a partition. No epoch has begun, so there is nothing to finish.
             os._exit(TERMINATED)
         return [f"{topic}:{index}" for topic in self._topics for index in range(counts[topic])]
 
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> "KafkaPartition":
-        # Workers are threads, and a consumer belongs to one of them.
+        # A worker is a thread, and a consumer belongs to one thread.
         worker = threading.get_ident()
         consumer = self._consumers.get(worker)
         if consumer is None:
@@ -110,6 +112,9 @@ class KafkaSource(FixedPartitionedSource[tuple[str, RawBatch], int | None]):
 
 
 class KafkaPartition(StatefulSourcePartition[tuple[str, RawBatch], int | None]):
+    """One topic partition: reads the worker's shared consumer, groups messages by shard. Belongs to the worker's
+    thread."""
+
     def __init__(
         self,
         consumer: "_SharedConsumer",
@@ -170,8 +175,8 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, RawBatch], int | None]):
 
 
 class _SharedConsumer:
-    """One librdkafka consumer for all partitions of a worker: one connection and one fetch loop to a broker, for
-    any number of topics. Belongs to the worker's thread."""
+    """One librdkafka consumer for all partitions of a worker, so that there is one connection and one fetch loop to
+    a broker, for any number of topics. Belongs to the worker's thread."""
 
     def __init__(self, client: ClientOptions, stop: threading.Event) -> None:
         self._stop = stop
@@ -183,6 +188,7 @@ class _SharedConsumer:
         self._down = False
 
     def add(self, topic: str, index: int, next_offset: int | None) -> None:
+        """Read a partition too. next_offset: the first to read, None for the beginning."""
         if next_offset is not None:
             self._check_offset(topic, index, next_offset)
         self._buffers[topic, index] = []
@@ -190,13 +196,14 @@ class _SharedConsumer:
         self._consumer.incremental_assign([TopicPartition(topic, index, start)])
 
     def remove(self, topic: str, index: int) -> None:
+        """Stop reading a partition. The last one closes the consumer."""
         self._buffers.pop((topic, index), None)
         if not self._buffers:
             self._commit(asynchronous=False)
             self._consumer.close()
 
     def take(self, topic: str, index: int) -> list[Message]:
-        """The messages of a partition that have arrived. Raises StopIteration after the request to stop."""
+        """The messages of a partition that have arrived. Raises StopIteration once `stop` is set."""
         if self._stop.is_set():
             raise StopIteration
         buffer = self._buffers[topic, index]
@@ -208,7 +215,8 @@ class _SharedConsumer:
         return buffer
 
     def note_progress(self, topic: str, index: int, next_offset: int) -> None:
-        """Export lag, and commit to the group now and then. Both are for people; the flow uses neither."""
+        """Export the lag, and commit the offsets to the group at most once in `COMMIT_EVERY_S`. Both are for
+        people; the flow uses neither."""
         self._progress[topic, index] = next_offset
         partition = TopicPartition(topic, index, next_offset)
         _, high = self._consumer.get_watermark_offsets(partition, cached=True)

@@ -1,7 +1,7 @@
-"""The watch of Redis: if Redis may not hold what the flow wrote, every shard is asked to refill it.
+"""The watch of Redis: if Redis may have lost rows of the flow, it asks every shard to refill it.
 
-A Redis may restart empty or with old data, and a crash may leave rows unwritten. So all shards also write their
-latest rows once after every start."""
+A Redis may restart empty or with old data. A crash of the flow may lose rows that are not written yet, so all
+shards also write their latest rows once after every start."""
 
 import threading
 import time
@@ -15,18 +15,25 @@ import telemetry
 from pricing.batches import SETTLED, RefillRequest
 
 LOOK_EVERY_S = 2.0
+"""Pause between two looks at Redis."""
+
 OTHER_SERVER_EVERY_S = 60.0
+"""Shortest time between two refills because the server is another one."""
+
 SETTLES_AFTER_S = 5.0
+"""Time from a start to the requests with the reason `SETTLED`."""
+
 PART = "redis"
 
 log = telemetry.get_logger("redis_watch")
 
 
 class RedisWatch(FixedPartitionedSource[tuple[str, RefillRequest], None]):
-    """Items are `(shard, RefillRequest)`, one for every shard: at the start, when the marker is gone, and when the
-    server is another one. Once, some seconds after a start, they have the reason `SETTLED`.
+    """A source of `(shard, RefillRequest)`, one for every shard: at the start, when the marker is gone, and when
+    the server is another one. Some seconds after a start, it sends one set with the reason `SETTLED`.
 
-    marker: a key that exists while Redis is full."""
+    connect: makes a client that is not connected yet. marker: a key that exists while Redis holds the flow's rows.
+    The source ends when `stop` is set. It has no resume state."""
 
     def __init__(
         self, connect: Callable[[], "redis.Redis"], marker: str, shards: int, stop: threading.Event
@@ -44,7 +51,8 @@ class RedisWatch(FixedPartitionedSource[tuple[str, RefillRequest], None]):
 
 
 class RedisWatchPartition(StatefulSourcePartition[tuple[str, RefillRequest], None]):
-    """Asks Redis from a thread of its own, because a Redis that does not answer must not hold up the flow."""
+    """The one partition. It looks at Redis from a thread of its own, because a Redis that does not answer must not
+    delay the flow. All other methods belong to the worker's thread."""
 
     def __init__(self, client: "redis.Redis", marker: str, shards: int, stop: threading.Event) -> None:
         self._client = client
@@ -99,16 +107,16 @@ class RedisWatchPartition(StatefulSourcePartition[tuple[str, RefillRequest], Non
         while not self._closed.wait(LOOK_EVERY_S):
             try:
                 run_id = self._client.info("server").get("run_id")
-                # Another server, or the same one started again, may hold older data, marker and all.
+                # Another server, or the same one after a restart, may hold older data with the marker.
                 other = self._run_id not in (None, run_id) and time.monotonic() >= self._patient_until
                 self._run_id = run_id
                 if other:
-                    # Behind a proxy, every look may find another server.
+                    # A limit, because behind a proxy every look may find another server.
                     self._patient_until = time.monotonic() + OTHER_SERVER_EVERY_S
                 if (self._client.set(self._marker, "1", nx=True) or other) and self._started:
                     self._empty.set()
                 else:
                     self._looked_before = True
             except redis.RedisError:
-                # The sink reports an outage; here it only means to look again.
+                # The sink reports an outage. The watch only looks again.
                 continue

@@ -31,7 +31,8 @@ class ErrorCode(StrEnum):
 class DeadLetter(msgspec.Struct, frozen=True, gc=False):
     """A message that could not be used, with the reason.
 
-    stage: the step that refused it. raw: the whole value of the message; `encode_letter` cuts it."""
+    stage: the step that refused it. detail: one line for people. raw: the whole value of the message, of which
+    `encode_letter` keeps the beginning."""
 
     error_code: ErrorCode
     stage: str
@@ -41,12 +42,12 @@ class DeadLetter(msgspec.Struct, frozen=True, gc=False):
 
 
 RAW_MAX_BYTES = 512 * 1024
-"""Length of the beginning of a message that its letter holds."""
+"""Bytes of a message's value that its letter holds at most, from the beginning."""
 
 
 class LetterMessage(msgspec.Struct, gc=False):
-    """A message of the topic. `raw` is base64, `raw_size` the length of the whole value in bytes, `at` UTC
-    milliseconds."""
+    """The JSON value of a message on the topic. `raw` is base64, `raw_size` the length of the whole value in bytes,
+    `at` UTC milliseconds."""
 
     error_code: str
     stage: str
@@ -58,6 +59,7 @@ class LetterMessage(msgspec.Struct, gc=False):
 
     @property
     def raw_bytes(self) -> bytes:
+        """The beginning of the refused message's value. Raises ValueError if `raw` is not base64."""
         return base64.b64decode(self.raw)
 
 
@@ -65,7 +67,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def encode_letter(letter: DeadLetter, at_ms: int) -> tuple[bytes, bytes]:
-    """Key (the source position) and value of a letter's message."""
+    """Key (the text of the source position) and JSON value of a letter's message. at_ms: UTC milliseconds."""
     message = LetterMessage(
         error_code=letter.error_code,
         stage=letter.stage,
@@ -79,11 +81,12 @@ def encode_letter(letter: DeadLetter, at_ms: int) -> tuple[bytes, bytes]:
 
 
 def format_position(position: SourcePosition) -> str:
+    """The text of a position: `topic:partition:offset`."""
     return f"{position.topic}:{position.partition}:{position.offset}"
 
 
 def parse_position(text: str) -> SourcePosition:
-    """A position out of `topic:partition:offset`. Raises ValueError."""
+    """The position of a text `topic:partition:offset`. Raises ValueError for any other text."""
     topic, partition, offset = text.rsplit(":", 2)
     if not (topic and partition.isdigit() and offset.isdigit() and len(partition) < 10 and len(offset) < 19):
         raise ValueError(text)

@@ -1,4 +1,4 @@
-"""All errors of Pricewax, but for those of one file alone.
+"""The errors of Pricewax, except those that only one file uses.
 
     PricewaxError
     ├── SettingsError          a setting is not usable; the process stops with code 2
@@ -14,8 +14,8 @@
     ├── StoppedError           the process was asked to stop while it waited
     └── StartError             a program of the local stack did not start
 
-The API turns them into answers in `api/web/errors.py`, whose own `ApiError` holds a status. Messages carry no
-secrets and have one line."""
+`api/web/errors.py` turns them into HTTP answers; its own `ApiError` holds a status. A message has one line and
+holds no secrets."""
 
 from core.dead_letter import ErrorCode
 
@@ -25,7 +25,8 @@ class PricewaxError(Exception):
 
 
 class SettingsError(PricewaxError, ValueError):
-    """A setting is not usable. The message is one line: the variable, and what it takes. Never its value."""
+    """A setting is not usable. The message is one line with the variable's name and the values that it takes. It
+    never holds the value that was set."""
 
 
 class PolicyError(PricewaxError, ValueError):
@@ -42,11 +43,11 @@ class BadInputError(PricewaxError):
 
 
 class BoundsUnusableError(PricewaxError):
-    """A bound is missing, inverted or negative; the message says which. The price must not change."""
+    """A bound is missing, inverted or negative. The message names the bound. The price must not change."""
 
 
 class UnavailableError(PricewaxError):
-    """A server could not be reached or refused. The same call may work later."""
+    """A server did not answer, or it refused the call. The same call may succeed later."""
 
 
 class RedisDownError(UnavailableError):
@@ -54,7 +55,7 @@ class RedisDownError(UnavailableError):
 
 
 class StoreError(UnavailableError):
-    """The history database could not be reached or refused."""
+    """The history database did not answer, or it refused the call."""
 
 
 class BacklogError(UnavailableError):
@@ -66,7 +67,7 @@ class NotConfirmedError(UnavailableError):
 
 
 class LetterError(PricewaxError):
-    """A dead letter cannot be read or sent again. The message says why."""
+    """A dead letter cannot be read or sent again. The message gives the reason."""
 
 
 class StoppedError(PricewaxError):
@@ -74,11 +75,11 @@ class StoppedError(PricewaxError):
 
 
 class StartError(PricewaxError):
-    """A program did not start. The message says which and shows the end of its output."""
+    """A program did not start. The message names the program and holds the end of its output."""
 
 
 def describe_error(error: BaseException) -> str:
-    """One line about an error. Of a driver's error the first line, which names the host at most, never a
-    password."""
+    """One line about an error, at most 300 characters. For a driver's error: its type and the first line of its
+    text, which may name the host but never a password."""
     lines = str(error).strip().splitlines() or [""]
     return (lines[0] if isinstance(error, PricewaxError) else f"{type(error).__name__}: {lines[0]}")[:300]

@@ -1,11 +1,11 @@
-"""Event times as they arrive (seconds, milliseconds, RFC 3339) and as we keep them: UTC milliseconds."""
+"""Event times: parsed from seconds, milliseconds or RFC 3339, kept as UTC milliseconds."""
 
 import math
 import re
 from datetime import UTC, datetime
 
 MILLISECONDS_FROM = 10**12
-"""Numbers from here up are milliseconds, below it seconds, since the epoch."""
+"""A number from this one up is in milliseconds since the epoch, a smaller one in seconds."""
 
 EARLIEST_MS = 946_684_800_000
 """2000-01-01T00:00:00Z, inclusive."""
@@ -21,11 +21,10 @@ DAY_MS = 86_400_000
 
 
 def parse_timestamp(value: float | str) -> int:
-    """UTC milliseconds of a timestamp in any of the three forms.
+    """UTC milliseconds of a timestamp in seconds, milliseconds or RFC 3339.
 
-    Raises ValueError, worded to follow a field name, where text is not RFC 3339 or the time is outside
-    2000 (inclusive) to 2100 (exclusive).
-    """
+    Raises ValueError if a text is not RFC 3339, or if the time is not from 2000 (inclusive) to 2100 (exclusive).
+    The error's text is worded to follow a field name."""
     if isinstance(value, str):
         ms = parse_rfc3339(value)
     elif value >= MILLISECONDS_FROM:
@@ -33,7 +32,7 @@ def parse_timestamp(value: float | str) -> int:
             raise ValueError("is not between the years 2000 and 2100")
         ms = math.floor(value)
     elif EARLIEST_MS <= value * 1000 < LATEST_MS:
-        # Three more decimals before the floor: 1323074280.123 * 1000 is a hair below ...280123.
+        # Rounded before the floor, because 1323074280.123 * 1000 is slightly below ...280123.
         ms = value * 1000 if isinstance(value, int) else math.floor(round(value * 1000, 3))
     else:
         raise ValueError("is not between the years 2000 and 2100")
@@ -43,7 +42,8 @@ def parse_timestamp(value: float | str) -> int:
 
 
 def parse_rfc3339(text: str) -> int:
-    """UTC milliseconds, of any year. Raises ValueError, worded to follow a field name."""
+    """UTC milliseconds of an RFC 3339 text, of any year. Raises ValueError; its text is worded to follow a field
+    name."""
     if not _RFC3339.fullmatch(text):
         raise ValueError("is not RFC 3339, such as 2011-12-05T08:38:00Z")
     try:
@@ -55,5 +55,5 @@ def parse_rfc3339(text: str) -> int:
 
 
 def to_rfc3339(ms: int) -> str:
-    """`2011-12-05T08:38:00.000Z` for UTC milliseconds."""
+    """RFC 3339 text of UTC milliseconds, such as `2011-12-05T08:38:00.000Z`."""
     return datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{ms % 1000:03d}Z"

@@ -1,6 +1,6 @@
 """The pricing flow: product events, catalogue, overrides and freezes in; prices out to Redis, SQL and Kafka.
 
-Run it with `python -m bytewax.run dataflows.pricing`; `build` makes the same flow on any sources and sinks.
+Run it with `python -m bytewax.run dataflows.pricing`. `build` makes the same flow on any sources and sinks.
 """
 
 from collections.abc import Mapping
@@ -39,10 +39,11 @@ STATE_STEP = "pricing.price"
 """The id of the step that holds the shards."""
 
 Work = op.KeyedStream[Batch | RefillRequest]
+"""Input of the pricing step, keyed by shard."""
 
 
 class Sinks(msgspec.Struct, frozen=True):
-    """Destinations of results. Each takes `(shard, Outgoing)`. Nothing is encoded for a sink that is None."""
+    """The destinations of results. Each takes `(shard, Outgoing)`. If a sink is None, nothing is encoded for it."""
 
     updates: Sink[Any]
     dead_letters: Sink[Any]
@@ -65,10 +66,12 @@ def build(
     clock: Clock = wall_clock_ms,
     state_log: StateLog | None = None,
 ) -> Dataflow:
-    """The flow. `kinds` gives the kind of signal of each topic. Without `state_log`, a snapshot of a shard holds
-    all of it."""
+    """The flow on these sources and sinks. It starts nothing.
+
+    kinds: topic to the kind of its signals. shards: number of shards, fixed for a recovery store. clock: processing
+    time. state_log: None if a snapshot of a shard is to hold all of it."""
     flow = Dataflow("pricing")
-    # One input step: two drift apart, and wait for each other (connectors/epochs.py).
+    # One input step, because two drift apart and then wait for each other (connectors/epochs.py).
     arrived = op.input("messages", flow, AlignedSources(messages, refills=refills))
     split = op.branch("requests", arrived, _is_request)
     raw, refill = split.falses, split.trues  # (shard of the key, RawBatch), (shard, RefillRequest)
@@ -88,7 +91,8 @@ def build(
 
 
 def flow(*, with_redis: bool = True) -> Dataflow:
-    """The flow as the environment configures it."""
+    """The flow with the sources and sinks of the environment's settings. Ends the process with code 2 if a setting
+    is not usable. with_redis: false for a flow without the Redis sink."""
     started, policy = start_flow("pricing", STATE_STEP, Settings.load_policy)
     settings, client, producer = started.settings, started.client, started.producer
     log.info("policy in force", version=policy.version, currency=policy.currency)

@@ -1,4 +1,4 @@
-"""Stopping: a signal ends the sources, so that the flow closes its epoch and every sink is flushed."""
+"""Stopping: a signal ends the sources, so that the flow closes its epoch and flushes every sink."""
 
 import os
 import signal
@@ -12,12 +12,14 @@ TERMINATED = 143
 
 
 def stop_on_signals() -> threading.Event:
-    """An event that the first signal sets. Where the flow has not ended some seconds later (Kafka is down,
-    another process of the cluster is still running), or at a second signal, the process ends hard, which is
-    as safe as a crash: what is not committed is done again.
+    """An event that the first SIGTERM or SIGINT sets.
 
-    Call it in the main thread, before any other thread is started: signals are kept from all of them and taken by
-    one that does nothing else, as the main one may be busy outside of Python."""
+    At a second signal the process ends hard. It also does so if the flow has not ended within `STOP_WITHIN_S`,
+    because Kafka is down or another process of the cluster still runs. This is as safe as a crash: work that is not
+    committed is done again.
+
+    Call it in the main thread, before any other thread is started. All threads block the signals, and one thread
+    waits for them, because the main thread may be busy outside of Python."""
     stop = threading.Event()
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 

@@ -1,4 +1,4 @@
-"""The start of a flow: everything that each flow does before it runs, in the order that matters."""
+"""The start of a flow: the steps that each flow needs before it runs, in the required order."""
 
 import gc
 import threading
@@ -30,10 +30,10 @@ Loaded = TypeVar("Loaded")
 
 
 class Started(msgspec.Struct, frozen=True):
-    """The parts that sources and sinks of a flow are made of.
+    """The parts from which a flow makes its sources and sinks.
 
-    stop: set when the flow is asked to stop. partitions: number of partitions of each topic. producer: shared by
-    all sinks. state_log: None without a recovery folder."""
+    stop: set when the flow is asked to stop. partitions: topic to its number of partitions. producer: shared by all
+    sinks. state_log: None without a recovery folder."""
 
     settings: Settings
     stop: threading.Event
@@ -44,10 +44,12 @@ class Started(msgspec.Struct, frozen=True):
 
     @property
     def connect_redis(self) -> Connect:
+        """A function that makes a Redis client for one thread, not connected yet."""
         return partial(redis.connect, self.settings.redis)
 
     def history_sink(self, tables: tuple[Table, ...]) -> HistorySink | None:
-        """The sink of the history database; None, with a warning, if none is configured."""
+        """The sink of the history database. None, with a warning, if no database is configured. Starts the thread
+        that prepares the schema."""
         url = self.settings.history_dsn
         if url is None:
             log = telemetry.get_logger("history")
@@ -74,22 +76,23 @@ class Started(msgspec.Struct, frozen=True):
 
 
 def start_flow(name: str, state_step: str, load: Callable[[Settings], Loaded]) -> tuple[Started, Loaded]:
-    """Prepare the process for a flow. Exits with code 2 if a setting is not usable.
+    """Prepare the process for a flow: settings, signals, metrics, topics, recovery. Waits for Kafka without a time
+    limit. Ends the process with code 2 if a setting is not usable.
 
-    name: in log lines. state_step: the id of the step that holds the shards. load: reads what else the flow needs
-    from its settings, such as a policy; it may raise SettingsError."""
+    name: in log lines. state_step: the id of the step that holds the shards. load: reads the flow's own input from
+    the settings, such as a policy; it may raise SettingsError. Its result is returned too."""
     try:
         settings = load_settings()
         loaded = load(settings)
         folder = recovery_folder()
         if folder:
-            # Before anything else is touched: a folder of another number of shards must stay as it is.
+            # Before all other steps, because a folder of another number of shards must not change.
             hold_to_shards(folder, settings.shards, state_step)
     except SettingsError as error:
         exit_bad_setting(error)
     _tune_collector()
     telemetry.configure_logging(settings.log_level, settings.log_format)
-    # Before any thread is started, so that signals are kept from all of them.
+    # Before any thread is started, so that all threads block the signals.
     stop = stop_on_signals()
     port = telemetry.serve_metrics(settings.metrics_host, settings.metrics_port)
     telemetry.get_logger(name).info("flow starts", serving_metrics_on=port, **settings.masked())
@@ -107,6 +110,6 @@ def start_flow(name: str, state_step: str, load: Callable[[Settings], Loaded]) -
 
 
 def _tune_collector() -> None:
-    """State is large and long-lived and has no cycles, so that looking for garbage in it finds nothing."""
+    """Make garbage collection rare. State is large, long-lived and without cycles, so a search finds nothing."""
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)

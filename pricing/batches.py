@@ -9,17 +9,17 @@ from pricing.commands import Freeze, FreezeLift, OverrideRemoval, PriceOverride
 from pricing.events import ProductEvent
 
 Change = CatalogueChange | PriceOverride | OverrideRemoval | Freeze | FreezeLift
-"""A signal that is no event of a product."""
+"""A signal that is not an event of a product."""
 
 Signal = ProductEvent | Change
-"""All that changes the state of a product, but for time."""
+"""Input that changes the state of a product. Besides signals, only time does so: it ends overrides."""
 
 
 class EventBatch(msgspec.Struct, gc=False):
     """Events of one shard from one topic partition, in order of offset.
 
-    `offsets`, `keys` (product ids, UTF-8) and `events` have one entry an event. kafka_time_ms: Kafka's time stamp
-    of the first of them, 0 if it has none."""
+    `offsets`, `keys` (product ids, UTF-8) and `events` have one entry for each event. kafka_time_ms: Kafka's time
+    stamp of the first event, UTC milliseconds; 0 if it has none."""
 
     topic: str
     partition: int
@@ -41,10 +41,11 @@ class ChangeBatch(msgspec.Struct, gc=False):
 Batch = EventBatch | ChangeBatch
 
 SETTLED = "settled"
+"""The reason of the request that comes once, some seconds after a start."""
 
 
 class RefillRequest(msgspec.Struct, frozen=True, array_like=True):
-    """A request for the latest decision of every product of a shard. With the reason `SETTLED`, which comes once,
-    some seconds after a start, it asks for the decisions of `Shard.repeat` instead."""
+    """A request for the latest decision of every product of a shard, sent by `connectors/redis_watch.py`. With the
+    reason `SETTLED` it asks for the decisions of `Shard.repeat` instead."""
 
     reason: str

@@ -16,7 +16,8 @@ class CatalogueEntry(msgspec.Struct, frozen=True, gc=False):
 
 
 class CatalogueChange(msgspec.Struct, frozen=True, gc=False):
-    """A new entry of a product, or (`entry` is None) its removal."""
+    """A new entry for a product, or its removal if `entry` is None. event_time_ms: Kafka's time stamp of the
+    message."""
 
     product_id: str
     entry: CatalogueEntry | None

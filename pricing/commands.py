@@ -1,4 +1,4 @@
-"""Commands: what people decide about prices. Overrides set a price, freezes hold prices."""
+"""Commands: people's decisions about prices. An override sets a price, a freeze holds prices."""
 
 import msgspec
 
@@ -14,12 +14,12 @@ EVERYTHING = "all"
 
 
 def is_reason(text: str) -> bool:
-    """1 to 200 printable characters, not all of them spaces."""
+    """True if a text is a reason: 1 to 200 printable characters, not all of them spaces."""
     return 0 < len(text) <= REASON_MAX_CHARS and text.isprintable() and not text.isspace()
 
 
 def is_freeze_scope(text: str) -> bool:
-    """`all`, `product:ID` or `category:NAME`."""
+    """True if a text is the scope of a freeze: `all`, `product:ID` or `category:NAME`."""
     kind, _, name = text.partition(":")
     if kind == "product":
         return is_identifier(name)
@@ -29,9 +29,11 @@ def is_freeze_scope(text: str) -> bool:
 
 
 class PriceOverride(msgspec.Struct, frozen=True, gc=False):
-    """A price set by a person. Active until it is removed, replaced, or `expires_at_ms` has passed.
+    """A price set by a person. It is active until it is removed or replaced, or until `expires_at_ms`. Times are
+    UTC milliseconds.
 
-    kafka_time_ms: Kafka's time stamp of the command. It decides whether an earlier override had ended by then."""
+    kafka_time_ms: Kafka's time stamp of the command. An earlier override of the product that ends by then has
+    expired before this command."""
 
     product_id: str
     override_price: float
@@ -44,13 +46,15 @@ class PriceOverride(msgspec.Struct, frozen=True, gc=False):
 
 
 class OverrideRemoval(msgspec.Struct, frozen=True, gc=False):
+    """The removal of a product's override. event_time_ms: Kafka's time stamp of the command."""
+
     product_id: str
     event_time_ms: int
     offset: int
 
 
 class Freeze(msgspec.Struct, frozen=True, gc=False):
-    """A stop set by a person: prices in its scope hold until it is lifted.
+    """A stop set by a person: prices in its scope do not change until it is lifted.
 
     Every shard receives it. `recorded` is true in the one shard that reports it to the sinks."""
 

@@ -1,4 +1,4 @@
-"""What pricing says: a price, where it came from, and the amounts that add up to it."""
+"""Decisions: a price, its source, and the amounts that add up to it."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -11,7 +11,7 @@ from pricing.commands import Freeze, PriceOverride
 
 
 class PriceSource:
-    """Where a price comes from. Plain strings: they are compared and hashed for every event."""
+    """The sources of a price. Plain strings, because every event compares and hashes them."""
 
     BASE: Final = "base"
     DYNAMIC: Final = "dynamic"
@@ -19,9 +19,11 @@ class PriceSource:
 
 
 class Cause:
-    """Why a decision was made. The first five are published and kept as history; the rest only refresh the
-    latest state: an event under an active override or freeze, a catalogue change, the refilling of a store. A
-    repeat is published, and is no history: see `Shard.repeat`."""
+    """The causes of a decision.
+
+    Decisions of the first five causes are published and kept as history (`PUBLISHED`). A repeat is published but is
+    not history: see `Shard.repeat`. The other causes only refresh the latest state: an event under an active
+    override or freeze, a catalogue change, the refilling of a store."""
 
     EVENT: Final = "event"
     OVERRIDE_SET: Final = "override_set"
@@ -38,10 +40,12 @@ class Cause:
 PUBLISHED = frozenset(
     {Cause.EVENT, Cause.OVERRIDE_SET, Cause.OVERRIDE_REMOVED, Cause.OVERRIDE_EXPIRED, Cause.FREEZE_LIFTED}
 )
+"""Causes of the decisions that are published on `price-updates` and kept as history."""
 
 
 class Adjustment(msgspec.Struct, frozen=True, gc=False):
-    """One amount of a price, in the currency: what a rule or a guardrail added, and why."""
+    """One amount of a price, in the currency. `rule` is the rule or guardrail that added it, `reason` the text that
+    an analyst reads."""
 
     rule: str
     amount: float
@@ -49,7 +53,8 @@ class Adjustment(msgspec.Struct, frozen=True, gc=False):
 
 
 class PriceUpdate(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="price_update"):
-    """The message on `price-updates`, field by field. `timestamp` is `event_time_ms` in whole seconds."""
+    """The message on `price-updates`, field by field. `timestamp` is `event_time_ms` in whole seconds. `policy` is
+    the version of the policy."""
 
     product_id: str
     new_price: float
@@ -64,21 +69,19 @@ class PriceUpdate(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="
 
 
 class OverrideEnd(msgspec.Struct, frozen=True, gc=False):
-    """`override` stopped being the active one at `removed_at_ms`: removed, expired or replaced."""
+    """The end of an override, at `removed_at_ms`: it was removed or replaced, or it expired."""
 
     override: PriceOverride
     removed_at_ms: int
 
 
 class PriceDecision(msgspec.Struct, frozen=True, gc=False):
-    """An update with what the sinks need beside it.
+    """An update, and the facts that the sinks need with it.
 
-    `update` is None where the product has no price any more (an override ended on a product that neither an
-    event nor the catalogue knows): the latest price is then withdrawn. `override` is the one active after
-    the decision, `ended` the one that the decision ended. `catalogue` is set where it changed (`forgotten`
-    where it was removed). `updated_at_ms` is the processing time, `day_open` the price that the product's day
-    began with.
-    """
+    update: None if the product has no price any more. Sinks then withdraw its latest price. This happens if an
+    override ends on a product that neither an event nor the catalogue knows. override: active after the decision.
+    ended: the override that the decision ended. catalogue: set if the entry changed. forgotten: the entry was
+    removed. updated_at_ms: processing time. day_open: the price at the beginning of the product's day."""
 
     product_id: str
     version: int
@@ -94,11 +97,11 @@ class PriceDecision(msgspec.Struct, frozen=True, gc=False):
 
 
 class PricedEvents(msgspec.Struct, gc=False):
-    """Decisions for events of one topic partition, each field a list with one entry an event. Nearly all decisions
-    are such, and a `PriceDecision` for each would cost as much again as to make them.
+    """Decisions for events of one topic partition. Each list has one entry for each event.
 
-    offsets: of the events, ascending. keys: product ids, UTF-8. updates: as they go on the wire, encoded while they
-    are at hand. day_opens, updated_at_ms: as in `PriceDecision`."""
+    Nearly all decisions are of this kind. A `PriceDecision` for each would double the cost of making them. offsets:
+    of the events, ascending. keys: product ids, UTF-8. updates: each as JSON of a `PriceUpdate`. day_opens,
+    updated_at_ms: as in `PriceDecision`."""
 
     topic: str
     partition: int
@@ -110,8 +113,8 @@ class PricedEvents(msgspec.Struct, gc=False):
 
 
 class FreezeChange(msgspec.Struct, frozen=True, gc=False):
-    """A freeze began, ended or was replaced. `freeze` is the one in force in `scope` after it, `ended` the one
-    that it ended, at `at_ms`."""
+    """The start, end or replacement of a freeze. `freeze` is in force in `scope` after it (None if it ended).
+    `ended` is the freeze that it ended at `at_ms`."""
 
     scope: str
     freeze: Freeze | None
@@ -123,16 +126,16 @@ _encode_json = msgspec.json.Encoder().encode
 
 
 def encode_update(update: PriceUpdate) -> bytes:
-    """The update as it goes on the wire: compact JSON, fields in the order of the contract."""
+    """The message of an update: compact JSON, fields in the order of the contract."""
     return _encode_json(update)
 
 
 class Priced(msgspec.Struct, gc=False):
-    """The result of pricing one batch of a shard: what every sink encodes its rows from.
+    """The result of pricing one batch of a shard. Every sink encodes its rows from it.
 
-    decisions: in order; `updates` has the update of each as it goes on the wire, None where there is none. events:
-    the prices of events, which are of other products than the decisions. kafka_time_ms: Kafka's time stamp of the
-    first message that they come from, 0 for a timer's."""
+    decisions: in order. updates: the update of each decision as JSON, None if it has none. events: prices of
+    events; their products are not those of `decisions`. kafka_time_ms: Kafka's time stamp of the first message
+    behind the result, 0 if a timer made it."""
 
     decisions: list[PriceDecision]
     updates: list[bytes | None]
@@ -148,6 +151,6 @@ def to_priced(
     freezes: Sequence[FreezeChange] = (),
     events: PricedEvents | None = None,
 ) -> Priced:
-    """Encodes every update once, for all sinks."""
+    """A `Priced` of these decisions. Encodes every update once, for all sinks."""
     updates = [None if decision.update is None else encode_update(decision.update) for decision in decisions]
     return Priced(decisions, updates, kafka_time_ms, list(freezes), events)

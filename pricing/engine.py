@@ -1,4 +1,4 @@
-"""From inputs to a price and its adjustments. A pure function of its arguments: no clock, no state."""
+"""The engine: inputs to a price and its adjustments. Pure functions of their arguments: no clock, no state."""
 
 import msgspec
 
@@ -18,10 +18,10 @@ NO_GUARDRAILS = GuardrailPolicy()
 
 
 class Quote(msgspec.Struct, frozen=True, gc=False):
-    """A price in whole cents and the adjustments that add up to it. `alert` says why bounds were unusable.
+    """A price in whole cents and the adjustments that add up to it.
 
-    `price` is None where bounds are unusable and there is no last good price to keep.
-    """
+    price: None if bounds are unusable and there is no last good price to keep. alert: the reason if bounds are
+    unusable, else None."""
 
     price: float | None
     adjustments: list[Adjustment]
@@ -29,7 +29,7 @@ class Quote(msgspec.Struct, frozen=True, gc=False):
 
 
 def quote_rules(inputs: PricingInputs, policy: PricingPolicy) -> tuple[float, float, list[Adjustment]]:
-    """What the rules propose: the exact price, the price in whole cents, and its adjustments."""
+    """The result of the rules: the exact price, the price in whole cents, and its adjustments."""
     exact = inputs.base_price
     shown = cents(exact)
     adjustments = [Adjustment("base", shown / 100, BASE_REASON)]
@@ -51,11 +51,10 @@ def quote_dynamic(
     changed_at_ms: int | None,
     event_time_ms: int,
 ) -> Quote:
-    """The price of a product from its last event's price and its demand.
+    """The price of a product from its last event's price and its demand, limited by all guardrails.
 
-    `last_good_price` is what is kept where bounds are unusable. `previous_price` and `changed_at_ms` are
-    what step and cooldown measure from; None where they do not apply.
-    """
+    last_good_price: kept if bounds are unusable. previous_price, changed_at_ms: the price and the event time of its
+    last change, for step and cooldown; None if these do not apply."""
     exact, shown, adjustments = quote_rules(inputs, policy)
     if policy.guardrails == NO_GUARDRAILS:
         return Quote(shown, adjustments)
@@ -72,7 +71,8 @@ def quote_dynamic(
 
 
 def quote_base(inputs: PricingInputs, policy: PricingPolicy, last_good_price: float | None) -> Quote:
-    """The price of a product that the catalogue knows and no event has reached: its base price, bounded."""
+    """The price of a product that is in the catalogue but has no event yet: its base price, limited by the
+    guardrails."""
     adjustments = [Adjustment("base", to_cents(inputs.base_price), CATALOGUE_REASON)]
     return _guard(inputs.base_price, adjustments, policy, inputs, last_good_price)
 
@@ -86,7 +86,8 @@ def quote_override(
     policy: PricingPolicy,
     last_good_price: float | None,
 ) -> Quote:
-    """The price that a person set, within floor and ceiling. `inputs` is None where there is no base."""
+    """The price that a person set, limited by floor and ceiling. inputs: None if the product has no base price.
+    from_catalogue: the base price is the catalogue's, not an event's."""
     base = to_cents(inputs.base_price) if inputs else 0.0
     base_reason = NO_BASE_REASON if not inputs else CATALOGUE_REASON if from_catalogue else BASE_REASON
     shown = to_cents(override_price)
@@ -99,7 +100,7 @@ def quote_override(
 
 
 def quote_frozen(held: float, inputs: PricingInputs, from_catalogue: bool, reason: str) -> Quote:
-    """The price that a freeze holds, whatever rules and guardrails would say."""
+    """The price that a freeze holds: `held`, in whole cents, without rules and guardrails."""
     base = to_cents(inputs.base_price)
     adjustments = [Adjustment("base", base, CATALOGUE_REASON if from_catalogue else BASE_REASON)]
     if held != base:
@@ -119,7 +120,7 @@ def _guard(
     changed_at_ms: int | None = None,
     event_time_ms: int = 0,
 ) -> Quote:
-    """Run guardrails over an exact price, then round. Fails closed on unusable bounds."""
+    """Run guardrails on an exact price, then round. If bounds are unusable, the last good price stays."""
     shown = to_cents(exact)
     try:
         bounds = resolve_bounds(policy.guardrails, inputs.catalogue)

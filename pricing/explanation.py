@@ -1,4 +1,4 @@
-"""A decision in words that an analyst can read, and which guardrail bound it."""
+"""Explanations: a decision in words that an analyst can read, and the guardrail that limited it."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -9,12 +9,14 @@ from pricing.guardrails import BINDING
 
 
 class HasRule(Protocol):
+    """An adjustment of any form, in the flow or from a store."""
+
     @property
     def rule(self) -> str: ...
 
 
 def bound_by(adjustments: Sequence[HasRule]) -> str | None:
-    """The guardrail, or the freeze, that had the last word on the price, if any changed it."""
+    """The last guardrail that changed the price, or the freeze that held it. None if neither did."""
     return next((a.rule for a in reversed(adjustments) if a.rule in BINDING or a.rule == FREEZE_RULE), None)
 
 
@@ -27,8 +29,11 @@ def explain(
     *,
     first: bool = True,
 ) -> str:
-    """One or two sentences: the price, every amount in it, and how it moved. Without a previous price it is the
-    first one, if `first`; else nobody knows here."""
+    """One or two sentences: the price, every amount in it, and its last change.
+
+    demand: at the decision. source: a `PriceSource`. previous_price: None if there was none or if it is not known.
+    first: without a previous price, this is the product's first; false if the caller does not know the previous
+    one."""
     parts = []
     for adjustment in adjustments:
         if adjustment.rule == "base":

@@ -1,6 +1,7 @@
-"""Guardrails: bounds on a proposed price. They run after the rules, the safety bounds last, and fail closed.
+"""Guardrails: limits on a proposed price. They run after the rules, in the order of `GUARDRAILS`. They fail closed:
+if a bound is unusable, the price does not change.
 
-To add one, write a function with this shape and add it to `GUARDRAILS` at the place where it should act.
+To add one, write a function of type `Guardrail` and add it to `GUARDRAILS` at its place in the order.
 """
 
 import math
@@ -22,8 +23,10 @@ class Bounds(msgspec.Struct, frozen=True, gc=False):
 
 
 class GuardrailContext(msgspec.Struct, frozen=True, gc=False):
-    """`previous_price` and the event time of its last change are None before the first price; both also are
-    when a person's decision is priced, which no step or cooldown may delay."""
+    """The inputs of a guardrail besides the price.
+
+    previous_price, changed_at_ms: the price before and the event time of its last change. Both are None before the
+    first price. They are also None for a person's decision, which no step or cooldown may delay."""
 
     policy: GuardrailPolicy
     bounds: Bounds
@@ -33,16 +36,16 @@ class GuardrailContext(msgspec.Struct, frozen=True, gc=False):
 
 
 Guardrail = Callable[[float, GuardrailContext], float]
+"""(price so far, context) -> price, neither of them rounded."""
 
 _UNBOUNDED = Bounds(0.0, math.inf)
 
 
 def resolve_bounds(policy: GuardrailPolicy, catalogue: CatalogueEntry | None) -> Bounds:
-    """The bounds that the policy asks for, with this product's cost and base price.
+    """The bounds of the policy for a product, from its unit cost and base price in the catalogue.
 
-    Raises BoundsUnusableError where the catalogue lacks what a bound needs, a bound is negative or not a
-    number, and where the floor is above the ceiling.
-    """
+    Raises BoundsUnusableError if the catalogue lacks an amount that a bound needs, if that amount is negative or
+    not a number, or if the floor is above the ceiling."""
     if not policy.has_bounds:
         return _UNBOUNDED
     floors, ceilings = [], []
@@ -84,6 +87,7 @@ def _whole_cents(bound: float, *, up: bool) -> float:
 
 
 def limit_step(price: float, context: GuardrailContext) -> float:
+    """The price, moved at most `max_step_percent` of the previous price away from it."""
     previous, percent = context.previous_price, context.policy.max_step_percent
     if previous is None or percent is None:
         return price
@@ -97,6 +101,7 @@ def limit_step(price: float, context: GuardrailContext) -> float:
 
 
 def hold_during_cooldown(price: float, context: GuardrailContext) -> float:
+    """The previous price if it changed less than `cooldown_s` of event time ago, else the price so far."""
     seconds = context.policy.cooldown_s
     if seconds is None or context.previous_price is None or context.changed_at_ms is None:
         return price
@@ -104,16 +109,21 @@ def hold_during_cooldown(price: float, context: GuardrailContext) -> float:
 
 
 def keep_above_floor(price: float, context: GuardrailContext) -> float:
+    """The price so far, or the floor if that is higher."""
     return max(price, context.bounds.lowest)
 
 
 def keep_below_ceiling(price: float, context: GuardrailContext) -> float:
+    """The price so far, or the ceiling if that is lower."""
     return min(price, context.bounds.highest)
 
 
 def snap_to_ending(price: float, context: GuardrailContext) -> float:
-    """The nearest price with an allowed ending that every bound allows; ties go to the customer. Where no
-    such price exists, the price as it is. A price that the cooldown holds, holds."""
+    """The nearest price with an allowed ending, within all bounds and the largest step. Of two at the same
+    distance, the lower one.
+
+    If there is no such price, the price stays as it is. So does a price that equals the previous one: the cooldown
+    may hold it."""
     endings = context.policy.endings
     if not endings or price == context.previous_price:
         return price
@@ -142,12 +152,13 @@ GUARDRAILS: tuple[tuple[str, Guardrail, str], ...] = (
 """Name (as in adjustments), function, and the reason that an analyst reads."""
 
 OVERRIDE_GUARDRAILS = tuple(entry for entry in GUARDRAILS if entry[0] in {"floor", "ceiling"})
-"""What binds a price that a person set: the safety bounds only."""
+"""The guardrails for a price that a person set: the safety bounds only."""
 
 HELD = "held"
-"""The rule name of the adjustment that keeps the last good price where bounds are unusable."""
+"""The rule name of the adjustment that keeps the last good price if bounds are unusable."""
 
 BINDING = frozenset({name for name, _, _ in GUARDRAILS} | {HELD})
+"""The rule names of adjustments that limited a price."""
 
 LABELS = {
     "max_step": "largest step",

@@ -1,4 +1,4 @@
-"""The pricing policy: every number that a rule or a guardrail uses, read from TOML, validated, frozen."""
+"""The pricing policy: every number that a rule or a guardrail uses. Read from TOML, validated, immutable."""
 
 import hashlib
 import math
@@ -14,7 +14,8 @@ VERSION_CHARS = 12
 
 
 class DemandPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`weights` of the event types, `factor` of the square root of demand, `half_life_s` or no decay."""
+    """Numbers of demand. weights: of the event types. factor: of the square root of demand, in the currency.
+    half_life_s: event time in which demand halves; None for no decay."""
 
     weights: dict[Literal["view", "cart", "purchase"], float] = msgspec.field(
         default_factory=lambda: {"view": 1.0, "cart": 3.0, "purchase": 5.0}
@@ -24,17 +25,17 @@ class DemandPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def half_life_ms(self) -> int | None:
+        """The half-life in milliseconds; None for no decay."""
         return None if self.half_life_s is None else round(self.half_life_s * 1000)
 
 
 class GuardrailPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Bounds on any price; what is not set is not applied.
+    """Numbers of the guardrails. A guardrail without a number does nothing.
 
-    floor, ceiling: absolute, in the currency. floor_margin: least margin over the catalogue's unit_cost
-    (0.2 means cost * 1.2). ceiling_ratio: at most so many times the catalogue's base_price.
-    max_step_percent: largest change from the last price. cooldown_s: shortest event time between two
-    changes. endings: the cents a price may end in, such as [99, 49].
-    """
+    floor, ceiling: absolute, in the currency. floor_margin: least margin over the catalogue's unit_cost (0.2 means
+    cost * 1.2). ceiling_ratio: highest price as a multiple of the catalogue's base_price. max_step_percent: largest
+    change from the last price. cooldown_s: shortest event time between two changes. endings: the cents that a price
+    may end in, such as [99, 49]."""
 
     floor: float | None = None
     ceiling: float | None = None
@@ -46,6 +47,7 @@ class GuardrailPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def has_bounds(self) -> bool:
+        """True if the policy has a floor or a ceiling of any kind."""
         return any(bound is not None for bound in (self.floor, self.ceiling, self.floor_margin, self.ceiling_ratio))
 
 
@@ -56,7 +58,7 @@ class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PricingPolicy(msgspec.Struct, frozen=True):
-    """A validated policy. `version` is the hash of its content: equal numbers, equal version."""
+    """A validated policy. `version` is the hash of its content: equal numbers give an equal version."""
 
     currency: str
     demand: DemandPolicy
@@ -65,7 +67,8 @@ class PricingPolicy(msgspec.Struct, frozen=True):
 
 
 def parse_policy(text: str) -> PricingPolicy:
-    """A policy from the text of a TOML file. Raises PolicyError."""
+    """A policy from the text of a TOML file. Raises PolicyError if it is not TOML, or if a setting is unknown or
+    out of range."""
     try:
         document = msgspec.convert(tomllib.loads(text), _Document)
     except tomllib.TOMLDecodeError as error:
@@ -82,7 +85,8 @@ def parse_policy(text: str) -> PricingPolicy:
 
 
 def default_policy() -> PricingPolicy:
-    """`price + sqrt(demand) * 5`, weights 1, 3 and 5, no guardrail but rounding."""
+    """The policy that is used without a file: `price + sqrt(demand) * 5`, weights 1, 3 and 5, no guardrails, so
+    that prices are only rounded."""
     return parse_policy("")
 
 

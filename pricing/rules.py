@@ -1,5 +1,7 @@
-"""Pricing rules: each takes the price so far to the price after it. To add one, write a function with this
-shape, put its numbers in the policy, and add it to `RULES`; order matters."""
+"""Pricing rules: each takes the price so far and returns the price after it.
+
+To add one, write a function of type `PricingRule`, put its numbers in the policy, and add it to `RULES`, in the
+order in which it acts."""
 
 from collections.abc import Callable
 from math import sqrt
@@ -11,7 +13,8 @@ from pricing.policy import PricingPolicy
 
 
 class PricingInputs(msgspec.Struct, frozen=True, gc=False):
-    """All that a rule may look at. `base_price` is the event's price, not rounded."""
+    """The inputs of a rule. `base_price` is the last event's price, not rounded; before the first event it is the
+    catalogue's."""
 
     base_price: float
     demand: float
@@ -19,11 +22,11 @@ class PricingInputs(msgspec.Struct, frozen=True, gc=False):
 
 
 PricingRule = Callable[[float, PricingInputs, PricingPolicy], float]
-"""(price so far, inputs, policy) -> price. Exact: rounding happens once, after the guardrails."""
+"""(price so far, inputs, policy) -> price. Not rounded: that happens once, after the guardrails."""
 
 
 def demand_surge(price: float, inputs: PricingInputs, policy: PricingPolicy) -> float:
-    """`price + factor * sqrt(demand)`."""
+    """The price plus the surge: `price + factor * sqrt(demand)`."""
     return price + policy.demand.factor * sqrt(inputs.demand)
 
 

@@ -1,4 +1,5 @@
-"""Bytes to a signal of the pricing flow, or to a dead letter. Pure; `decode` never raises for any input."""
+"""Decoders of the pricing flow: bytes to a signal, or to a dead letter. Pure; `decode` never raises, for any
+input."""
 
 import math
 import sys
@@ -40,7 +41,7 @@ TEXT_MAX_CHARS = 500
 
 
 class SignalKind(StrEnum):
-    """What a topic carries, and so how its messages are decoded."""
+    """The kind of signal that a topic carries. It selects the decoder of the topic's messages."""
 
     PRODUCT_EVENTS = "product_events"
     CATALOGUE = "catalogue"
@@ -57,7 +58,7 @@ class _EventWire(msgspec.Struct, gc=False):
 
 
 class _UsualEvent(ProductEvent, frozen=True, gc=False, rename={"event_time_ms": "timestamp"}):
-    """An event of the usual form; msgspec itself looks after what `decode_event` checks by hand."""
+    """An event of the usual form. msgspec does the checks for which `decode_event` has code."""
 
     event_type: Literal["view", "cart", "purchase"]
     event_time_ms: int
@@ -101,7 +102,7 @@ _IDENTIFIER_BYTES = bytes(byte for byte in range(128) if is_identifier(chr(byte)
 
 
 def decode_event(raw: RawMessage) -> ProductEvent:
-    """A product event. Raises BadInputError."""
+    """A product event. Raises BadInputError with the first problem of the message."""
     value = raw.value
     if value is None:
         raise BadInputError(ErrorCode.TOMBSTONE, "a product event has no value")
@@ -121,10 +122,11 @@ def decode_event(raw: RawMessage) -> ProductEvent:
 
 
 def decode_usual_events(keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> list[ProductEvent] | None:
-    """The hot path: what `decode_event` gives for each message, where all are of the usual form, with their
-    product's id as key and times of one unit. None where somebody must look closer.
+    """The hot path: the events of a batch in which every message is of the usual form, as `decode_event` returns
+    them. None if any message needs a closer look.
 
-    What can be checked of all at once is: that costs a tenth of checking each."""
+    The usual form: the key is the product's id, the value has ASCII characters only, and all times have the same
+    unit. The messages are checked all at once, which costs a tenth of checking each."""
     try:
         names = b"\n".join(keys)  # type: ignore[arg-type]
         # msgspec does not look into fields that it skips, so they could hide bytes that are not UTF-8.
@@ -133,7 +135,7 @@ def decode_usual_events(keys: Sequence[bytes | None], values: Sequence[bytes | N
         events: list[ProductEvent] = [_decode_usual(value) for value in values]  # type: ignore[arg-type]
     except (TypeError, msgspec.MsgspecError, RecursionError):
         return None
-    # No id has a line break, so equal texts are of equal ids.
+    # No id has a line break, so if the joined texts are equal, the ids are.
     if names.translate(None, _IDENTIFIER_BYTES) != b"\n" * (len(keys) - 1):
         return None
     if "\n".join([event.product_id for event in events]) != names.decode():
@@ -151,7 +153,7 @@ def decode_usual_events(keys: Sequence[bytes | None], values: Sequence[bytes | N
 
 
 def decode_catalogue(raw: RawMessage) -> CatalogueChange:
-    """A catalogue entry, or its removal by a null value. Raises BadInputError."""
+    """A catalogue entry, or its removal if the value is null. Raises BadInputError."""
     if raw.value is None or is_null(raw.value):
         return CatalogueChange(key_identifier(raw.key), None, raw.kafka_time_ms, raw.offset)
     wire = decode_value(raw.value, _CatalogueWire, _decode_catalogue)
@@ -183,7 +185,7 @@ def decode_catalogue(raw: RawMessage) -> CatalogueChange:
 
 
 def decode_override(raw: RawMessage, position: SourcePosition) -> PriceOverride | OverrideRemoval:
-    """An override, or its removal by a null value. Raises BadInputError."""
+    """An override, or its removal if the value is null. Raises BadInputError."""
     if raw.value is None or is_null(raw.value):
         return OverrideRemoval(key_identifier(raw.key), raw.kafka_time_ms, raw.offset)
     wire = decode_value(raw.value, _OverrideWire, _decode_override)
@@ -206,7 +208,7 @@ def decode_override(raw: RawMessage, position: SourcePosition) -> PriceOverride 
 
 
 def decode_freeze(raw: RawMessage, position: SourcePosition, *, recorded: bool) -> Freeze | FreezeLift:
-    """A freeze, or its end by a null value. `recorded` is passed on. Raises BadInputError."""
+    """A freeze, or its end if the value is null. recorded: as in `Freeze`. Raises BadInputError."""
     if raw.value is None or is_null(raw.value):
         try:
             scope = (raw.key or b"").decode()
@@ -234,7 +236,7 @@ def _check_reasons(reason: str, set_by: str) -> None:
 def decode(
     kind: SignalKind, raw: RawMessage, topic: str, partition: int, *, recorded: bool = True
 ) -> Signal | DeadLetter:
-    """A signal of the kind that the topic carries, or a dead letter that says why there is none."""
+    """The signal of a message on a topic of this kind, or a dead letter with the reason why there is none."""
     try:
         if kind is SignalKind.PRODUCT_EVENTS:
             return decode_event(raw)

@@ -1,4 +1,4 @@
-"""From bytes to a validated struct: what the decoders of all systems share. Pure."""
+"""The parts that the decoders of all systems share: from bytes to a validated struct. Pure."""
 
 import json
 from collections.abc import Callable
@@ -12,10 +12,10 @@ from core.identifiers import is_identifier
 from core.timestamps import parse_timestamp
 
 VALUE_MAX_BYTES = 1024 * 1024
-"""A larger value is bad input: Kafka's own default limit for a message."""
+"""A larger value is bad input. This is Kafka's own default limit for a message."""
 
 STAGE = "decode"
-"""The stage of dead letters from here."""
+"""The stage in the dead letters of all decoders."""
 
 Wire = TypeVar("Wire", bound=msgspec.Struct)
 
@@ -37,9 +37,10 @@ _decode_routed = msgspec.json.Decoder(_Routed).decode
 
 
 def routing_key(raw_key: bytes | None, raw_value: bytes | None) -> bytes:
-    """What decides the shard: the message's key; where it has none, the product in its value.
+    """The key that decides a message's shard: the message's own or, if it has none, the product's id in its value.
+    Empty if there is neither.
 
-    A wrong guess costs one more hop, never a wrong price."""
+    A wrong guess costs one more hop between workers, never a wrong price."""
     if raw_key:
         return raw_key
     try:
@@ -49,7 +50,9 @@ def routing_key(raw_key: bytes | None, raw_value: bytes | None) -> bytes:
 
 
 def decode_value(value: bytes, wire_type: type[Wire], decoder: Callable[[bytes], Wire]) -> Wire:
-    """The hot path: a valid message. Everything else goes through `_decode_carefully`."""
+    """A value as a struct of `wire_type`. Raises BadInputError.
+
+    `decoder` is the hot path, for valid values. All others go through `_decode_carefully`."""
     if len(value) <= VALUE_MAX_BYTES:
         try:
             # msgspec does not look into fields that it skips, so they could hide bytes that are not UTF-8.
@@ -62,7 +65,8 @@ def decode_value(value: bytes, wire_type: type[Wire], decoder: Callable[[bytes],
 
 
 def _decode_carefully(value: bytes, wire_type: type[Wire]) -> Wire:
-    """Find out what exactly is wrong, looking at the contract's fields only: others never make input bad."""
+    """Decode a value again to find its exact problem. Only the contract's fields count: others never make input
+    bad."""
     if len(value) > VALUE_MAX_BYTES:
         raise BadInputError(ErrorCode.TOO_LARGE, f"the value has more than {VALUE_MAX_BYTES} bytes")
     try:
@@ -91,10 +95,12 @@ def _reject_constant(name: str) -> float:
 
 
 def is_null(value: bytes) -> bool:
+    """True if a value is the JSON null."""
     return value.strip() == b"null"
 
 
 def identifier(product_id: str | int) -> str:
+    """The text of a product's id. Raises BadInputError if it is not an identifier."""
     text = str(product_id)
     if not is_identifier(text):
         takes = "product_id takes 1 to 64 letters, digits, dots, colons, hyphens and underscores"
@@ -103,6 +109,7 @@ def identifier(product_id: str | int) -> str:
 
 
 def key_identifier(key: bytes | None) -> str:
+    """The product's id in the key of a removal. Raises BadInputError."""
     try:
         return identifier((key or b"").decode())
     except UnicodeDecodeError:
@@ -110,6 +117,7 @@ def key_identifier(key: bytes | None) -> str:
 
 
 def timestamp_ms(value: float | str, name: str) -> int:
+    """UTC milliseconds of the field `name`. Raises BadInputError."""
     try:
         return parse_timestamp(value)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""A day of a shop out of its invoices: purchases, and the views and carts before them."""
+"""A day of a shop, made from its invoices: purchases, and the views and carts before them."""
 
 import heapq
 import itertools
@@ -11,13 +11,14 @@ from core.timestamps import DAY_MS
 
 
 def events_of_day(lines: list[InvoiceLine], shift_ms: int, views_per_purchase: float, seed: int) -> Iterator[Timed]:
-    """Every line as a purchase, valid or not, with the funnel before the sales, in order of event time."""
+    """The events of invoice lines, in order of event time: every line as a purchase, valid or not, and views and
+    carts before each sale. shift_ms: added to all event times."""
     generator = random.Random(seed)  # noqa: S311
     tie = itertools.count()
     waiting: list[tuple[int, int, str, dict[str, object]]] = []
     for line in sorted(lines, key=lambda line: line.event_time_ms):
         at_ms = line.event_time_ms + shift_ms
-        # No funnel reaches further back than this, so what is older can go.
+        # No event of a later purchase is older than this, so all older ones are in their final order.
         while waiting and waiting[0][0] <= at_ms - LOOKED_AT_BEFORE_MS:
             yield _timed(heapq.heappop(waiting))
         purchase = purchase_event(line, shift_ms)
@@ -35,7 +36,8 @@ def _timed(entry: tuple[int, int, str, dict[str, object]]) -> Timed:
 
 
 def shifts(lines: list[InvoiceLine], loop: bool) -> Iterator[int]:
-    """Event-time shifts of each round: a loop goes on where the last ended, whole days later."""
+    """The shift of event times in each round, in milliseconds. Without `loop` there is one round. Each further
+    round is whole days later, so that it continues where the last one ended."""
     times = [line.event_time_ms for line in lines]
     days = 1 + (max(times) - min(times)) // DAY_MS if times else 1
     shift_ms = 0

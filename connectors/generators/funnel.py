@@ -1,4 +1,4 @@
-"""The funnel of a shop, seeded: the views and carts that lie before a purchase."""
+"""The funnel of a shop, seeded: the views and carts before a purchase."""
 
 import random
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 CARTS_PER_VIEW = 0.026
 PURCHASES_PER_VIEW = 0.0084
 LOOKED_AT_BEFORE_MS = 15 * 60 * 1000
+"""Longest time from a view or cart to its purchase."""
 
 Timed = tuple[int, str, dict[str, object]]
 """Event time in milliseconds, key, event."""
@@ -14,8 +15,8 @@ Timed = tuple[int, str, dict[str, object]]
 def events_before(
     purchase: dict[str, object], event_time_ms: int, generator: random.Random, views_per_purchase: float
 ) -> Iterator[tuple[int, dict[str, object]]]:
-    """Event times and events that lead to a purchase, up to a quarter of an hour before it: so many views on
-    average, and carts in the usual proportion to them."""
+    """The views and carts that lead to a purchase, each with its event time in milliseconds, in no order.
+    `views_per_purchase` is an average; carts are in the usual proportion to views."""
     product_id, price = purchase["product_id"], purchase["price"]
     for event_type, mean in (
         ("view", views_per_purchase),
@@ -27,7 +28,8 @@ def events_before(
 
 
 def _poisson(mean: float, generator: random.Random) -> int:
-    """Knuth's method for small means, the normal approximation for large ones."""
+    """A Poisson-distributed number: by Knuth's method for small means, by the normal approximation for large
+    ones."""
     if mean > 30:
         return max(0, round(generator.gauss(mean, mean**0.5)))
     limit, count, product = 2.718281828459045**-mean, 0, generator.random()

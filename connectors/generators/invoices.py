@@ -9,7 +9,7 @@ import msgspec
 
 COLUMNS = ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country")
 
-# The shop has no categories; the words of its descriptions make usable ones.
+# The data has no categories. The words of the descriptions give usable ones.
 _CATEGORIES = {
     "bags": ("BAG", "BAGS", "SHOPPER"),
     "candles and lights": ("CANDLE", "CANDLES", "LIGHT", "LIGHTS", "T-LIGHT", "LANTERN", "LAMP", "CANDLEHOLDER"),
@@ -48,7 +48,8 @@ OTHER = "other"
 
 
 class InvoiceLine(msgspec.Struct, frozen=True):
-    """A line of an invoice as it stands: quantity below zero is a return, price zero is free or damaged."""
+    """A line of an invoice, unchanged. A quantity below zero is a return. A price of zero is a free or a damaged
+    item."""
 
     stock_code: str
     description: str
@@ -59,11 +60,13 @@ class InvoiceLine(msgspec.Struct, frozen=True):
 
     @property
     def is_sale(self) -> bool:
+        """True if it is neither a return nor free."""
         return self.quantity > 0 and self.price > 0
 
 
 def read_invoices(path: Path) -> Iterator[InvoiceLine]:
-    """Lines in order of the file. Raises ValueError that names the line for a file of another layout."""
+    """The lines of a file, in its order. Raises ValueError if the file has another layout, with the number of the
+    line."""
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
         if tuple(reader.fieldnames or ()) != COLUMNS:
@@ -84,7 +87,7 @@ def read_invoices(path: Path) -> Iterator[InvoiceLine]:
 
 
 def purchase_event(line: InvoiceLine, shift_ms: int = 0) -> dict[str, object]:
-    """A purchase as it goes on `product-events`; a return or a free item makes one that is not valid."""
+    """The message of a purchase on `product-events`. A return or a free item gives a message that is not valid."""
     event: dict[str, object] = {
         "event_type": "purchase",
         "product_id": line.stock_code,
@@ -98,7 +101,8 @@ def purchase_event(line: InvoiceLine, shift_ms: int = 0) -> dict[str, object]:
 
 
 def catalogue_of(lines: list[InvoiceLine]) -> list[dict[str, object]]:
-    """A catalogue entry for every product that was sold: its first description and its median price."""
+    """The catalogue messages of all products that were sold: name from the first description, base price from the
+    median of the sales."""
     sold: dict[str, list[InvoiceLine]] = {}
     for line in lines:
         if line.is_sale:
@@ -120,5 +124,6 @@ def _name(sales: list[InvoiceLine]) -> str:
 
 
 def category_of(name: str) -> str:
+    """The category of a product by the words of its name; `OTHER` if none fits."""
     words = set(name.upper().replace(",", " ").split())
     return next((category for category, known in _CATEGORIES.items() if words & set(known)), OTHER)

@@ -1,4 +1,4 @@
-"""A seeded shop without data: Zipf-like popularity, a funnel, a daily rhythm."""
+"""A simulated shop, seeded, without any data: Zipf-like popularity, a funnel, a daily rhythm."""
 
 import bisect
 import itertools
@@ -17,9 +17,9 @@ QUIETEST_S = 4 * 3600
 
 
 def simulate(products: int, seed: int, start_ms: int, events_per_s: float = EVENTS_PER_S) -> Iterator[Timed]:
-    """An endless day of a shop: the same seed gives the same events.
+    """Endless events of a shop, in order of event time from `start_ms` on. The same seed gives the same events.
 
-    `events_per_s` is the average in event time; gaps are exponential, scaled by the daily rhythm."""
+    events_per_s: average in event time. The gaps between events are exponential, scaled by the daily rhythm."""
     generator = random.Random(seed)  # noqa: S311
     prices = [round(math.exp(generator.gauss(1.5, 1.0)), 2) or 0.01 for _ in range(products)]
     popularity = list(itertools.accumulate(1 / (rank + 1) ** ZIPF_EXPONENT for rank in range(products)))

@@ -1,9 +1,16 @@
 """Epochs in Bytewax's recovery store: snapshots of epochs that were never committed are deleted before a start.
 
-Bytewax 0.21.1 writes the snapshots of an epoch before the epoch is committed. After a crash in between it resumes
-from the epoch before, and counts on from there: the next execution has an epoch of the same number. A key that is
-not touched in that epoch keeps the snapshot that the dead execution wrote. A second crash then resumes this key
-from a future that never was, and its messages are counted again."""
+The problem. Bytewax 0.21.1 writes the snapshots of an epoch before it commits the epoch. After a crash between the
+two, the next execution begins with an epoch of the same number. A key that this epoch does not touch keeps the
+snapshot of the dead execution. That snapshot holds messages that are read again later, so after a second crash they
+are counted twice.
+
+The idea. Before Bytewax starts, delete all snapshots from its resume epoch on.
+
+An example. Epoch 6 writes snapshots of keys A and B, and the process is killed before the commit. The next
+execution begins with the state of epoch 5. Its epoch 6 has a message for A only, and is committed. In epoch 7 the
+process is killed again. B then resumes from the dead snapshot of epoch 6, although its messages are read in epoch
+7."""
 
 import sqlite3
 from collections.abc import Iterable
@@ -18,9 +25,10 @@ log = telemetry.get_logger("recovery")
 
 
 def forget_uncommitted(folder: Path) -> int:
-    """Delete snapshots of epochs that were never committed; how many there were. Call it before Bytewax starts.
+    """Delete snapshots of epochs that were never committed. Returns their number. Call it before Bytewax starts.
 
-    Where not all of the store is in this folder, what is committed cannot be known, and nothing is deleted."""
+    If this folder does not hold all parts of the store, the committed epochs are not known, and nothing is deleted.
+    A store that cannot be read is left as it is, with a warning."""
     stores = sorted(folder.glob("part-*.sqlite3"))
     try:
         resume_epoch = find_resume_epoch(stores)
@@ -31,7 +39,7 @@ def forget_uncommitted(folder: Path) -> int:
             with closing(open_store(store)) as database, database:
                 deleted += database.execute("DELETE FROM snaps WHERE snap_epoch >= ?", (resume_epoch,)).rowcount
     except sqlite3.Error as error:
-        # Bytewax will say what is wrong with its store.
+        # Bytewax reports the problem of its store when it starts.
         log.warning("the recovery store cannot be read", folder=str(folder), error=str(error))
         return 0
     if deleted:
@@ -40,8 +48,8 @@ def forget_uncommitted(folder: Path) -> int:
 
 
 def find_resume_epoch(stores: Iterable[Path]) -> int | None:
-    """The epoch that Bytewax resumes from: the first that not all workers of the last execution had committed.
-    None before the first execution, and where partitions of the store are missing."""
+    """The epoch that Bytewax resumes from: the first one that not all workers of the last execution have committed.
+    None before the first execution, and if parts of the store are missing. Raises sqlite3.Error."""
     parts: set[int] = set()
     part_count = 0
     executions: dict[int, tuple[int, int]] = {}
@@ -70,4 +78,5 @@ def find_resume_epoch(stores: Iterable[Path]) -> int | None:
 
 
 def open_store(store: Path) -> sqlite3.Connection:
+    """A connection to one file of the recovery store. It waits for a lock for `BUSY_WITHIN_S` at most."""
     return sqlite3.connect(store, timeout=BUSY_WITHIN_S)

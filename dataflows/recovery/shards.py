@@ -1,4 +1,4 @@
-"""The number of shards of a recovery folder, which Bytewax does not know: noted in a file."""
+"""The number of shards of a recovery folder. Bytewax does not store it, so a file in the folder does."""
 
 import os
 import sqlite3
@@ -15,17 +15,17 @@ log = telemetry.get_logger("recovery")
 
 
 def hold_to_shards(folder: Path, shards: int, step: str) -> None:
-    """Raises SettingsError if the folder was made for another number of shards: a product would be looked for in a
-    shard that does not have it, and begin at version 1. A folder without a note of the number gets one.
+    """Check the number of shards of a recovery folder. Raises SettingsError if it is another one: a product would
+    belong to a shard without its state, and begin at version 1 again.
 
-    step: the id of the step that holds the shards, such as `pricing.price`."""
+    A folder without the file gets one. step: the id of the step that holds the shards, such as `pricing.price`."""
     note = folder / SHARDS_FILE
     try:
-        # Empty where the machine crashed before it was on the disk.
+        # The file is empty if the machine crashed before the text was on the disk.
         if note.exists() and not note.stat().st_size:
             note.unlink()
         if not note.exists():
-            # One from before there were notes has state, perhaps.
+            # A folder without the file may still hold state, of an older version.
             least = _count_shards(folder, step)
             if least > shards:
                 raise _misfit(f"at least {least}", shards)
@@ -45,7 +45,7 @@ def _misfit(found: str, shards: int) -> SettingsError:
 
 
 def _note_first(note: Path, text: str) -> None:
-    """Write a file, whole, unless another process was faster."""
+    """Write a file at once and whole, unless another process has written it first."""
     draft = note.with_suffix(f".{os.getpid()}")
     try:
         draft.write_text(text, encoding="utf-8")
@@ -56,7 +56,7 @@ def _note_first(note: Path, text: str) -> None:
 
 
 def _count_shards(folder: Path, step: str) -> int:
-    """How many there are at least, by the highest with a snapshot."""
+    """A lower bound of the number of shards, from the highest shard with a snapshot."""
     highest = -1
     for store in folder.glob("part-*.sqlite3"):
         with suppress(sqlite3.Error), closing(open_store(store)) as database:

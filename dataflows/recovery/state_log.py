@@ -1,12 +1,12 @@
 """The state log: the changes of each shard, appended to files beside Bytewax's recovery store.
 
-The problem. Bytewax keeps a whole snapshot of every key that an epoch touched. For a shard of 15,000 products that
-would be megabytes a second for one event.
+The problem. Bytewax stores a whole snapshot of every key that an epoch touched. For a shard of 15,000 products, one
+event would cost megabytes a second.
 
 The idea. A shard's snapshot is a pointer (`LogPointer`): the files that hold its documents (`core/snapshots.py`),
 and the number of bytes of each that count. Files are only appended to, by the process that made them, and are
-synced before the pointer is handed to Bytewax. So for any epoch that Bytewax resumes from, everything that its
-pointers name is on the disk, and bytes after them do not count.
+synced before Bytewax gets the pointer. So for any epoch that Bytewax resumes from, all bytes that its pointers name
+are on the disk, and bytes after them do not count.
 
 An example. Epoch 5 appends 300 bytes to `000001.log`, which had 1,000: its pointer is (000001.log, 1300). Epoch 6
 appends 200 bytes and syncs them; the process is killed before Bytewax commits. It resumes from epoch 5, reads 1,300
@@ -34,33 +34,42 @@ from core.snapshots import LoggedState
 
 FOLDER = "state"
 REWRITE_RATIO = 3
-"""A log is written anew once it is this many times as long as a document of the whole shard would be."""
+"""A log is rewritten when it is this many times as long as a document of the whole shard."""
 
 ESTIMATE_AGAIN_RATIO = 1.25
-"""How long that would be is found out again whenever the log has grown by this much."""
+"""The length of that document is estimated again when the log has grown by this factor."""
 
 REWRITE_BYTES_MIN = 256 * 1024
+"""A log shorter than this is not rewritten for its length."""
+
 FILES_MAX = 32
+"""A log with this many files is rewritten."""
+
 KEEP_OLD_S = 60.0
+"""Replaced files are kept for at least this time, and for `KEEP_OLD_ROUNDS` rounds."""
+
 KEEP_OLD_ROUNDS = 30
 FREE_BYTES_MIN = 32 * 1024 * 1024
+"""The flow waits while the disk has less room than this."""
+
 LOOK_AGAIN_S = 0.5
 SYNC_THREADS = 32
 
-_HEADER = Struct("<II")  # Length and CRC-32 of the document that follows.
+_HEADER = Struct("<II")
+"""Length and CRC-32 of the document that follows."""
 
 log = telemetry.get_logger("state_log")
 
 
 class Extent(msgspec.Struct, frozen=True, array_like=True):
-    """The first `end` bytes of a file count."""
+    """The part of a file that counts: its first `end` bytes."""
 
     file: str
     end: int
 
 
 class LogPointer(msgspec.Struct, frozen=True):
-    """Resume state of a shard. `log` names the folder of its files, `extents` are in order."""
+    """Resume state of a shard. log: name of the folder of its files. extents: in the order of writing."""
 
     log: str
     extents: list[Extent]
@@ -71,7 +80,8 @@ _decode_pointer = msgspec.msgpack.Decoder(LogPointer).decode
 
 
 def recovery_folder() -> Path | None:
-    """The folder that Bytewax was told to recover from, on its command line or by its environment."""
+    """Bytewax's recovery folder, from its command line or its environment. None if the flow runs without
+    recovery."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("-r", "--recovery-directory", default=os.environ.get("BYTEWAX_RECOVERY_DIRECTORY"))
     found = parser.parse_known_args(sys.argv[1:])[0].recovery_directory
@@ -79,9 +89,11 @@ def recovery_folder() -> Path | None:
 
 
 class StateLog:
-    """The logs of all shards of a process. `folder` is made when the first is written.
+    """The logs of all shards of a process. Any worker's thread may call the methods; each works on the shards that
+    this thread has opened. Used by `dataflows/steps/price.py`.
 
-    writes: False where snapshots are to hold whole shards again; what is in logs is read all the same."""
+    folder: made when the first log is written. writes: false if snapshots are to hold whole shards again; existing
+    logs are still read."""
 
     def __init__(self, folder: Path, *, writes: bool = True) -> None:
         self.writes = writes
@@ -91,8 +103,10 @@ class StateLog:
         self.round = 0
 
     def open(self, resume_state: bytes | None) -> tuple["ShardLog", list[bytes]]:
-        """A shard's log, and the documents to restore the shard from, the oldest first. Ends the process if a file
-        that the pointer names is not as it was left."""
+        """The log of a shard, and the documents from which to restore the shard, the oldest first. resume_state: a
+        pointer, a document of the whole shard, or None.
+
+        Ends the process if a file that the pointer names is missing or damaged."""
         pointer = LogPointer(uuid.uuid4().hex, [])
         documents: list[bytes] = []
         if resume_state is not None and _is_pointer(resume_state):
@@ -105,8 +119,11 @@ class StateLog:
         return shard_log, documents
 
     def save(self) -> None:
-        """Append what changed in every shard of the calling worker, and sync it. Bytewax asks shard by shard, at
-        the end of an epoch: the first call does the work of all, so that files are synced side by side."""
+        """Append the changes of all shards of the calling worker, and sync them. Blocks while the disk is full.
+        Ends the process if a sync fails.
+
+        At the end of an epoch, Bytewax asks for the snapshot of one shard after the other. The first call saves all
+        shards, so that their files are synced in parallel; the others then find no changes."""
         now = self.round + 1
         wrote = [shard_log for shard_log in self._of_worker[threading.get_ident()] if shard_log.write(now)]
         if not wrote:
@@ -115,11 +132,11 @@ class StateLog:
         _wait_for_room(self._folder)
         ripe = [shard_log for shard_log in wrote if shard_log.may_rewrite(now)]
         if ripe:
-            # One a round: writing a whole shard takes a while.
+            # Only one in a round, because writing a whole shard takes long.
             max(ripe, key=ShardLog.excess).rewrite(now)
         for shard_log, problem in zip(wrote, self._sync.map(ShardLog.sync, wrote), strict=True):
             if problem is not None:
-                # Whether what was written is on the disk is not known any more, so it must not count.
+                # It is not known if the bytes are on the disk, so they must not count.
                 telemetry.fatal("the state log cannot be synced", file=str(shard_log.file), error=problem)
 
     def _read(self, pointer: LogPointer, extent: Extent) -> Iterator[bytes]:
@@ -142,7 +159,10 @@ class StateLog:
 
 
 class ShardLog:
-    """One shard's files. `folder` is its own. inherited: what it was restored from is not in a log yet."""
+    """The files of one shard, in `folder`. Belongs to the thread of the shard's worker. `sync` runs in another
+    thread while the worker's thread waits for it.
+
+    inherited: the shard was restored from a document that is not in a log yet, so the first write is a rewrite."""
 
     def __init__(self, folder: Path, pointer: LogPointer, *, inherited: bool = False) -> None:
         self._folder = folder
@@ -160,20 +180,23 @@ class ShardLog:
         self._remove_strangers()
 
     def follow(self, state: LoggedState) -> None:
+        """Set the state that the log saves. Call it before all other methods."""
         self._state = state
 
     @property
     def file(self) -> Path | None:
+        """The file that is appended to, None before the first write."""
         return self._folder / self._current.file if self._current else None
 
     def pointer(self) -> bytes:
+        """The resume state: a `LogPointer` in MessagePack to all bytes written so far."""
         return _encode_pointer(LogPointer(self._pointer.log, self._extents()))
 
     def _extents(self) -> list[Extent]:
         return [*self._old, self._current] if self._current else self._old
 
     def write(self, now: int) -> bool:
-        """Append what changed; whether anything did."""
+        """Append the changes since the last write. Returns False if there are none. now: number of the round."""
         assert self._state is not None
         if self._must_rewrite:
             self.rewrite(now)
@@ -185,7 +208,7 @@ class ShardLog:
         return True
 
     def excess(self) -> float:
-        """How much longer the log is than it should be; from 1 on, it should be written anew."""
+        """Length of the log as a share of its limit. From 1 on, the log should be rewritten."""
         assert self._state is not None
         length = sum(extent.end for extent in self._extents())
         if length >= self._estimate_at:
@@ -195,15 +218,17 @@ class ShardLog:
         return max(size, len(self._old) / FILES_MAX)
 
     def may_rewrite(self, now: int) -> bool:
-        """Whether it should, and the files that were replaced the last time can go."""
+        """True if the log should be rewritten, and the files that the last rewrite replaced can be deleted."""
         if self.excess() < 1:
             return False
         rounds, seconds = now - self._obsolete_round, time.monotonic() - self._obsolete_at
         return not self._obsolete or (rounds >= KEEP_OLD_ROUNDS and seconds >= KEEP_OLD_S)
 
     def rewrite(self, now: int) -> None:
-        """Begin a new file with all of the shard. The old ones are kept until the pointer that names them can be
-        no epoch's that Bytewax may resume from."""
+        """Begin a new file with a document of the whole shard.
+
+        The replaced files are kept until Bytewax can no longer resume from an epoch whose pointer names them. The
+        next rewrite deletes them."""
         assert self._state is not None
         for path in self._obsolete:
             path.unlink(missing_ok=True)
@@ -217,7 +242,7 @@ class ShardLog:
         self._append(self._state.snapshot())
 
     def sync(self) -> str | None:
-        """Wait until what was written is on the disk. Returns what went wrong."""
+        """Wait until all written bytes are on the disk. Returns the error's text, None if there was no error."""
         assert self._descriptor is not None
         try:
             os.fdatasync(self._descriptor)
@@ -250,7 +275,8 @@ class ShardLog:
         return max((int(path.stem) for path in self._folder.glob("*.log")), default=0)
 
     def _remove_strangers(self) -> None:
-        """Files of epochs that were never committed, and old ones that a crash left."""
+        """Delete files that the pointer does not name: those of epochs that were never committed, and replaced ones
+        that a crash left."""
         known = {extent.file for extent in self._old}
         for path in self._folder.glob("*.log"):
             if path.name not in known:
@@ -263,7 +289,7 @@ def _is_pointer(resume_state: bytes) -> bool:
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
-    """Write, waiting where there is no room: a late price is better than one that is lost."""
+    """Write all data. Waits while there is no room: a late price is better than a lost one."""
     view = memoryview(data)
     throttle = Throttle()
     while view:
@@ -276,7 +302,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def _wait_for_room(folder: Path) -> None:
-    """Bytewax ends with a panic where its own store cannot be written, so there must be room for that as well."""
+    """Wait until the disk has room for Bytewax's own store too, because Bytewax panics if it cannot write it."""
     throttle = Throttle()
     waited = False
     while (room := os.statvfs(folder)).f_bavail * room.f_frsize < FREE_BYTES_MIN:

@@ -1,5 +1,5 @@
-"""The decoding step: raw messages of a shard to signals of the shards that own their products, and to dead
-letters."""
+"""The decoding step: raw messages of a shard to dead letters, and to signals of the shards that own their
+products."""
 
 from collections.abc import Mapping
 
@@ -17,16 +17,17 @@ from pricing.events import ProductEvent
 
 
 class Decoded(msgspec.Struct, gc=False):
-    """The result for one raw batch. `batches` are keyed by the shard that owns the product."""
+    """The result for one raw batch. batches: each with the shard that owns its products."""
 
     batches: list[tuple[str, Batch]]
     dead_letters: list[DeadLetter]
 
 
 class DecodingStep(StatefulBatchLogic[RawBatch, Decoded, None]):
-    """Runs in the worker that owns the key's shard, so that decoding scales with processes. It has no state.
+    """The decoding of one shard's raw messages: `RawBatch` in, `Decoded` out. It has no state.
 
-    `kinds` gives the kind of signal that each topic carries."""
+    It runs in the worker that owns the shard of the key, so that decoding scales with processes. kinds: topic to
+    the kind of its signals."""
 
     def __init__(self, kinds: Mapping[str, SignalKind], shards: int) -> None:
         self._kinds = kinds
@@ -45,7 +46,7 @@ class DecodingStep(StatefulBatchLogic[RawBatch, Decoded, None]):
         if self._kinds[topic] is not SignalKind.PRODUCT_EVENTS:
             batches = self._decode_changes(batch, dead_letters)
         elif usual := decode_usual_events(batch.keys, batch.values):
-            # Their keys are their products' ids, which is what brought them to this shard.
+            # Their keys are their products' ids, so this shard owns the products.
             keys: list[bytes] = batch.keys  # type: ignore[assignment]
             events = EventBatch(topic, partition, batch.offsets, keys, usual, kafka_time_ms)
             batches = [(str(batch.shard), events)]
@@ -59,7 +60,7 @@ class DecodingStep(StatefulBatchLogic[RawBatch, Decoded, None]):
         return Decoded(batches, dead_letters)
 
     def _decode_events(self, batch: RawBatch, dead_letters: list[DeadLetter]) -> list[tuple[str, Batch]]:
-        """Events of any form, in the batch of the shard that owns their product."""
+        """Batches of events of any form, each with the shard that owns its products."""
         topic, partition, shards = batch.topic, batch.partition, self._shards
         groups: dict[int, EventBatch] = {}
         for raw in batch.messages():
@@ -80,8 +81,8 @@ class DecodingStep(StatefulBatchLogic[RawBatch, Decoded, None]):
         return [(str(shard), group) for shard, group in groups.items()]
 
     def _decode_changes(self, batch: RawBatch, dead_letters: list[DeadLetter]) -> list[tuple[str, Batch]]:
-        """Changes, in the batch of the shard that owns their product. A freeze comes to every shard, and one of
-        them reports it to the sinks."""
+        """Batches of changes, each with the shard that owns its products. Every shard gets every freeze, and the
+        shard of the freeze's key reports it to the sinks."""
         topic, partition, home = batch.topic, batch.partition, batch.shard
         kind = self._kinds[topic]
         groups: dict[int, list[Change]] = {}

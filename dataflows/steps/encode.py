@@ -1,4 +1,4 @@
-"""The encoding steps: decisions to the rows of one sink. The rows are made by the sinks' own pure functions."""
+"""The encoding steps: decisions to the rows of one sink. Pure functions beside the sinks make the rows."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from sinks.base.outgoing import Outgoing, Row
 def outgoing(
     encode: Callable[[Priced], list[Row]],
 ) -> Callable[[tuple[str, Priced]], tuple[str, Outgoing[Row]] | None]:
-    """A mapper from `(shard, Priced)` to `(shard, Outgoing)`; None if there are no rows."""
+    """A mapper from `(shard, Priced)` to `(shard, Outgoing)`. It returns None if there are no rows."""
 
     def encode_item(item: tuple[str, Priced]) -> tuple[str, Outgoing[Row]] | None:
         shard, priced = item
@@ -24,7 +24,8 @@ def outgoing(
 
 
 def outgoing_letters(clock: Clock) -> Callable[[tuple[str, Decoded]], tuple[str, Outgoing[Record]] | None]:
-    """A mapper from `(shard, Decoded)` to the dead letters in it; None if there are none."""
+    """A mapper from `(shard, Decoded)` to its dead letters, `(shard, Outgoing)`. It returns None if there are
+    none."""
 
     def encode_item(item: tuple[str, Decoded]) -> tuple[str, Outgoing[Record]] | None:
         shard, decoded = item

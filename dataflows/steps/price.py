@@ -1,4 +1,4 @@
-"""The pricing step: signals of a shard to decisions. A thin shell around `pricing.state.shard.Shard`."""
+"""The pricing step: signals of a shard to decisions. It connects `pricing.state.shard.Shard` to Bytewax."""
 
 import time
 from collections import Counter
@@ -17,21 +17,24 @@ from pricing.policy import PricingPolicy
 from pricing.state.shard import Shard
 
 Clock = Callable[[], int]
-"""Gives UTC milliseconds."""
+"""A function that returns UTC milliseconds."""
 
 EXPIRY_GRACE_MS = 200
-"""Time that a timer leaves to messages that were sent before an override's end: they belong before the end."""
+"""A timer fires this long after an override's end, so that messages sent before the end are read first."""
 
 log = telemetry.get_logger("pricing")
 
 
 def wall_clock_ms() -> int:
+    """The time of the system's clock, UTC milliseconds."""
     return time.time_ns() // 1_000_000
 
 
 class PricingStep(StatefulBatchLogic[Batch | RefillRequest, Priced, bytes]):
-    """Holds one shard, and wakes when an override in it ends. Its resume state is where its log stands, or without
-    a log the whole shard."""
+    """The state of one shard: `Batch` or `RefillRequest` in, `Priced` out. Bytewax also wakes it when an override
+    ends. Belongs to one worker's thread.
+
+    Resume state is the pointer of the shard's log or, without a log, a document of the whole shard."""
 
     def __init__(
         self,
@@ -102,7 +105,7 @@ class PricingStep(StatefulBatchLogic[Batch | RefillRequest, Priced, bytes]):
 
 @cache
 def _decisions(price_source: str, cause: str) -> Metric:
-    # Finding a labelled metric costs more than adding to it.
+    # Cached, because the lookup of a labelled metric costs more than adding to it.
     return telemetry.DECISIONS.labels(price_source, cause)
 
 

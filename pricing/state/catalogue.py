@@ -1,4 +1,4 @@
-"""A change of the catalogue, and what it does to a product."""
+"""Changes of the catalogue, and their effect on a product."""
 
 from core.positions import SourcePosition
 from pricing.catalogue import CatalogueChange
@@ -17,8 +17,10 @@ def change_catalogue(
     position: SourcePosition,
     now_ms: int,
 ) -> PriceDecision:
-    """Keep the entry. A product that no event has reached, and no override, takes the entry's base price, unless a
-    freeze holds its price; it counts no version (docs/decisions/0004)."""
+    """Keep the new entry in a product's state. Returns the decision that reports it to the sinks.
+
+    A product without an event and without an override takes the entry's base price, unless a freeze holds its
+    price. This does not count a version (docs/decisions/0004)."""
     state.catalogue = change.entry
     if state.price is not None and freezes.of(state):
         state.held = True

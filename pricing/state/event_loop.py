@@ -1,8 +1,9 @@
-"""The hot path: a batch of events to prices, in one loop.
+"""The hot path: the prices of a batch of events, in one loop.
 
-`apply_event` is the plain form: one event, by the functions that every other signal uses. The loop does the same
-inline, because a call costs as much as the work itself, and hands over to `apply_event` only what gets no new
-price. A property test holds the two equal over random signals (`tests/unit/pricing/test_event_loop.py`)."""
+`apply_event` is the plain form: the decision of one event, made by the functions that every other signal uses. The
+loop of `price_events` does the same work inline, because a call costs as much as the work itself. It calls
+`apply_event` only for products under an override or a freeze. A property test shows that both give equal results
+over random signals (`tests/unit/pricing/test_event_loop.py`)."""
 
 from collections.abc import MutableMapping
 
@@ -24,7 +25,7 @@ from pricing.state.product import Decider, ProductState, record
 
 
 class EventNumbers(msgspec.Struct, frozen=True):
-    """Numbers of a policy that every event needs, looked up once."""
+    """Numbers of a policy that every event needs, looked up once. unguarded: the policy has no guardrails."""
 
     weights: dict[str, float]
     half_life_ms: int | None
@@ -32,6 +33,7 @@ class EventNumbers(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, policy: PricingPolicy) -> "EventNumbers":
+        """The numbers of a policy."""
         weights: dict[str, float] = dict(policy.demand.weights.items())
         return cls(weights, policy.demand.half_life_ms, policy.guardrails == NO_GUARDRAILS)
 
@@ -46,7 +48,7 @@ def apply_event(
     position: SourcePosition,
     now_ms: int,
 ) -> PriceDecision:
-    """The decision of one event."""
+    """The decision of one event, which is also written into `state`. now_ms: processing time, UTC milliseconds."""
     weight, event_time_ms = numbers.weights[event.event_type], event.event_time_ms
     if numbers.half_life_ms is None:
         state.demand += weight
@@ -85,11 +87,12 @@ def price_events(
     freezes: Freezes,
     now_ms: int,
 ) -> tuple[PricedEvents | None, list[PriceDecision]]:
-    """Prices of a batch's events, in its order (None without any), and the decisions of events that get no new
-    price: of products under an override or a freeze, and of products whose bounds are unusable before the first
-    price.
+    """The prices of a batch's events, in its order (None if there are none), and the decisions of the events that
+    get no new price.
 
-    `products` gains those that it does not have yet."""
+    An event gets no new price if its product is under an override or a freeze, or if the product's bounds are
+    unusable before its first price. Products that are not in `products` yet are added to it. now_ms: processing
+    time, UTC milliseconds."""
     weights, half_life_ms, unguarded = numbers.weights, numbers.half_life_ms, numbers.unguarded
     policy, policy_version, dynamic = decider.policy, decider.policy.version, PriceSource.DYNAMIC
     any_freeze = bool(freezes)

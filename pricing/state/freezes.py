@@ -1,4 +1,4 @@
-"""The freezes of a shard, and what they do to a product."""
+"""The freezes of a shard, and their effect on a product."""
 
 from core.positions import SourcePosition
 from pricing.commands import EVERYTHING, Freeze, FreezeLift
@@ -8,9 +8,10 @@ from pricing.state.product import Decider, ProductState, record
 
 
 class Freezes:
-    """The freezes in force, by scope, and the scopes of freezes that have ended. False if no freeze is in force.
+    """The freezes in force, by scope, and the scopes of freezes that have ended. Its truth value is False if no
+    freeze is in force. Belongs to the thread of its shard.
 
-    Every shard holds all freezes. Only a freeze that is `recorded` here is reported to the sinks
+    Every shard holds all freezes. Only changes of freezes that are `recorded` here are reported to the sinks
     (`take_changes`)."""
 
     def __init__(self) -> None:
@@ -24,19 +25,22 @@ class Freezes:
         return bool(self._in_force)
 
     def restore(self, in_force: list[Freeze], lifted: list[str]) -> None:
+        """Replace all freezes by those of a document."""
         self._in_force = {freeze.scope: freeze for freeze in in_force}
         self._lifted = set(lifted)
 
     @property
     def in_force(self) -> list[Freeze]:
+        """All freezes in force, one for each scope."""
         return list(self._in_force.values())
 
     @property
     def lifted(self) -> list[str]:
+        """The scopes of recorded freezes that have ended, sorted."""
         return sorted(self._lifted)
 
     def of(self, state: ProductState) -> Freeze | None:
-        """The freeze that holds a product; of several the narrowest."""
+        """The freeze that holds a product; None if there is none. Of several, the one with the narrowest scope."""
         freezes = self._in_force
         category = state.catalogue.category if state.catalogue else None
         return (
@@ -46,6 +50,7 @@ class Freezes:
         )
 
     def set(self, freeze: Freeze) -> None:
+        """Put a freeze in force, in place of the one of the same scope."""
         replaced = self._in_force.get(freeze.scope)
         self._in_force[freeze.scope] = freeze
         self.dirty = True
@@ -54,7 +59,7 @@ class Freezes:
             self._changes.append(FreezeChange(freeze.scope, freeze, replaced, freeze.set_at_ms))
 
     def lift(self, lift: FreezeLift) -> bool:
-        """End a freeze. Returns whether it was in force."""
+        """End a freeze. Returns True if it was in force."""
         ended = self._in_force.pop(lift.scope, None)
         if ended is None:
             return False
@@ -65,7 +70,7 @@ class Freezes:
         return True
 
     def report_again(self) -> None:
-        """Report all that is in force, and all that has ended, for a store that lost its data."""
+        """Report again all recorded freezes in force, and all that have ended, for a store that lost its data."""
         self._changes += [
             FreezeChange(freeze.scope, freeze, None, freeze.set_at_ms)
             for freeze in self._in_force.values()
@@ -74,19 +79,21 @@ class Freezes:
         self._changes += [FreezeChange(scope, None, None, 0) for scope in self.lifted]
 
     def take_changes(self) -> list[FreezeChange]:
-        """The changes since the last call, of freezes that this shard reports."""
+        """The changes of recorded freezes since the last call."""
         changes, self._changes = self._changes, []
         return changes
 
 
 def covers(scope: str, state: ProductState) -> bool:
+    """True if a product is in the scope of a freeze."""
     category = state.catalogue.category if state.catalogue else None
     return scope in (EVERYTHING, f"product:{state.product_id}", f"category:{category}")
 
 
 def hold(state: ProductState, freeze: Freeze, position: SourcePosition) -> PriceDecision:
-    """An event of a frozen product, whose demand and version are counted already. The price stays. A product
-    without a price gets none: a late price is better than a wrong one."""
+    """The decision for an event of a frozen product. Its demand and version are counted already. The price stays.
+
+    A product without a price gets none: a late price is better than a wrong one."""
     state.held = True
     if state.price is not None and state.inputs is not None:
         state.adjustments = quote_frozen(state.price, state.inputs, False, freeze.reason).adjustments
@@ -103,9 +110,11 @@ def release(
     position: SourcePosition,
     now_ms: int,
 ) -> PriceDecision | None:
-    """A product of a freeze that was lifted. If nothing else holds it, and a signal has come for it in the
-    meantime, it gets its price at once, by every guardrail but the cooldown. Its version counts in any case, so
-    that versions do not depend on the order in which topics are read."""
+    """The decision for a product in the scope of a freeze that was lifted.
+
+    If a signal came for the product during the freeze, and no other freeze and no override holds it, the product
+    gets its price at once. All guardrails apply except the cooldown. Otherwise the result is None. The version
+    counts in both cases, so that versions do not depend on the order in which topics are read."""
     inputs = state.inputs
     free = state.held and state.override is None and freezes.of(state) is None
     if not free or inputs is None:

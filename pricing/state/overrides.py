@@ -12,26 +12,29 @@ from pricing.state.product import Decider, ProductState, record
 
 
 class Expiries:
-    """The ends of overrides, by time. It may hold ends of overrides that were replaced or removed since."""
+    """The ends of overrides, in order of time. Belongs to the thread of its shard. It may hold ends of overrides
+    that have been replaced or removed since."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, str]] = []
 
     def watch(self, override: PriceOverride) -> None:
+        """Add the end of an override, if it has one."""
         if override.expires_at_ms is not None:
             heapq.heappush(self._heap, (override.expires_at_ms, override.product_id))
 
     def next_ms(self) -> int | None:
-        """The time of the next end, UTC milliseconds; may be early, never late."""
+        """The time of the next end, UTC milliseconds; None if there is none. It may be early, never late."""
         return self._heap[0][0] if self._heap else None
 
     def take(self, now_ms: int) -> Iterator[tuple[int, str]]:
-        """Time and product of every end that is not after `now_ms`."""
+        """Remove every end that is not after `now_ms`. Yields its time and its product."""
         while self._heap and self._heap[0][0] <= now_ms:
             yield heapq.heappop(self._heap)
 
 
 def set_override(state: ProductState, override: PriceOverride, decider: Decider, now_ms: int) -> PriceDecision:
+    """Make an override the active one. Returns the decision; its `ended` is the replaced override."""
     replaced = state.override
     ended = OverrideEnd(replaced, override.set_at_ms) if replaced else None
     state.override = override
@@ -58,7 +61,8 @@ def end_override(
     at_ms: int,
     now_ms: int,
 ) -> PriceDecision:
-    """End the active override, by a command or by time. `freeze` is the one that holds the product, if any."""
+    """End the active override, by a command or by time. Returns the decision. freeze: the one that holds the
+    product, if any. at_ms: time of the end, UTC milliseconds."""
     assert state.override is not None
     ended = OverrideEnd(state.override, at_ms)
     state.override = None
@@ -76,7 +80,7 @@ def _quote_after(state: ProductState, decider: Decider, freeze: Freeze | None, a
     if freeze is not None and state.price is not None:
         return quote_frozen(state.price, inputs, state.event_price is None, freeze.reason)
     if state.event_price is not None:
-        # No step and no cooldown: the right price is back at once.
+        # Without step and cooldown, so that the right price is back at once.
         return quote_dynamic(
             inputs, policy, state.price, previous_price=None, changed_at_ms=None, event_time_ms=at_ms
         )
@@ -84,12 +88,15 @@ def _quote_after(state: ProductState, decider: Decider, freeze: Freeze | None, a
 
 
 def is_over(override: PriceOverride, at_ms: int) -> bool:
+    """True if an override ends at a time that is not after `at_ms`."""
     return override.expires_at_ms is not None and override.expires_at_ms <= at_ms
 
 
 def hold(state: ProductState, position: SourcePosition) -> PriceDecision:
-    """An event of a product under an override, whose demand and version are counted already. The price stays. The
-    base is the new event's, so the override's amount gives way."""
+    """The decision for an event of a product under an override. Its demand and version are counted already.
+
+    The price stays. The new event's price becomes the base, so the override's amount is adjusted to the
+    difference."""
     assert state.event_price is not None
     if state.price is not None:
         base, override, *bounds = state.adjustments

@@ -1,4 +1,4 @@
-"""A product's state, and the one place that writes a decision into it (`record`)."""
+"""A product's state, and the function that writes a decision into it (`record`)."""
 
 from collections import Counter
 
@@ -15,15 +15,15 @@ from pricing.rules import PricingInputs
 
 
 class ProductState(msgspec.Struct, array_like=True, gc=False):
-    """State of one product. An array in snapshots: every product that changed is in one every second, so its length
-    and the work on it count.
+    """State of one product. Belongs to the thread of its shard. Snapshots hold it as an array, because every
+    product that changed is encoded every second, so bytes and time count.
 
     event_price: price of the last event, exact; None before the first. demand: weighted sum, valid at event time
     demand_time_ms. version: number of changes; 0 while only the catalogue knows the product. price, previous_price:
     the last two prices decided, None if there was none. changed_at_ms: event time of the last change of price.
     event_time_ms, updated_at_ms: event and processing time of the last decision. day, day_open: the latest day of
-    event time (UTC, since the epoch) and the price in force when it began, or its first. held: a freeze has kept
-    the price from changing since it was decided."""
+    event time (UTC, since the epoch) and the price in force when it began; if there was none, the day's first
+    price. held: since the last decided price, a signal has come that a freeze kept from changing it."""
 
     product_id: str
     event_price: float | None = None
@@ -46,7 +46,7 @@ class ProductState(msgspec.Struct, array_like=True, gc=False):
 
     @property
     def inputs(self) -> PricingInputs | None:
-        """The inputs of rules; None for a product that neither an event nor the catalogue knows."""
+        """The inputs of rules; None if neither an event nor the catalogue knows the product."""
         if self.event_price is not None:
             return PricingInputs(self.event_price, self.demand, self.catalogue)
         if self.catalogue is not None:
@@ -78,8 +78,8 @@ class ProductState(msgspec.Struct, array_like=True, gc=False):
         ended: OverrideEnd | None = None,
         with_catalogue: bool = False,
     ) -> PriceDecision:
-        """The state as a decision for the sinks. with_catalogue: it tells the catalogue entry, or that there is
-        none any more."""
+        """The state as a decision for the sinks. with_catalogue: the decision reports the catalogue entry, or that
+        the product has none any more."""
         return PriceDecision(
             product_id=self.product_id,
             version=self.version,
@@ -96,12 +96,14 @@ class ProductState(msgspec.Struct, array_like=True, gc=False):
 
 
 class Decider(msgspec.Struct, frozen=True):
-    """The policy that decides, and the guardrail alerts of its decisions, counted by their text."""
+    """The policy of all decisions of a shard, and the guardrail alerts of these decisions, counted by their
+    text."""
 
     policy: PricingPolicy
     alerts: Counter[str] = msgspec.field(default_factory=Counter)
 
     def note(self, quote: Quote) -> None:
+        """Count the alert of a quote, if it has one."""
         if quote.alert is not None:
             self.alerts[quote.alert] += 1
 
@@ -116,8 +118,8 @@ def record(
     now_ms: int,
     is_change: bool = True,
 ) -> None:
-    """Write a decision into the state. `pricing/state/event_loop.py` does the same for events, inline; a test holds
-    the two together.
+    """Write a decision into the state. The loop of `pricing/state/event_loop.py` does the same inline for events; a
+    property test shows that both give equal results.
 
     event_time_ms: of the signal. now_ms: processing time. is_change: the decision counts a version; a base price
     from the catalogue does not."""

@@ -1,9 +1,9 @@
-"""A shard: the products that it owns, and what each signal does to them. The heart of the flow, without the flow.
+"""A shard: the products that it owns, and the effect of each signal on them. It does not depend on Bytewax.
 
-A decision depends on the signal and the state only; `now_ms` stamps `updated_at_ms` and ends overrides whose time
-has passed. The version of a product must not depend on the order in which topics are read, nor on the moment at
-which a timer fires. After a crash both may be different, and a version that counted less than before would be taken
-for an old one (docs/decisions/0009)."""
+A decision depends only on the signal and the state. `now_ms` only sets `updated_at_ms` and ends overrides that have
+expired. The version of a product must not depend on the order in which topics are read, nor on the moment when a
+timer fires. Both may differ after a crash. If a version then counted less than before, readers would take it for an
+old one (docs/decisions/0009)."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -26,18 +26,21 @@ from pricing.state.product import Decider, ProductState
 from pricing.state.snapshot import GONE, pack_shard, unpack_product, unpack_shard
 
 SAMPLE = 64
-"""Products that an estimate is made from."""
+"""Number of products that `estimate_bytes` encodes."""
 
 
 class Shard:
-    """State of the products of one shard. Restored from its documents (`pricing/state/snapshot.py`), the oldest
-    first. Belongs to one thread. A `core.snapshots.LoggedState`."""
+    """State of the products of one shard: signals in, decisions out. Restored from its documents
+    (`pricing/state/snapshot.py`), the oldest first.
+
+    Belongs to one thread. Implements `core.snapshots.LoggedState`. Held by `dataflows/steps/price.py`. The
+    constructor raises ValueError for a document of a newer format."""
 
     def __init__(self, policy: PricingPolicy, *documents: bytes) -> None:
         self._decider = Decider(policy)
         self._numbers = EventNumbers.of(policy)
         self._products: dict[str, ProductState] = {}
-        # In order of change, so that the documents of a run do not depend on hashes.
+        # A dict as an ordered set: the order of a document must not depend on hashes.
         self._dirty: dict[str, None] = {}
         self._expiries = Expiries()
         self._freezes = Freezes()
@@ -60,6 +63,7 @@ class Shard:
         return len(self._products)
 
     def get(self, product_id: str) -> ProductState | None:
+        """The state of a product, None if the shard does not know it."""
         return self._products.get(product_id)
 
     @property
@@ -90,14 +94,14 @@ class Shard:
     # Signals
 
     def apply_events(self, batch: EventBatch, now_ms: int) -> tuple[PricedEvents | None, list[PriceDecision]]:
-        """Prices of a batch's events, and the decisions of those that get no new price: see `price_events`."""
+        """The prices of a batch's events, and the decisions of events without a new price: see `price_events`."""
         self._dirty.update(dict.fromkeys([event.product_id for event in batch.events]))
         return price_events(
             batch, self._products, self._decider, self._numbers, freezes=self._freezes, now_ms=now_ms
         )
 
     def apply(self, batch: ChangeBatch, now_ms: int) -> list[PriceDecision]:
-        """Decisions of a batch, in its order."""
+        """The decisions of a batch of changes, in its order."""
         decisions: list[PriceDecision] = []
         for signal in batch.changes:
             if isinstance(signal, Freeze):
@@ -169,11 +173,12 @@ class Shard:
     # Time
 
     def next_expiry_ms(self) -> int | None:
-        """The time of the next end of an override, UTC milliseconds; may be early, never late."""
+        """The time of the next end of an override, UTC milliseconds; None if there is none. It may be early, never
+        late."""
         return self._expiries.next_ms()
 
     def expire(self, now_ms: int) -> list[PriceDecision]:
-        """Decisions for every override whose end is not after `now_ms`."""
+        """The decisions for all overrides that end at or before `now_ms`."""
         decisions = []
         for expires_at_ms, product_id in self._expiries.take(now_ms):
             state = self._products.get(product_id)
@@ -182,8 +187,10 @@ class Shard:
         return decisions
 
     def _expire_before(self, state: ProductState, kafka_time_ms: int, now_ms: int) -> list[PriceDecision]:
-        """End an override whose time was over when another command for its product came to Kafka, whether or not
-        its timer has fired: that depends on the moment, and a replay has another one."""
+        """End an override that had expired when another command for its product came to Kafka.
+
+        Its timer may have fired by now or not. The result must not depend on that, because in a replay it fires at
+        another moment."""
         override = state.override
         if override is None or override.expires_at_ms is None or not overrides.is_over(override, kafka_time_ms):
             return []
@@ -207,14 +214,14 @@ class Shard:
             now_ms=now_ms,
         )
 
-    # What is known
+    # Reports
 
     def take_freeze_changes(self) -> list[FreezeChange]:
-        """The changes of freezes since the last call, of those that this shard reports."""
+        """The changes since the last call of those freezes that this shard reports."""
         return self._freezes.take_changes()
 
     def refill(self) -> Iterable[PriceDecision]:
-        """The latest decision of every product, for a store that lost its data. Freezes are reported again."""
+        """The latest decision of every product, for a store that lost its data. Reports freezes again too."""
         self._freezes.report_again()
         for state in self._products.values():
             yield PriceDecision(
@@ -230,12 +237,13 @@ class Shard:
             )
 
     def repeat(self) -> Iterable[PriceDecision]:
-        """After a restart, once all that was read before is read again: the decision of every product under an
-        override or a freeze, whose events count and publish nothing.
+        """The decision of every product under an override or a freeze, for readers. Empty if the shard was not
+        restored. Called after a restart, once all messages from before the crash are read again.
 
-        Before the crash these events may have come before the override, and been published up to a version that the
-        override then did not reach. Readers would have dropped the override, and kept a price that is not in
-        force."""
+        The problem: events of such a product count versions but publish nothing. Before the crash, the events may
+        have been read and published first, and the override read after them. In the replay the override may come
+        first. It then has a lower version than the published events, so readers drop it and keep a price that is
+        not in force. The repeat publishes the product at its current version, which readers accept."""
         if not self._restored:
             return
         for state in self._products.values():

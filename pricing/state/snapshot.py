@@ -1,4 +1,4 @@
-"""The documents that a shard is saved as and restored from."""
+"""The documents that hold a shard's state in the recovery store."""
 
 from collections.abc import Mapping
 
@@ -13,16 +13,18 @@ from pricing.rules import RULES
 from pricing.state.product import ProductState
 
 FORMAT = 4
-"""Version of the snapshot's layout. Raise it with every change, and teach `unpack_shard` the previous one.
+"""Version of the documents' layout. With every change of the layout, increase it and let `unpack_shard` read the
+previous one too.
 
-1: products. 2: each product's day and the price it began with; the shard's freezes. 3: products by their id, as a
-document may hold those that changed. 4: adjustments with all their fields."""
+1: products. 2: each product's day and the price it began with; the shard's freezes. 3: products by their id,
+because a document may hold only those that changed. 4: adjustments with all their fields."""
 
 _USUAL_REASONS = {"base": BASE_REASON, **{name: reason for name, _, reason in (*RULES, *GUARDRAILS)}}
 
 
 class _Packed(ProductState, array_like=True, gc=False):
-    """Up to format 3, an adjustment was rule, amount and reason, without the reasons that the code knows."""
+    """A product in any format. Up to format 3, an adjustment was rule, amount and reason; a reason that the code
+    knows was None."""
 
     adjustments: list[Adjustment | tuple[str, float, str | None]] = msgspec.field(  # type: ignore[assignment]
         default_factory=list
@@ -30,10 +32,10 @@ class _Packed(ProductState, array_like=True, gc=False):
 
 
 class ShardDocument(msgspec.Struct, array_like=True):
-    """What is written of a shard: all of it, or what changed. Where there are several, a later one's products take
-    the place of an earlier one's, and its freezes that of all before.
+    """A document of a shard: all of it, or its changes. A later document's products replace those of an earlier
+    one, and its freezes replace all earlier freezes.
 
-    products: by id; `GONE` for one that is no more. lifted: scopes of freezes that have ended."""
+    products: by id; `GONE` for a removed product. lifted: scopes of freezes that have ended."""
 
     version: int
     products: dict[str, msgspec.Raw]
@@ -42,7 +44,7 @@ class ShardDocument(msgspec.Struct, array_like=True):
 
 
 class _Head(msgspec.Struct, array_like=True):
-    """What documents of all formats begin with."""
+    """The beginning of a document of any format."""
 
     version: int
 
@@ -56,7 +58,8 @@ class _ListDocument(msgspec.Struct, array_like=True):
     lifted: list[str] = []
 
 
-GONE = msgspec.Raw(b"\xc0")  # MessagePack's nil.
+GONE = msgspec.Raw(b"\xc0")
+"""A removed product: MessagePack's nil."""
 
 _shared: dict[str, str] = {}
 
@@ -68,11 +71,12 @@ _decode_list = msgspec.msgpack.Decoder(_ListDocument).decode
 
 
 def _share(text: str) -> str:
-    """One string for all that are equal: of these there are few, and a million products."""
+    """One string object for all equal texts: there are few texts, but a million products hold them."""
     return _shared.setdefault(text, text)
 
 
 def unpack_product(packed: msgspec.Raw) -> ProductState:
+    """The state of a product from its part of a document of any format."""
     state = _decode_product(packed)
     state.price_source, state.policy = _share(state.price_source), _share(state.policy)
     state.adjustments = [_unpack_adjustment(adjustment) for adjustment in state.adjustments]
@@ -87,13 +91,13 @@ def _unpack_adjustment(packed: Adjustment | tuple[str, float, str | None]) -> Ad
 
 
 def pack_shard(products: Mapping[str, ProductState | None], freezes: list[Freeze], lifted: list[str]) -> bytes:
-    """A document of these products; None is one that is no more."""
-    # As a tuple, since `ShardDocument` has products as they are read: packed.
+    """A document of these products, in MessagePack. A product that is None was removed."""
+    # A tuple, because a `ShardDocument` takes products that are encoded already.
     return _encode((FORMAT, products, freezes, lifted))
 
 
 def unpack_shard(document: bytes) -> ShardDocument:
-    """What a document holds. Raises ValueError for a layout that this version does not know."""
+    """The content of a document of any known format. Raises ValueError for a newer format."""
     version = _decode_head(document).version
     if not 1 <= version <= FORMAT:
         raise ValueError(f"recovery snapshot has format {version}, this version reads up to {FORMAT}")

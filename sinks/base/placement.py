@@ -3,12 +3,13 @@
 from functools import cache
 
 SINK_PARTITIONS = 4
-"""Partitions of every sink, fixed at deployment like a topic's. They spread a sink over processes."""
+"""Number of partitions of every sink. They spread a sink over processes. Fixed at deployment, like a topic's."""
 
 _MASK = 2**64 - 1
 
 
 def partition_names() -> list[str]:
+    """The names of a sink's partitions: their numbers, from 0."""
     return [str(partition) for partition in range(SINK_PARTITIONS)]
 
 
@@ -22,8 +23,8 @@ def sink_partition(shard: str) -> int:
 
 
 def _bytewax_hash(key: str) -> int:
-    """SipHash-1-3 (Aumasson and Bernstein, 2012), without a key, of the UTF-8 bytes and a byte 0xff: what Rust's
-    `DefaultHasher` makes of a string. Bytewax 0.21.1 routes by it."""
+    """SipHash-1-3 (Aumasson and Bernstein, 2012), without a key, of the UTF-8 bytes and a byte 0xff. This is the
+    hash of a string by Rust's `DefaultHasher`, with which Bytewax 0.21.1 routes."""
     data = key.encode() + b"\xff"
     v0, v1, v2, v3 = (int.from_bytes(word, "big") for word in (b"somepseu", b"dorandom", b"lygenera", b"tedbytes"))
 

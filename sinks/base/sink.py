@@ -11,10 +11,10 @@ State = TypeVar("State")
 
 
 class PlacedSink(FixedPartitionedSink[Outgoing[Row], State], Generic[Row, State]):
-    """Items are `(shard, Outgoing[Row])`. A subclass makes its partitions in `build_part`.
+    """A sink of `(shard, Outgoing[Row])`. A subclass makes its partitions in `build_part`.
 
-    A partition's `snapshot()` is part of the commit of an epoch: when it returns, all rows before it are durable,
-    or ride in the snapshot. Bytewax commits without waiting for any other kind of sink (0.21.1)."""
+    A partition's `snapshot()` is part of the commit of an epoch: when it returns, all earlier rows are durable or
+    are in the snapshot. Bytewax 0.21.1 waits for no other kind of sink before it commits."""
 
     def list_parts(self) -> list[str]:
         return partition_names()

@@ -1,5 +1,4 @@
-"""The writer thread that sinks with a slow store share: it empties a buffer into the store and outlives any
-error."""
+"""The writer thread of sinks with a slow store: it moves rows from a buffer to the store. No error ends it."""
 
 import random
 import threading
@@ -25,32 +24,32 @@ class Buffer(Protocol[Rows]):
     def extend(self, rows: Iterable[Any]) -> None: ...
 
     def take(self, most: int) -> Rows:
-        """Remove at most so many rows, the oldest first."""
+        """Remove and return at most `most` rows, the oldest first."""
 
     def give_back(self, rows: Rows) -> None:
-        """Put back rows that `take` gave and the store did not."""
+        """Put back rows that `take` returned and the store did not write."""
 
 
 class Store(Protocol[Written]):
-    """The destination of the rows. Every method belongs to the writer's thread, but for `has_work`."""
+    """The destination of the rows. Every method is called by the writer's thread."""
 
     def write(self, rows: Written) -> None:
-        """Write rows, all or none. Raises any error; the rows are then tried again."""
+        """Write all rows or none. May raise any error; the rows are then tried again."""
 
     def has_work(self) -> bool:
-        """Whether there is work besides the buffer's rows. Called under the writer's lock."""
+        """True if there is work besides the buffer's rows. Called under the writer's lock."""
 
     def work(self, most: int) -> tuple[int, bool]:
-        """Some work besides the buffer's rows, with at most so many rows in a call. Returns the rows written and
-        whether there is more to do at once. Raises any error; the work is then tried again."""
+        """Do some work besides the buffer's rows, with at most `most` rows in a call. Returns the number of rows
+        written, and True if there is more to do at once. May raise any error; the work is then tried again."""
 
     def close(self) -> None: ...
 
 
 class Pace(msgspec.Struct, frozen=True):
-    """Limits of a writer. rows_max: rows in one call. linger_s: wait for more rows when there are few. back_off_s:
-    the pauses after the first, second, … failure; the last one repeats. close_within_s: the time that a stop may
-    take."""
+    """Limits of a writer. rows_max: rows in one call. linger_s: pause to collect more rows if there are few.
+    back_off_s: the pauses after the first, second, … failure; the last one repeats. close_within_s: the longest
+    time that a stop may take."""
 
     rows_max: int
     linger_s: float
@@ -59,15 +58,16 @@ class Pace(msgspec.Struct, frozen=True):
 
 
 class Writer(Generic[Rows]):
-    """Empties `buffer` into `store` from a thread of its own, so that a slow store slows nothing else.
+    """The thread that moves rows from `buffer` to `store`, so that a slow store slows nothing else.
 
-    The flow's thread calls the public methods. Those that say so, and the public attributes, need the lock
-    `changed`, which is notified when the buffer shrinks and when `down` changes. After a failure calls get smaller,
-    because over a slow line only a small call gets through within the time limits; after a success they grow again.
+    The flow's thread calls the public methods. The public attributes, and the methods that mention it, need the
+    lock `changed`. It is notified when the buffer shrinks and when `down` changes. After a failure calls get
+    smaller, because over a slow network only a small call ends within the time limits. After a success they grow
+    again. Used by the Redis and history sinks.
 
-    name: of the sink, in metrics and log lines. `down` is true from a failure to the next success. `in_flight` are
-    the rows that the store has at the moment. `waiting_since` is the time, on the monotonic clock, since which the
-    buffer has made no progress; None while it is empty."""
+    name: of the sink, in metrics and log lines. down: true from a failure to the next success. in_flight: the rows
+    that the store is writing. waiting_since: the time, on the monotonic clock, since which the buffer has made no
+    progress; None while it is empty."""
 
     def __init__(self, name: str, partition: str, buffer: Buffer[Rows], store: Store[Rows], pace: Pace) -> None:
         self.changed = threading.Condition()
@@ -92,6 +92,7 @@ class Writer(Generic[Rows]):
         self._thread = threading.Thread(target=self._run, name=f"{name}-sink-{partition}", daemon=True)
 
     def start(self) -> None:
+        """Start the thread."""
         self._thread.start()
 
     def put(self, values: list[Outgoing[Any]]) -> None:
@@ -112,17 +113,17 @@ class Writer(Generic[Rows]):
         self._pending.set(len(self.buffer) + in_flight)
 
     def wake(self) -> None:
-        """Tell the writer's thread that the store has work. Needs the lock."""
+        """Wake the thread, because the store has work. Needs the lock."""
         self.changed.notify_all()
 
     def close(self) -> None:
-        """Write what is left, for `close_within_s` at most, and end the thread."""
+        """Write the rows that are left, for at most `close_within_s`, and end the thread."""
         with self.changed:
             self._closing = True
             self.changed.notify_all()
         self._thread.join(self._pace.close_within_s)
 
-    # All that follows belongs to the writer's thread.
+    # The methods below run in the writer's thread.
 
     def _run(self) -> None:
         failures, said = 0, ""
@@ -131,7 +132,7 @@ class Writer(Generic[Rows]):
                 busy = self._write_next()
                 written, more = self._store.work(self._call_rows)
                 self._writes.inc(written)
-            except Exception as error:  # the thread must outlive any of them
+            except Exception as error:  # no error may end the thread
                 if said != (said := describe_error(error)):
                     self._log.warning(f"{self._name} cannot be written; rows are kept", error=said)
                 if not self._pause(failures):
@@ -149,7 +150,7 @@ class Writer(Generic[Rows]):
         self._store.close()
 
     def _write_next(self) -> bool:
-        """Write the next rows of the buffer. Returns whether there were any."""
+        """Write the next rows of the buffer. Returns False if there are none."""
         with self.changed:
             if not len(self.buffer):
                 return False
@@ -176,7 +177,7 @@ class Writer(Generic[Rows]):
         return True
 
     def _wait(self, *, busy: bool, at_once: bool) -> bool:
-        """Wait for something to do. Returns False at the end."""
+        """Wait for rows or other work. Returns False if the thread must end."""
         with self.changed:
             if not busy:
                 self._idle = True
@@ -186,12 +187,12 @@ class Writer(Generic[Rows]):
                 return False
             few = len(self.buffer) < self._call_rows and not self._closing
         if few and not at_once:
-            # Not woken for every batch: a wake-up costs more than a row.
+            # A pause, because a wake-up for every batch costs more than writing a row.
             time.sleep(self._pace.linger_s)
         return True
 
     def _pause(self, failures: int) -> bool:
-        """Back off after a failure. Returns False at the end."""
+        """Wait after a failure. Returns False if the thread must end."""
         self._errors.inc()
         self._call_rows = max(1, self._call_rows // 2)
         self._set_down(True)

@@ -1,7 +1,7 @@
-"""Reading dead letters, and sending their messages again.
+"""The reader of dead letters, which can also send their messages again.
 
-A letter that was sent again is marked by a null value under its key (the position it came from). Lists show the
-mark, so that it is not sent twice by mistake."""
+After a message was sent again, a null value under the letter's key (its source position) marks the letter. Lists
+show the mark, so that a message is not sent twice by mistake."""
 
 import threading
 
@@ -18,11 +18,11 @@ GROUP = "pricewax-dead-letters"
 TIMEOUT_S = 5.0
 CONFIRM_WITHIN_S = 10.0
 SCAN_MAX = 20_000
-"""Messages of a partition that are looked at, at most: its newest."""
+"""Largest number of messages that are read from a partition: the newest ones."""
 
 
 class Letter(LetterMessage, kw_only=True):
-    """A letter as it was read. `replayed`: its message was sent again."""
+    """A letter as read from the topic. replayed: its message was sent again."""
 
     replayed: bool = False
 
@@ -31,22 +31,22 @@ _decode = msgspec.json.Decoder(Letter).decode
 
 
 class DeadLetterTopic:
-    """Reads the topic from its end with each call: letters are few, and people look at them now and then. Methods
-    raise LetterError or KafkaException."""
+    """The topic of dead letters. Each call reads it from its end, because letters are few and calls are rare.
+    Methods raise LetterError, or KafkaException if Kafka does not answer."""
 
     def __init__(self, client: ClientOptions, topic: str) -> None:
         self._client = client
         self._topic = topic
 
     def newest(self, limit: int, code: str | None = None) -> list[Letter]:
-        """The newest letters, each position once, newest first."""
+        """The newest letters, newest first, one for each position. code: only letters with this error code."""
         letters, replayed = self._scan()
         found = [letter for letter in letters.values() if code is None or letter.error_code == code]
         found.sort(key=lambda letter: (letter.at, format_position(letter.source)), reverse=True)
         return [_marked(letter, replayed) for letter in found[:limit]]
 
     def find(self, source: SourcePosition) -> Letter:
-        """The letter of a position."""
+        """The letter of a position. Raises LetterError if it is not among the newest."""
         letters, replayed = self._scan()
         letter = letters.get(format_position(source))
         if letter is None:
@@ -54,10 +54,12 @@ class DeadLetterTopic:
         return _marked(letter, replayed)
 
     def replay(self, source: SourcePosition, value: bytes | None = None, *, again: bool = False) -> None:
-        """Send the message of a letter to its topic again, as it was, or with another value; then mark the letter.
+        """Send the message of a letter to its topic again, then mark the letter. value: sent in place of the
+        original value.
 
-
-        As it was: from its topic if it is still there, with its key; else out of the letter, without."""
+        The original value and key come from the topic if the message is still there. Else the value comes from the
+        letter, without a key. Raises LetterError if the letter was sent before (unless `again`), or if it holds
+        only the beginning of the value."""
         letter = self.find(source)
         if letter.replayed and not again:
             raise LetterError("this letter has been sent again before")
@@ -86,7 +88,7 @@ class DeadLetterTopic:
                         letter = _decode(value)
                     except (msgspec.MsgspecError, RecursionError):
                         continue
-                    # The topic is at least once: the same position may come twice.
+                    # Letters are written at least once, so a position may come twice.
                     letters.setdefault(format_position(letter.source), letter)
         finally:
             consumer.close()
@@ -127,7 +129,7 @@ def _tail(consumer: Consumer, partition: TopicPartition, most: int) -> list[tupl
         messages = consumer.consume(1, TIMEOUT_S)
         if not messages:
             raise LetterError("Kafka does not answer in time")
-        # What else is here already, without waiting for more.
+        # The messages that have arrived already, without waiting for more.
         messages += consumer.consume(1000, 0)
         for message in messages:
             if (error := message.error()) is not None:

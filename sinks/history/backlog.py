@@ -1,4 +1,4 @@
-"""The backlog: rows of history that stand in a Kafka topic while the database is down."""
+"""The backlog: rows of history that wait in a Kafka topic while the database is down."""
 
 from collections.abc import Callable
 from typing import NoReturn
@@ -12,9 +12,11 @@ from core.errors import BacklogError
 
 GROUP = "pricewax-backlog"
 RECORD_BYTES_MAX = 500_000
+"""Bytes of rows after which a message is complete."""
+
 READ_MESSAGES_MAX = 8
 READ_ROWS = 4_000
-"""Rows that one read aims at, whatever number of rows a message has."""
+"""Number of rows after which a read ends. The last message may take it above this."""
 
 TIMEOUT_S = 5.0
 READ_WITHIN_S = 0.2
@@ -25,14 +27,14 @@ log = telemetry.get_logger("history")
 
 
 class Backlog:
-    """One sink partition's share of the backlog topic: the messages whose key is its name.
+    """One sink partition's share of the backlog topic: the messages whose key is the partition's name.
 
-    partition: the topic partition that holds them, if it is known; else it follows from the number of partitions.
-    offset: the next one to drain, None for the beginning. keeps_all: whether the topic keeps its messages until
-    they are drained, however long that takes.
+    partition: the topic partition that holds them; None if it is not known, and then it follows from the number of
+    partitions. offset: the next message to drain, None for the beginning. keeps_all: True if the topic keeps its
+    messages until they are drained, without a time limit.
 
-    `put` belongs to the flow's thread, the other methods to the writer's. They raise BacklogError if Kafka does not
-    answer; the same call may work later."""
+    `put` and `flush` belong to the flow's thread, the other methods to the writer's. These raise BacklogError if
+    Kafka does not answer; the same call may succeed later. `put` and `flush` raise as `KafkaProducer` does."""
 
     def __init__(
         self,
@@ -50,8 +52,8 @@ class Backlog:
         self._client = client
         self._topic = topic
         self._key = sink_partition.encode()
-        # A topic that another program made may have fewer partitions than there are sink partitions, which then
-        # share. If it gets more of them later, the rows stay where they are.
+        # A topic that another program made may have fewer partitions than a sink has. Sink partitions then share
+        # them. If the topic gets more partitions later, rows stay in the old one, so the resume state names it.
         if partition is None or partition >= partitions:
             partition = int(sink_partition) % partitions
         self.partition = partition
@@ -60,7 +62,7 @@ class Backlog:
         self._consumer: Consumer | None = None
 
     def put(self, rows: list[bytes]) -> None:
-        """Queue rows; durable once `flush` has returned."""
+        """Queue rows, each one line of bytes. They are durable when `flush` has returned."""
         record: list[bytes] = []
         size = 0
         for row in rows:
@@ -73,16 +75,17 @@ class Backlog:
             self._send(record)
 
     def flush(self) -> None:
+        """Wait until Kafka has confirmed all rows."""
         self._producer.flush()
 
     def _send(self, rows: list[bytes]) -> None:
         self._producer.send(self._topic, [(self._key, b"\n".join(rows))], partition=self.partition)
 
     def waiting(self, offset: int | None) -> int:
-        """Number of messages from `offset` (None: the beginning) to the end."""
+        """Number of messages from `offset` (None for the beginning) to the end. It may flush the producer."""
         if count := self._count(offset):
             return count
-        # Rows that were put may not have arrived. Only now does it matter, because prices go the same way.
+        # Rows that were put may not have arrived yet. The flush comes only now, because it waits for prices too.
         self._producer.flush()
         return self._count(offset)
 
@@ -96,7 +99,8 @@ class Backlog:
         return max(0, high - max(low, offset or 0))
 
     def read(self) -> tuple[list[bytes], int | None]:
-        """The next rows and the offset after them, without moving on."""
+        """The next rows and the offset after them. `offset` does not change: the caller sets it once the rows are
+        written."""
         rows: list[bytes] = []
         next_offset = self.offset
         consumer, timeout_s = self._connect(), READ_WITHIN_S
@@ -113,7 +117,7 @@ class Backlog:
         return rows, next_offset
 
     def _give_up(self, error: KafkaError) -> NoReturn:
-        """Rows of this read are read again, from `offset`."""
+        """Close the consumer and raise BacklogError. The next read begins at `offset` again."""
         if offset_is_gone(error):
             log.error("rows of history have left the backlog topic undrained", offset=self.offset)
             self.offset = None
@@ -121,6 +125,7 @@ class Backlog:
         raise BacklogError(error.str())
 
     def close(self) -> None:
+        """Close the consumer. The next read opens a new one at `offset`."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             consumer.close()
@@ -134,4 +139,4 @@ class Backlog:
 
 
 OpenBacklog = Callable[[str, int | None, int | None], Backlog]
-"""Sink partition, offset and topic partition of its resume state to a backlog."""
+"""(sink partition, offset, topic partition) -> backlog. The last two come from the resume state."""

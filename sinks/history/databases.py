@@ -6,7 +6,7 @@ from sinks.history.tables import Table
 
 
 def open_writer(url: str, tables: tuple[Table, ...]) -> HistoryWriter:
-    """A writer that is not connected yet."""
+    """The writer for the database of a URL, not connected yet."""
     if url.startswith(oracle_client.SCHEME):
         from sinks.history.oracle import OracleWriter
 
@@ -17,7 +17,7 @@ def open_writer(url: str, tables: tuple[Table, ...]) -> HistoryWriter:
 
 
 def open_database(url: str) -> Database:
-    """The read side, not connected yet."""
+    """The read side of the database of a URL, not connected yet."""
     if url.startswith(oracle_client.SCHEME):
         from sinks.history.oracle import OracleDatabase
 

@@ -1,8 +1,8 @@
-"""History in Oracle through python-oracledb's thin mode: array binds, stored rows left as they are.
+"""History in Oracle through python-oracledb's thin mode: array binds, and rows that are stored already do not
+change.
 
-Times and amounts travel as text and are converted by the server: the driver's datetime has no time zone for
-`TIMESTAMP WITH TIME ZONE`, and a float would be rounded.
-"""
+Times and amounts are sent as text, and the server converts them. The driver's datetime has no time zone for
+`TIMESTAMP WITH TIME ZONE`, and a float would be rounded."""
 
 from typing import Any
 
@@ -45,8 +45,10 @@ log = telemetry.get_logger("oracle")
 
 
 def write_statement(table: Table) -> str:
-    """A statement with positional binds, one for each column: an INSERT, which duplicates fail, or for a table with
-    an `end` a MERGE, which fills in the end of a stored row."""
+    """The statement that writes a row, with a positional bind for each column.
+
+    It is an INSERT, which fails for a duplicate. For a table with an `end` it is a MERGE, which fills in the end of
+    a stored row."""
     names = [column.name for column in table.columns]
     binds = [_BINDS.get(column.kind, "{}").format(f":{n}") for n, column in enumerate(table.columns, 1)]
     if table.end is None:
@@ -62,12 +64,12 @@ def write_statement(table: Table) -> str:
 
 
 def input_types(table: Table) -> list[Any]:
-    """The driver's types of the binds of `write_statement`."""
+    """The driver's types for the binds of `write_statement`, in order."""
     return [_INPUT_TYPES[column.kind] for column in table.columns]
 
 
 def binds_of(table: Table, row: bytes) -> list[Value]:
-    """The binds of `write_statement` for a row without its tag."""
+    """The binds of `write_statement` for one row without its tag."""
     return [_bind(column, value) for column, value in zip(table.columns, parse_row(table, row), strict=True)]
 
 
@@ -78,7 +80,7 @@ def _bind(column: Column, value: Value) -> Value:
 
 
 class OracleWriter:
-    """A `HistoryWriter`."""
+    """The `HistoryWriter` of Oracle. Belongs to one thread."""
 
     def __init__(self, url: str, tables: tuple[Table, ...]) -> None:
         self._url = url
@@ -101,7 +103,7 @@ class OracleWriter:
             raise StoreError(describe_error(error)) from None
 
     def close(self) -> None:
-        """Give up the connection; the server rolls back what is not committed."""
+        """Close the connection. The server rolls back rows that are not committed."""
         connection, self._connection = self._connection, None
         if connection is not None:
             try:
@@ -116,14 +118,15 @@ class OracleWriter:
 
 
 def check_batch_errors(errors: list[Any]) -> None:
-    """A replay brings duplicates, which are left. Any other error raises oracledb.DatabaseError."""
+    """Ignore duplicates, which a replay brings. Raises oracledb.DatabaseError for any other error of a batch."""
     for error in errors:
         if error.code != DUPLICATE:
             raise oracledb.DatabaseError(error)
 
 
 def migrate(url: str) -> None:
-    """Apply missing migrations. DDL commits in Oracle: one session holds the lock, another does the work."""
+    """Apply missing migrations. In Oracle, DDL commits, which would release a lock. So one session holds the lock,
+    and another one does the work. Raises oracledb.Error."""
     with oracle.connect(url) as locking, oracle.connect(url) as working:
         with locking.cursor() as lock, working.cursor() as cursor:
             _create(lock, "CREATE TABLE pricewax_migration_lock (held NUMBER(1))")
@@ -147,7 +150,7 @@ def migrate(url: str) -> None:
 
 
 def _create(cursor: oracledb.Cursor, statement: str) -> None:
-    """Run DDL. What exists already is left: a crash may have come between two statements."""
+    """Run DDL. An object that exists already is no error: a crash may have come between two statements."""
     try:
         cursor.execute(statement)
     except oracledb.DatabaseError as error:
@@ -156,12 +159,12 @@ def _create(cursor: oracledb.Cursor, statement: str) -> None:
 
 
 class OracleDatabase:
-    """A `Database`."""
+    """The `Database` of Oracle. Belongs to one event loop. Raises ValueError for a bad URL."""
 
     dialect = DIALECT
 
     def __init__(self, url: str) -> None:
-        # Read at once, so that a bad URL is an error at the start.
+        # Checked here, so that a bad URL is an error at the start.
         oracle.parse_url(url)
         self._url = url
         self._pool: oracledb.AsyncConnectionPool | None = None

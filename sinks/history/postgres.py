@@ -1,4 +1,4 @@
-"""History in Postgres: COPY into a temporary table, then one INSERT that leaves stored rows as they are."""
+"""History in Postgres: COPY into a temporary table, then one INSERT. Rows that are stored already do not change."""
 
 import re
 from functools import cache
@@ -39,7 +39,7 @@ log = telemetry.get_logger("postgres")
 
 
 def staging_statement(table: Table) -> str:
-    """The temporary table that rows are copied into. `position` is their order."""
+    """The statement that makes the temporary table for COPY. Its column `position` is the order of rows."""
     document = ["document json"] if table.document else []
     fields = [*document, *(f"{field.name} {_TYPES[field.kind]}" for field in table.fields)]
     columns = ", ".join(["position bigserial", *fields])
@@ -47,6 +47,7 @@ def staging_statement(table: Table) -> str:
 
 
 def copy_statement(table: Table) -> str:
+    """The statement that copies rows without their tags into the temporary table."""
     document = ["document"] if table.document else []
     return (
         f"COPY staged_{table.name} ({', '.join([*document, *(field.name for field in table.fields)])}) FROM STDIN"
@@ -54,8 +55,10 @@ def copy_statement(table: Table) -> str:
 
 
 def insert_statement(table: Table) -> str:
-    """Moves staged rows into the table. A row of a key that is stored changes nothing but an `end` that is missing;
-    of several staged rows of a key the one with the end counts."""
+    """The statement that moves rows from the temporary table into the table.
+
+    If the key of a row is stored already, only a missing `end` of the stored row is filled in. Of several new rows
+    of a key, the one with the end is used."""
     names, key = ", ".join(column.name for column in table.columns), ", ".join(table.key)
     source = f"staged_{table.name}"
     if table.document:
@@ -77,7 +80,7 @@ def _value(table: Table, column: Column) -> str:
 
 
 class PostgresWriter:
-    """A `HistoryWriter`."""
+    """The `HistoryWriter` of Postgres. Belongs to one thread."""
 
     def __init__(self, url: str, tables: tuple[Table, ...]) -> None:
         self._url = url
@@ -95,11 +98,12 @@ class PostgresWriter:
                         copy.write(b"\n".join(found) + b"\n")
                     cursor.execute(_safe(from_staging))
         except psycopg.Error as error:
-            # A new connection each time: after a fail-over the old one may be to a read-only server.
+            # A new connection after every error: after a fail-over the old server may be read-only.
             self.close()
             raise StoreError(describe_error(error)) from None
 
     def close(self) -> None:
+        """Close the connection. The server rolls back rows that are not committed."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
@@ -119,7 +123,7 @@ class PostgresWriter:
 
 
 def migrate(connection: psycopg.Connection) -> None:
-    """Apply missing migrations, under a lock, so that any number of processes may start at once."""
+    """Apply missing migrations. A lock allows any number of processes to start at once. Raises psycopg.Error."""
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK_ID,))
         connection.execute(
@@ -137,7 +141,7 @@ def migrate(connection: psycopg.Connection) -> None:
 
 
 class PostgresDatabase:
-    """A `Database`."""
+    """The `Database` of Postgres. Belongs to one event loop."""
 
     dialect = DIALECT
 
@@ -169,10 +173,11 @@ class PostgresDatabase:
 
 @cache
 def _named_binds(statement: str) -> LiteralString:
-    """`:name` as psycopg writes it; `::type` stays."""
+    """A statement with `:name` in psycopg's form of a bind. `::type` does not change."""
     return _safe(re.sub(r"(?<![:\w]):([a-z_]+)", r"%(\1)s", statement))
 
 
 def _safe(statement: str) -> LiteralString:
-    """Statements are made of constants of the code only; values are binds."""
+    """The statement, for the type checker: all statements are made of constants of the code, and values are
+    binds."""
     return statement

@@ -1,7 +1,7 @@
-"""Prices, overrides and freezes in the history database: their tables, and their rows.
+"""Prices, overrides and freezes in the history database: their tables and their rows.
 
-A row of `price_history` is the update as it went on `price-updates`, with its cause and position: it is encoded
-once for all sinks, and taken apart by the database."""
+A row of `price_history` is the update as published on `price-updates`, with its cause and position. The update is
+encoded once for all sinks, and the database takes it apart."""
 
 from functools import lru_cache
 
@@ -98,8 +98,9 @@ def encode_history(priced: Priced) -> list[bytes]:
 
 
 def encode_events(events: PricedEvents) -> list[bytes]:
-    """Rows of events' prices: as `encode_price`, at a fifth of its cost. Ids, numbers and the reasons of rules and
-    guardrails hold nothing that must be escaped."""
+    """The rows of events' prices. They are those of `encode_price`, at a fifth of the cost.
+
+    Nothing is escaped, because ids, numbers and the reasons of rules and guardrails have no backslash."""
     place = _cause_and_partition(Cause.EVENT, events.topic, events.partition)
     # All numbers in one call, then split: no number has a comma.
     offsets = _encode_json(events.offsets)[1:-1].split(b",")
@@ -109,8 +110,8 @@ def encode_events(events: PricedEvents) -> list[bytes]:
 
 
 def encode_rows(decision: PriceDecision, update: bytes | None) -> list[bytes]:
-    """The rows of a decision that is history: its price, and the overrides that it began and ended. `update` is its
-    update as JSON, None if the product has no price."""
+    """The rows of a decision that is history: its price, and the overrides that it began and ended. update: the
+    decision's update as JSON, None if the product has no price."""
     rows = []
     if update is not None:
         rows.append(encode_price(decision.position, decision.cause, update))
@@ -122,13 +123,13 @@ def encode_rows(decision: PriceDecision, update: bytes | None) -> list[bytes]:
 
 
 def encode_price(position: SourcePosition, cause: str, update: bytes) -> bytes:
-    """A row of `price_history`."""
+    """A row of `price_history`. update: JSON of a `PriceUpdate`."""
     place = _cause_and_partition(cause, position.topic, position.partition)
     return _PRICE + escape(update) + place + b"%d" % position.offset
 
 
 def encode_freeze(change: FreezeChange) -> list[bytes]:
-    """The rows of a freeze that begins, ends, or is replaced."""
+    """The rows of a freeze that begins, ends or is replaced."""
     rows = []
     if change.freeze is not None:
         rows.append(_encode_freeze(change.freeze, None))

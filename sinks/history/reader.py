@@ -1,4 +1,4 @@
-"""Reading prices, overrides and freezes from the history database."""
+"""The reader of prices, overrides and freezes in the history database."""
 
 from typing import Any
 
@@ -12,9 +12,8 @@ EARLIEST_MS = 0
 
 
 class HistoryPoint(msgspec.Struct, frozen=True):
-    """One decided price, as `/history` shows it; the fields from `policy` on are shown with `detail`.
-
-    `event_time` is RFC 3339, UTC; `adjustments` JSON."""
+    """One decided price, as `/history` returns it. The fields from `policy` on are returned only with `detail`.
+    event_time: RFC 3339, UTC. adjustments: JSON."""
 
     price: float
     event_time: str
@@ -28,7 +27,7 @@ class HistoryPoint(msgspec.Struct, frozen=True):
 
 
 class ChartPoint(msgspec.Struct, frozen=True, array_like=True):
-    """The last price of a span of time, as a JSON array."""
+    """The last price of a span of time. As JSON it is an array."""
 
     event_time_ms: int
     price: float
@@ -38,14 +37,15 @@ class ChartPoint(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Chart(msgspec.Struct, frozen=True):
-    """Points in order of time; `prices` is the number of prices that they stand for."""
+    """Points in order of time. prices: number of prices in the whole range, before thinning."""
 
     points: list[ChartPoint]
     prices: int
 
 
 class AuditCursor(msgspec.Struct, frozen=True):
-    """A row's position in an audit trail. The newest row comes first, so the next page is before the last row."""
+    """The position of a row in an audit trail. The newest row comes first, so a page holds the rows before a
+    position. at_ms: UTC milliseconds."""
 
     at_ms: int
     partition: int
@@ -53,11 +53,11 @@ class AuditCursor(msgspec.Struct, frozen=True):
 
 
 NEWEST = AuditCursor(LATEST_MS, 0, 0)
-"""Before the first page."""
+"""The position before which the first page is."""
 
 
 class PastOverride(msgspec.Struct, frozen=True):
-    """An override that was set at some time, with its end if it has one. Times are RFC 3339, UTC."""
+    """An override that was set, with its end if it has ended. Times are RFC 3339, UTC."""
 
     product_id: str
     override_price: float
@@ -70,7 +70,7 @@ class PastOverride(msgspec.Struct, frozen=True):
 
 
 class PastFreeze(msgspec.Struct, frozen=True):
-    """A freeze that was set at some time, with its end if it has one. Times are RFC 3339, UTC."""
+    """A freeze that was set, with its end if it has ended. Times are RFC 3339, UTC."""
 
     scope: str
     reason: str
@@ -81,7 +81,8 @@ class PastFreeze(msgspec.Struct, frozen=True):
 
 
 class Statements(msgspec.Struct, frozen=True):
-    """The statements of a dialect. Binds: product_id, since, until, limit; points; before, part, position."""
+    """The statements of a dialect. Binds: product_id, since, until and limit; points for the chart; before, part
+    and position for pages."""
 
     history: str
     chart: str
@@ -91,6 +92,7 @@ class Statements(msgspec.Struct, frozen=True):
 
 
 def statements(dialect: Dialect) -> Statements:
+    """The statements in a dialect."""
     moment, text = dialect.moment.format, dialect.text.format
     in_range = f"""FROM price_history WHERE product_id = :product_id
         AND event_time >= {moment(":since")} AND event_time < {moment(":until")}"""
@@ -103,7 +105,7 @@ def statements(dialect: Dialect) -> Statements:
         history=f"""SELECT price, {text("event_time")}, price_source, demand, version, policy,
             {dialect.json.format("adjustments")}, cause, source_topic, source_partition, source_offset
             {in_range} ORDER BY event_time DESC, version DESC FETCH FIRST :limit ROWS ONLY""",
-        # The last price of each of `points` equal spans of time: all that a chart of so many points can show.
+        # The last price of each of `points` equal spans of time: a chart cannot show more.
         chart=f"""WITH found AS (
                 SELECT price, event_time, price_source, demand, version,
                     {dialect.seconds.format("event_time")} AS at_s {in_range}),
@@ -126,7 +128,7 @@ def statements(dialect: Dialect) -> Statements:
 
 
 class HistoryReader:
-    """Reads history for the API. Belongs to one event loop. Every method but `ping` and `close` raises
+    """The reader of history for the API. Belongs to one event loop. Every method but `ping` and `close` raises
     StoreError."""
 
     def __init__(self, database: Database) -> None:
@@ -134,7 +136,8 @@ class HistoryReader:
         self._statements = statements(database.dialect)
 
     async def read(self, product_id: str, limit: int, from_ms: int | None, to_ms: int | None) -> list[HistoryPoint]:
-        """The newest `limit` prices with `from_ms <= event time < to_ms`, newest first."""
+        """The newest `limit` prices with `from_ms <= event time < to_ms`, newest first. None is no limit of
+        time."""
         binds = {**_range(product_id, from_ms, to_ms), "limit": limit}
         rows = await self._database.fetch(self._statements.history, binds)
         return [
@@ -153,7 +156,7 @@ class HistoryReader:
         ]
 
     async def chart(self, product_id: str, points: int, from_ms: int | None, to_ms: int | None) -> Chart:
-        """The same prices, thinned to at most `points` (2 or more): the last of each span."""
+        """The same prices, thinned to at most `points` (2 or more): the last one of each span of time."""
         binds = {**_range(product_id, from_ms, to_ms), "points": points - 1}
         rows = await self._database.fetch(self._statements.chart, binds)
         found = [
@@ -163,7 +166,7 @@ class HistoryReader:
         return Chart(found, int(rows[0][5]) if rows else 0)
 
     async def overrides(self, product_id: str | None, limit: int, before: AuditCursor) -> list[PastOverride]:
-        """Overrides of a product, or of all, that were set before a position, newest first."""
+        """The newest `limit` overrides before a position, newest first. product_id: None for all products."""
         binds = _before(before, limit)
         statement = self._statements.overrides
         if product_id is not None:
@@ -185,7 +188,7 @@ class HistoryReader:
         ]
 
     async def freezes(self, limit: int, before: AuditCursor) -> list[PastFreeze]:
-        """Freezes that were set before a position, newest first."""
+        """The newest `limit` freezes before a position, newest first."""
         rows = await self._database.fetch(self._statements.freezes, _before(before, limit))
         return [
             PastFreeze(scope, reason, set_by, set_at, lifted_at, _cursor(set_at, part, position))
@@ -193,15 +196,16 @@ class HistoryReader:
         ]
 
     async def ping(self) -> bool:
-        """Whether the database answers."""
+        """True if the database answers."""
         return await self._database.ping()
 
     async def close(self) -> None:
+        """Close all connections."""
         await self._database.close()
 
 
 def _json(value: Any) -> msgspec.Raw:
-    """JSON of a column. Drivers give its text, or its meaning, by their version."""
+    """The JSON of a column. Depending on its version, a driver returns the text or the parsed value."""
     return msgspec.Raw(value.encode() if isinstance(value, str) else msgspec.json.encode(value))
 
 

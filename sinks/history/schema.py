@@ -1,4 +1,4 @@
-"""The schema of the history database: versioned files, applied by whichever process starts first."""
+"""The schema of the history database: numbered files, applied by the process that starts first."""
 
 import itertools
 import re
@@ -16,7 +16,7 @@ log = telemetry.get_logger("history")
 
 
 def migrations(dialect: str) -> list[tuple[int, list[str]]]:
-    """Number and statements of every migration file of a dialect (`postgres`, `oracle`), in order."""
+    """Number and statements of each migration file of a dialect (`postgres`, `oracle`), in order."""
     found = []
     folder = resources.files("sinks.history") / "migrations" / dialect
     for file in folder.iterdir():
@@ -27,8 +27,11 @@ def migrations(dialect: str) -> list[tuple[int, list[str]]]:
 
 
 def prepare_schema(open_writer: Callable[[], HistoryWriter], stop: threading.Event) -> threading.Thread:
-    """Bring the schema up to date in the background, however long the database takes to answer. Bytewax makes sink
-    partitions only with the first row, and the API may be asked for history before that."""
+    """Start a thread that brings the schema up to date, and return it. The thread tries again until the database
+    answers or `stop` is set.
+
+    Without it, the schema would come with the first row, because Bytewax makes sink partitions only then. The API
+    may be asked for history earlier."""
 
     def prepare() -> None:
         for attempt in itertools.count():

@@ -1,8 +1,8 @@
-"""History: every row reaches the database, once, however long the database is away.
+"""The history sink: every row reaches the database, once, after an outage of any length.
 
-Rows wait in memory, ride in the recovery snapshot, and are written by a thread of their own. If the database is
-down or too slow, they go to the backlog topic, and from there to the database when it is back. Rows may be written
-twice or in another order: the database keeps the first of each key."""
+Rows wait in memory and are part of the recovery snapshot. A thread of its own writes them. If the database is down
+or too slow, rows go to the backlog topic, and from there to the database when it is back. Rows may be written twice
+or in another order: the database keeps the first row of each key."""
 
 import math
 import time
@@ -22,22 +22,24 @@ NAME = "history"
 PACE = Pace(rows_max=2_000, linger_s=0.1, back_off_s=(0.1, 0.25, 0.5, 1.0, 2.0), close_within_s=1.5)
 
 PENDING_ROWS_MAX = 4_000
-"""Rows in memory. They ride in every snapshot, so it is kept small: about 2 MB a partition."""
+"""Rows in memory at most. Every snapshot holds them, so this is small: about 2 MB for a partition."""
 
 STALLED_S = 1.0
-"""Rows that have made no progress for so long go to the backlog."""
+"""If the rows in memory make no progress for this time, they go to the backlog."""
 
 PATIENCE_S = 0.5
-"""Time that a database that is only busy may hold up the flow in all, for each partition, before rows go to the
-backlog without waiting; full again once the backlog is empty. Enough for a burst. Beyond it, the pace of the
-database is not that of prices."""
+"""Total time for which a busy database may hold up the flow, for each partition. It is enough for a burst.
+
+If it is used up, rows go to the backlog without waiting, because prices come faster than the database writes. It is
+restored when the backlog is empty."""
 
 log = telemetry.get_logger(NAME)
 
 
 class HistoryState(msgspec.Struct, array_like=True):
-    """Resume state: rows that are neither in the database nor in the backlog, the next offset of the backlog to
-    drain (None: its beginning), and the topic partition that holds this partition's rows (None: not noted yet)."""
+    """Resume state of a partition. rows: neither in the database nor in the backlog yet. backlog_offset: the next
+    message to drain, None for the beginning. backlog_partition: the topic partition that holds this partition's
+    rows, None if it is not known yet."""
 
     rows: list[bytes]
     backlog_offset: int | None
@@ -49,7 +51,7 @@ decode_state = msgspec.msgpack.Decoder(HistoryState).decode
 
 
 class PendingRows:
-    """The buffer: rows in order of arrival."""
+    """The buffer: rows in order of arrival. Used under the writer's lock."""
 
     def __init__(self, rows: list[bytes]) -> None:
         self.rows = rows
@@ -69,23 +71,25 @@ class PendingRows:
 
 
 class HistoryStore:
-    """The destination: the database, and the backlog, which is drained into it.
+    """The destination: the database, and the backlog, which is drained into the database.
 
-    `undrained` counts the times that rows went to the backlog since it was last empty. It needs the writer's lock,
-    and so does the backlog's offset. A start counts, because the backlog may hold rows from before it."""
+    undrained: number of times that rows went to the backlog since it was last empty. It starts at 1, because the
+    backlog may hold rows from before the start. It needs the writer's lock, and so does the backlog's offset.
+    Errors of the database and of the backlog are raised as StoreError and BacklogError."""
 
     def __init__(self, database: HistoryWriter, backlog: Backlog, partition: str) -> None:
         self._database = database
         self._backlog = backlog
         self._gauge = telemetry.BACKLOG.labels(partition)
-        # Read from the backlog, not written yet.
+        # Rows from the backlog that are not written yet.
         self._rows: list[bytes] = []
         self._rows_end: int | None = None
         self.undrained = 1
         self.on_drained: Callable[[], None] = lambda: None
-        """Called under the lock when the backlog is empty."""
+        """Called under the writer's lock when the backlog is empty."""
 
     def attach(self, writer: Writer[list[bytes]]) -> None:
+        """Use the lock of a writer."""
         self._changed = writer.changed
 
     def write(self, rows: list[bytes]) -> None:
@@ -95,8 +99,10 @@ class HistoryStore:
         return self.undrained > 0
 
     def work(self, most: int) -> tuple[int, bool]:
-        """Write the next rows of the backlog. Written rows are not written again after a failure, or a slow line
-        would never get through a whole read."""
+        """Write the next rows of the backlog.
+
+        Rows that were written are not written again after a failure. Otherwise a slow network would never complete
+        a whole read."""
         with self._changed:
             undrained = self.undrained
         if not undrained:
@@ -104,7 +110,7 @@ class HistoryStore:
         if not self._rows:
             self._rows, self._rows_end = self._backlog.read()
         rows = self._rows[:most]
-        # Also without rows: it is worth knowing whether the database answers before there are any.
+        # Also without rows, to find out if the database answers before there are any.
         self._database.write(rows)
         self._rows = self._rows[len(rows) :]
         return len(rows), bool(self._rows) or not self._is_drained(undrained)
@@ -115,7 +121,7 @@ class HistoryStore:
         waiting = self._backlog.waiting(self._rows_end)
         self._gauge.set(waiting)
         with self._changed:
-            # If nothing was put in the meantime, nothing is left.
+            # If no rows were put in the meantime, the backlog is empty.
             drained = waiting == 0 and undrained == self.undrained
             if drained:
                 self.undrained = 0
@@ -130,7 +136,8 @@ class HistoryStore:
 
 
 class HistorySink(PlacedSink[bytes, bytes]):
-    """Writes rows of `sinks/history/tables.py`. `open_writer` makes a writer that is not connected yet."""
+    """A sink that writes rows of `sinks/history/tables.py`. `open_writer` makes a writer that is not connected
+    yet."""
 
     def __init__(self, open_writer: Callable[[], HistoryWriter], open_backlog: OpenBacklog) -> None:
         self._open_writer = open_writer
@@ -143,7 +150,9 @@ class HistorySink(PlacedSink[bytes, bytes]):
 
 
 class HistorySinkPartition(StatefulSinkPartition[Outgoing[bytes], bytes]):
-    """Takes rows at once, unless the database is too busy (`PATIENCE_S`); a writer thread writes them."""
+    """A partition of the sink. It accepts rows at once, unless the database is too busy (`PATIENCE_S`). A writer
+    thread writes them. All methods belong to the worker's thread, except `_restore_patience`, which the writer's
+    thread calls under the lock."""
 
     def __init__(self, database: HistoryWriter, backlog: Backlog, partition: str, rows: list[bytes]) -> None:
         self._backlog = backlog
@@ -163,7 +172,7 @@ class HistorySinkPartition(StatefulSinkPartition[Outgoing[bytes], bytes]):
                 began = time.monotonic()
                 writer.changed.wait_for(self._has_room_or_is_stalled, min(self._patience_s, STALLED_S))
                 self._patience_s = max(0.0, self._patience_s - (time.monotonic() - began))
-            # If the database is down, with the next snapshot: a message for every few rows is slow to drain.
+            # If the database is down, the snapshot does it: a message for every few rows would be slow to drain.
             if len(buffer) > PENDING_ROWS_MAX or self._waits_long():
                 self._spill()
             writer.report()
@@ -178,7 +187,7 @@ class HistorySinkPartition(StatefulSinkPartition[Outgoing[bytes], bytes]):
         return encode_state(HistoryState(rows, offset, self._backlog.partition))
 
     def close(self) -> None:
-        """Write the last rows, for a moment at most: those that are left ride in the last snapshot."""
+        """Write the last rows, for a moment at most. The last snapshot holds the rows that are left."""
         self._writer.close()
 
     def _is_stalled(self) -> bool:
@@ -192,15 +201,15 @@ class HistorySinkPartition(StatefulSinkPartition[Outgoing[bytes], bytes]):
         return len(self._buffer) <= PENDING_ROWS_MAX or self._is_stalled()
 
     def _whole_patience(self) -> float:
-        # If the backlog may lose rows, being late is better.
+        # If the topic may drop rows, the flow waits instead: late rows are better than lost ones.
         return PATIENCE_S if self._backlog.keeps_all else math.inf
 
     def _restore_patience(self) -> None:
         self._patience_s = self._whole_patience()
 
     def _spill(self) -> None:
-        """Hand the buffer to the backlog. Rows that the writer has stay with it, and in the snapshot, until their
-        fate is known."""
+        """Move the buffer to the backlog. Rows that the writer is writing stay in the snapshot until they are
+        written."""
         if not self._store.undrained:
             log.warning("history goes to the backlog topic", rows=len(self._buffer))
         self._backlog.put(self._buffer.rows)

@@ -1,4 +1,4 @@
-"""The interfaces behind which Postgres and Oracle stand."""
+"""The interfaces of the history database, implemented for Postgres and for Oracle."""
 
 from typing import Any, Protocol
 
@@ -6,19 +6,19 @@ import msgspec
 
 
 class HistoryWriter(Protocol):
-    """Writes rows (`sinks/history/tables.py`). Belongs to one thread."""
+    """A writer of rows (`sinks/history/tables.py`). Belongs to one thread. Made by `open_writer`."""
 
     def write(self, rows: list[bytes]) -> None:
-        """Write all rows in one transaction. Connects, and applies migrations, if needed. Raises StoreError."""
+        """Write all rows in one transaction. Connects and applies migrations if needed. Raises StoreError."""
 
     def close(self) -> None: ...
 
 
 class Dialect(msgspec.Struct, frozen=True):
-    """Differences of SQL that statements need, as templates with one `{}`.
+    """The parts of SQL in which databases differ, as templates with one `{}`.
 
-    moment: a bind of RFC 3339 text as a time. text: a time as RFC 3339 text, UTC. seconds: a time as a number of
-    seconds. json: a JSON column as text."""
+    moment: a bind with RFC 3339 text, as a time. text: a time as RFC 3339 text, UTC. seconds: a time as seconds
+    since the epoch. json: a JSON column as text."""
 
     name: str
     moment: str
@@ -28,15 +28,16 @@ class Dialect(msgspec.Struct, frozen=True):
 
 
 class Database(Protocol):
-    """Reads for the API. Belongs to one event loop. Binds stand in statements as `:name`."""
+    """The read side, for the API. Belongs to one event loop. Binds in statements have the form `:name`. Made by
+    `open_database`."""
 
     @property
     def dialect(self) -> Dialect: ...
 
     async def fetch(self, statement: str, binds: dict[str, Any]) -> list[Any]:
-        """Rows of a statement; none if its table does not exist yet. Raises StoreError."""
+        """The rows of a statement, none if its table does not exist yet. Raises StoreError."""
 
     async def ping(self) -> bool:
-        """Whether the database answers."""
+        """True if the database answers. Raises nothing."""
 
     async def close(self) -> None: ...

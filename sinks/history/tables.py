@@ -1,12 +1,10 @@
-"""Tables as data. Rows of history are bytes: one line of tab-separated text, as Postgres' COPY reads it, after a
-tag.
+"""Tables as data, and rows as bytes: a tag, then one line of tab-separated text, as Postgres' COPY reads it.
 
-Bytes, because rows may cross processes, ride in a snapshot or stand in the backlog topic. No value holds a tab or a
-line break (identifiers, numbers, JSON, printable text), so a backslash is all that needs escaping.
+Rows are bytes, because they are sent to other processes, and stored in snapshots and in the backlog topic. No value
+has a tab or a line break (identifiers, numbers, JSON, printable text), so only a backslash needs escaping.
 
-A system describes its tables and encodes its rows in `sinks/history/SYSTEM.py`; the writers of Postgres and Oracle
-make their statements out of the description.
-"""
+A system describes its tables and encodes its rows in `sinks/history/SYSTEM.py`. The writers of Postgres and Oracle
+make their statements from the description."""
 
 from collections.abc import Iterable
 from typing import Literal
@@ -17,12 +15,14 @@ NULL = b"\\N"
 TAB = b"\t"
 
 Kind = Literal["text", "price", "double", "integer", "time", "json"]
-"""Kind of a column. In rows a price is decimal text, a time UTC milliseconds, json its text."""
+"""Kind of a column. In rows, a price is decimal text, a time is UTC milliseconds, json is its text."""
 
 Value = str | float | int | None
 
 
 class Column(msgspec.Struct, frozen=True):
+    """A column of a table: its name, and the kind of its values."""
+
     name: str
     kind: Kind
 
@@ -30,10 +30,10 @@ class Column(msgspec.Struct, frozen=True):
 class Table(msgspec.Struct, frozen=True):
     """A table and the form of its rows.
 
-    tag: one byte, the first of every row. key: a row of a key that is stored stays as it is. end: the column that a
-    later row of the same key may fill in, if it is empty; both rows are whole, so that they may arrive in any
-    order. document: columns whose values stand in a JSON document, the row's first field, by their names there; the
-    other columns are the fields that follow."""
+    tag: one byte, the first of every row. key: columns that identify a row; if a key is stored already, the stored
+    row does not change. end: the exception, a column that a later row of the same key fills in if it is empty. Both
+    rows are complete, so they may arrive in any order. document: columns whose values are in a JSON document, the
+    first field of the row, with their names there. The other columns are the fields after it."""
 
     tag: bytes
     name: str
@@ -49,15 +49,17 @@ class Table(msgspec.Struct, frozen=True):
 
 
 def columns(**kinds: Kind) -> tuple[Column, ...]:
+    """Columns from keyword arguments, name to kind, in order."""
     return tuple(Column(name, kind) for name, kind in kinds.items())
 
 
 def escape(text: bytes) -> bytes:
+    """Text in the form of COPY: backslashes doubled."""
     return text.replace(b"\\", b"\\\\") if b"\\" in text else text
 
 
 def encode_fields(values: Iterable[str | int | None]) -> bytes:
-    """Fields of a row, text escaped."""
+    """Fields of a row, separated by tabs, text escaped, None as `NULL`."""
     return TAB.join(
         NULL if value is None else b"%d" % value if isinstance(value, int) else escape(value.encode())
         for value in values
@@ -70,7 +72,7 @@ def split_by_table(tables: tuple[Table, ...], rows: list[bytes]) -> list[tuple[T
     tag = first.tag + TAB
     found = [row[2:] for row in rows if row.startswith(tag)]
     if len(found) == len(rows):
-        # Nearly always.
+        # The usual case: all rows are prices.
         return [(first, found)] if found else []
     split = [(first, found)]
     split += [(table, [row[2:] for row in rows if row.startswith(table.tag + TAB)]) for table in others]
@@ -82,7 +84,7 @@ _decode_text = msgspec.json.Decoder(str).decode
 
 
 def parse_row(table: Table, row: bytes) -> list[Value]:
-    """Values of a row without its tag, in the order of the table's columns."""
+    """The values of a row without its tag, in the order of the table's columns."""
     fields = row.split(TAB)
     values: dict[str, Value] = {}
     if table.document:

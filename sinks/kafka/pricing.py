@@ -1,11 +1,11 @@
-"""Messages of `price-updates`."""
+"""Messages of `price-updates`, made from decisions."""
 
 from clients.kafka_producer import Record
 from pricing.decision import PUBLISHED, Cause, Priced
 
 
 def encode_updates(priced: Priced) -> list[Record]:
-    """The messages of decisions: key and value of each update that readers must see, in order."""
+    """Key (product id) and value of each update that readers must see, in order."""
     records: list[Record] = []
     if events := priced.events:
         records = list(zip(events.keys, events.updates, strict=True))

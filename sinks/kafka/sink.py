@@ -1,4 +1,4 @@
-"""Kafka out: idempotent, confirmed by all replicas, flushed before an epoch is committed."""
+"""The Kafka sink: idempotent, confirmed by all replicas, flushed before an epoch is committed."""
 
 import time
 
@@ -12,7 +12,7 @@ from sinks.base.sink import PlacedSink
 
 
 class KafkaSink(PlacedSink[Record, None]):
-    """Writes messages to one topic. `name` is the sink's in metrics."""
+    """A sink that writes messages to one topic. name: of the sink, in metrics."""
 
     def __init__(self, producer: KafkaProducer, topic: str, name: str) -> None:
         self._producer = producer
@@ -24,6 +24,9 @@ class KafkaSink(PlacedSink[Record, None]):
 
 
 class KafkaSinkPartition(StatefulSinkPartition[Outgoing[Record], None]):
+    """A partition of the sink. Belongs to the worker's thread; the producer is shared with all sinks. All methods
+    raise KafkaException if Kafka has refused a message, so that the epoch is not committed."""
+
     def __init__(self, producer: KafkaProducer, topic: str, name: str) -> None:
         self._producer = producer
         self._topic = topic
@@ -32,7 +35,7 @@ class KafkaSinkPartition(StatefulSinkPartition[Outgoing[Record], None]):
         self._latency = telemetry.SINK_LATENCY.labels(name)
 
     def write_batch(self, values: list[Outgoing[Record]]) -> None:
-        """Queue messages. Raises KafkaException if Kafka has refused one."""
+        """Queue messages; does not wait for Kafka unless the queue is full."""
         records = [record for outgoing in values for record in outgoing.rows]
         if not records:
             return
@@ -42,7 +45,7 @@ class KafkaSinkPartition(StatefulSinkPartition[Outgoing[Record], None]):
             self._errors.inc()
             raise
         self._writes.inc(len(records))
-        # The client sends within its linger time; only the flush of a snapshot waits.
+        # The client sends within its linger time. Only the flush of a snapshot waits.
         if oldest := oldest_ms(values):
             self._latency.observe(max(0.0, time.time() - oldest / 1000))
 

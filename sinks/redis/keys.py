@@ -1,8 +1,7 @@
-"""Names that every system shares in Redis."""
+"""Names in Redis that all systems share."""
 
 FILLED = "pricewax:filled"
-"""Key that exists while Redis holds what the flow wrote. If it is gone, the flow writes everything again."""
+"""A key that exists while Redis holds the flow's rows. If it is gone, the flow writes all rows again."""
 
 RedisRow = tuple[str, bytes]
-"""The name of what the row is about (a newer row of a name replaces an older one), and the row as JSON for the
-script."""
+"""A row and its name. A newer row replaces an older one of the same name. The row is JSON for the script."""

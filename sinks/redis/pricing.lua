@@ -3,9 +3,9 @@
 --
 -- ARGV[1]: JSON array of rows. A row of a price: [product_id, updated_at_ms, update or null, override or null, day_open
 -- or null]. Of the catalogue: [product_id, product or null]. Of a freeze: [scope, freeze or null, "freeze"].
--- Returns the names of rows that could not be written because a key of theirs holds something else.
+-- Returns the names of rows that could not be written because one of their keys has another type.
 --
--- '%.2f' and '%.17g', because Lua alone prints 14 digits.
+-- Numbers are formatted by '%.2f' and '%.17g', because Lua's own conversion has 14 digits.
 local function write_product(id, product)
   local category = redis.call('HGET', 'product:' .. id, 'category')
   if category then
@@ -69,7 +69,8 @@ local function write(row)
   else write_price(row[1], row[2], row[3], row[4], row[5]) end
 end
 
--- A key of ours that holds something else is replaced; a row that still cannot be written holds up no other.
+-- If a key of a row has another type, the row's keys are deleted and the row is written once more. If that fails too,
+-- the other rows are still written.
 local failed = {}
 for _, row in ipairs(cjson.decode(ARGV[1])) do
   local ok, problem = pcall(write, row)

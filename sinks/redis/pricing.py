@@ -1,4 +1,5 @@
-"""Prices, products and freezes in Redis: names of keys, rows, and the script that writes them (`pricing.lua`)."""
+"""Prices, products and freezes in Redis: names of keys, rows, and the script that writes the rows
+(`pricing.lua`)."""
 
 from importlib import resources
 
@@ -22,14 +23,16 @@ CATEGORIES = "categories"
 """Set of the names of all categories."""
 
 FREEZES = "freezes"
-"""Hash of the freezes in force: scope to JSON of scope, reason, set_by, set_at."""
+"""Hash of the freezes in force: scope to JSON with scope, reason, set_by and set_at."""
 
 
 def price_key(product_id: str) -> str:
+    """Hash of a product's latest price, with the fields `PRICE_FIELDS`."""
     return f"price:{product_id}"
 
 
 def override_key(product_id: str) -> str:
+    """Hash of an active override: override_price, reason, set_by, set_at, expires_at."""
     return f"override:{product_id}"
 
 
@@ -56,8 +59,8 @@ PRICE_FIELDS = (
     "day_open",
     "day",
 )
-"""Fields of `price:{product_id}`. The last four are beyond the contract: for the snapshot, explanations, and the
-change since the day began."""
+"""Fields of `price:{product_id}`. The last four are not in the contract. They serve the snapshot, explanations, and
+the change since the day began."""
 
 
 class _Override(msgspec.Struct, gc=False):
@@ -86,7 +89,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def encode_latest(priced: Priced) -> list[RedisRow]:
-    """The rows of decisions. Of a product's prices only the newest is kept."""
+    """The rows of decisions. Of several prices of a product, only the newest gives a row."""
     rows: dict[str, bytes] = encode_events(priced.events) if priced.events else {}
     newest: dict[str, tuple[PriceDecision, bytes | None]] = {}
     for decision, update in zip(priced.decisions, priced.updates, strict=True):
@@ -102,7 +105,8 @@ def encode_latest(priced: Priced) -> list[RedisRow]:
 
 
 def encode_events(events: PricedEvents) -> dict[str, bytes]:
-    """The newest row of every product that has events: as `encode_rows`, at a third of its cost."""
+    """The newest row of every product with events, by product id. The rows are those of `encode_rows`, at a third
+    of the cost."""
     # All numbers in one call, then split: no number has a comma.
     day_opens = _encode(events.day_opens)[1:-1].split(b",")
     newest = dict(zip(events.keys, zip(events.updates, day_opens, strict=True), strict=True))
@@ -114,8 +118,8 @@ def encode_events(events: PricedEvents) -> dict[str, bytes]:
 
 
 def encode_rows(decision: PriceDecision, update: bytes | None) -> list[RedisRow]:
-    """The rows of a decision: of its price, and of its product if the catalogue changed. `update` is its update as
-    JSON; None withdraws the price."""
+    """The rows of a decision: of its price and, if the catalogue changed, of its product. update: the decision's
+    update as JSON; None withdraws the price."""
     product_id = decision.product_id
     name = product_id.encode()
     day_open = b"null" if decision.day_open is None else repr(decision.day_open).encode()
@@ -124,7 +128,7 @@ def encode_rows(decision: PriceDecision, update: bytes | None) -> list[RedisRow]
     if decision.catalogue is None and not decision.forgotten:
         return [(product_id, price)]
     product = _encode(_product_of(decision.catalogue)) if decision.catalogue else b"null"
-    # No identifier has a space, so the two names never meet.
+    # No identifier has a space, so the two names never are the same.
     return [(product_id, price), (f"{product_id} product", b'["%b",%b]' % (name, product))]
 
 

@@ -1,4 +1,4 @@
-"""Redis, the read side: what the API answers from."""
+"""The reader of Redis, from which the API answers."""
 
 import time
 from collections.abc import Sequence
@@ -14,12 +14,16 @@ from sinks.redis import pricing as keys
 from sinks.redis.pricing import PRICE_FIELDS
 
 IDS_FRESH_S = 1.0
+"""Shortest time for which ids are kept in memory."""
+
 IDS_READ_SHARE = 0.05
+"""Largest share of the time that reading ids may take."""
+
 IDS_KEPT_MAX = 1000
 
 
 class StoredPrice(msgspec.Struct, frozen=True):
-    """A price as it stands in Redis."""
+    """A price as Redis holds it. day: days since the epoch of the day that `day_open` belongs to, -1 if unknown."""
 
     product_id: str
     price: float
@@ -47,7 +51,7 @@ class StoredOverride(msgspec.Struct, frozen=True):
 
 
 class StoredProduct(msgspec.Struct, frozen=True):
-    """What the catalogue says of a product."""
+    """The catalogue's facts about a product. Amounts are in the policy's currency."""
 
     product_id: str
     name: str
@@ -70,7 +74,7 @@ _decode_freeze = msgspec.json.Decoder(StoredFreeze).decode
 
 
 def read_price(product_id: str, values: list[bytes | None]) -> StoredPrice | None:
-    """A price from the values of `PRICE_FIELDS`, in their order; None where there is none."""
+    """A price from the values of `PRICE_FIELDS`, in their order. None if the product has no price."""
     if values[0] is None:
         return None
     price, demand, version, source, previous, updated_at, adjustments, event_time, policy, day_open, day = (
@@ -93,31 +97,34 @@ def read_price(product_id: str, values: list[bytes | None]) -> StoredPrice | Non
 
 
 class PriceReader:
-    """Reads prices, products, overrides and freezes. Belongs to one event loop. Every method raises RedisDownError
-    if Redis does not answer within a second."""
+    """The reader of prices, products, overrides and freezes. Belongs to one event loop. Used by the API.
+
+    Every method but `ping` and `close` raises RedisDownError if Redis does not answer within a second."""
 
     def __init__(self, endpoint: RedisEndpoint) -> None:
         self._client = connect_async(endpoint)
         self._ids: dict[str, tuple[float, list[str]]] = {}
 
     async def ping(self) -> bool:
+        """True if Redis answers."""
         try:
             return bool(await self._call("PING"))
         except RedisDownError:
             return False
 
     async def price(self, product_id: str) -> StoredPrice | None:
+        """The latest price of a product, None if it has none."""
         values = await self._call("HMGET", keys.price_key(product_id), *PRICE_FIELDS)
         return read_price(product_id, values)
 
     async def prices(self, product_ids: list[str]) -> list[StoredPrice]:
-        """Those of the products that have a price, in the order asked for."""
+        """The prices of these products, in their order, without products that have no price."""
         commands = [("HMGET", keys.price_key(name), *PRICE_FIELDS) for name in product_ids]
         found = zip(product_ids, await self._calls(commands), strict=True)
         return [price for name, values in found if (price := read_price(name, values))]
 
     async def products(self, product_ids: list[str]) -> list[StoredProduct]:
-        """Those of the products that the catalogue knows, in the order asked for."""
+        """The catalogue's facts about these products, in their order, without unknown products."""
         fields = ("name", "category", "base_price", "unit_cost")
         commands = [("HMGET", keys.product_key(product_id), *fields) for product_id in product_ids]
         found = zip(product_ids, await self._calls(commands), strict=True)
@@ -130,12 +137,14 @@ class PriceReader:
         ]
 
     async def is_known(self, product_id: str) -> bool:
-        """Whether the catalogue or an event has named the product."""
+        """True if the product has a price or a catalogue entry."""
         return bool(await self._call("EXISTS", keys.price_key(product_id), keys.product_key(product_id)))
 
     async def product_ids(self, category: str | None = None) -> list[str]:
-        """All ids, or those of a category, sorted. Kept for a second, and for so long that reading them takes
-        at most a twentieth of the time."""
+        """The ids of all products with a price, or of a category's products, sorted.
+
+        They are kept in memory for at least `IDS_FRESH_S`, and longer if reading them is slow: reading takes at
+        most `IDS_READ_SHARE` of the time."""
         key = keys.category_key(category) if category is not None else keys.PRODUCTS
         kept = self._ids.get(key)
         started = time.monotonic()
@@ -149,11 +158,12 @@ class PriceReader:
         return ids
 
     async def override(self, product_id: str) -> StoredOverride | None:
+        """The active override of a product, None if there is none."""
         fields = (await self._calls([("HGETALL", keys.override_key(product_id))]))[0]
         return _override(product_id, fields) if fields else None
 
     async def overrides(self) -> list[StoredOverride]:
-        """All active overrides, by product."""
+        """All active overrides, in order of product id."""
         ids = sorted(member.decode() for member in await self._call("SMEMBERS", keys.OVERRIDES))
         hashes = await self._calls([("HGETALL", keys.override_key(name)) for name in ids])
         return [_override(name, fields) for name, fields in zip(ids, hashes, strict=True) if fields]
@@ -163,11 +173,12 @@ class PriceReader:
         return sorted(member.decode() for member in await self._call("SMEMBERS", keys.CATEGORIES))
 
     async def freezes(self) -> list[StoredFreeze]:
-        """The freezes in force, by scope."""
+        """The freezes in force, in order of scope."""
         stored = await self._call("HVALS", keys.FREEZES)
         return sorted((_decode_freeze(each) for each in stored), key=lambda freeze: freeze.scope)
 
     async def close(self) -> None:
+        """Close all connections."""
         await self._client.aclose()
 
     async def _call(self, *command: str) -> Any:

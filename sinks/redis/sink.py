@@ -1,8 +1,8 @@
-"""Redis: the newest row of everything that has one, one Lua call a batch.
+"""The Redis sink: the newest row of each name, one call of a Lua script for a batch.
 
-Only the newest row of a name matters, so rows that are not written yet stand in a dict, and an outage makes it no
-larger than the number of names. They do not ride in recovery snapshots: after every start, and whenever Redis has
-lost its data, the flow writes the latest row of every product again (`connectors/redis_watch.py`)."""
+Only the newest row of a name matters. So rows that are not written yet are in a dict, which during an outage grows
+at most to the number of names. Recovery snapshots do not hold these rows. Instead, the flow writes the latest row
+of every product again after every start, and when Redis has lost its data (`connectors/redis_watch.py`)."""
 
 import itertools
 from collections.abc import Callable, Iterable
@@ -26,7 +26,7 @@ log = telemetry.get_logger(NAME)
 
 
 class LatestRows:
-    """The buffer: the newest row of each name, in order of arrival."""
+    """The buffer: the newest row of each name, in order of arrival. Used under the writer's lock."""
 
     def __init__(self) -> None:
         self._rows: dict[str, bytes] = {}
@@ -45,21 +45,22 @@ class LatestRows:
         return {name: self._rows.pop(name) for name in names}
 
     def give_back(self, rows: dict[str, bytes]) -> None:
-        # Rows that came in the meantime are newer.
+        # Rows that have arrived in the meantime are newer.
         self._rows = {**rows, **self._rows}
 
     def clear(self) -> None:
+        """Drop all rows."""
         self._rows.clear()
 
 
 class RedisStore:
-    """The destination: a script in Redis that gets all rows of a call as one JSON array."""
+    """The destination: a script in Redis that takes all rows of a call as one JSON array."""
 
     def __init__(self, client: "redis.Redis", script: str) -> None:
         self._client = client
         self._script = client.register_script(script)
         self.lost = False
-        """Rows were dropped; the marker must go, so that the flow writes everything again."""
+        """Rows were dropped. The marker must be deleted, so that the flow writes all rows again."""
 
     def write(self, rows: dict[str, bytes]) -> None:
         if self.lost:
@@ -81,7 +82,7 @@ class RedisStore:
 
 
 class RedisSink(PlacedSink[RedisRow, None]):
-    """Writes rows by a script. `connect` makes a client that is not connected yet."""
+    """A sink that writes rows by a script. `connect` makes a client that is not connected yet."""
 
     def __init__(self, connect: Connect, script: str) -> None:
         self._connect = connect
@@ -92,7 +93,8 @@ class RedisSink(PlacedSink[RedisRow, None]):
 
 
 class RedisSinkPartition(StatefulSinkPartition[Outgoing[RedisRow], None]):
-    """Takes rows at once; a writer thread writes them, so that a slow Redis slows nothing else."""
+    """A partition of the sink. It accepts rows at once, and a writer thread writes them, so that a slow Redis slows
+    nothing else. Its methods belong to the worker's thread."""
 
     def __init__(self, connect: Connect, script: str, partition: str) -> None:
         self._buffer = LatestRows()
@@ -107,7 +109,7 @@ class RedisSinkPartition(StatefulSinkPartition[Outgoing[RedisRow], None]):
             if len(buffer) > PENDING_ROWS_MAX:
                 writer.changed.wait_for(lambda: writer.down or len(buffer) <= PENDING_ROWS_MAX)
             if len(buffer) > PENDING_ROWS_MAX:
-                # Redis is down. Drop everything: the flow writes it all again once Redis is back.
+                # Redis is down. Drop all rows: the flow writes them again once Redis is back.
                 buffer.clear()
                 self._store.lost = True
             writer.report()
@@ -116,5 +118,5 @@ class RedisSinkPartition(StatefulSinkPartition[Outgoing[RedisRow], None]):
         return None
 
     def close(self) -> None:
-        """Write the last rows, for some seconds at most: a start writes everything again in any case."""
+        """Write the last rows, for some seconds at most. A start writes all rows again in any case."""
         self._writer.close()

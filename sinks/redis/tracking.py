@@ -1,8 +1,8 @@
-"""Tracking of keys: Redis tells at once which keys change, by its client-side caching in broadcast mode (Redis 6 or
-newer).
+"""Tracking of keys: Redis reports at once which keys change, by its client-side caching in broadcast mode (Redis 6
+or newer).
 
-The tracker has a connection of its own, read in the event loop as bytes arrive. So when a request is answered, all
-changes that Redis told before the request came are known."""
+The tracker has a connection of its own, which the event loop reads as bytes arrive. So when a request is answered,
+all changes that Redis reported before the request are known."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ import telemetry
 from clients.redis import RedisEndpoint, greeting, open_connection
 
 PING_EVERY_S = 0.25
-"""Pause between two probes. A Redis that is stopped, not gone, says nothing of itself."""
+"""Pause between two probes. A Redis that hangs does not close its connections, so only a probe notices it."""
 
 ANSWER_WITHIN_S = 0.5
 RECONNECT_S = 0.5
@@ -26,10 +26,11 @@ log = telemetry.get_logger("redis_tracking")
 
 
 class KeyTracker:
-    """Follows changes of the keys under `prefix`. Belongs to one event loop.
+    """The connection that follows changes of the keys under `prefix`. Belongs to one event loop. It connects again
+    after every failure, and raises nothing.
 
-    on_start: called when changes are told from now on. on_change: called with the names of keys that changed,
-    without the prefix; None for all. on_end: called when changes are told no more, once or twice."""
+    on_start: called when changes are reported from now on. on_change: called with the names of changed keys,
+    without the prefix; None for all keys. on_end: called once or twice when changes are no longer reported."""
 
     def __init__(
         self,
@@ -43,16 +44,18 @@ class KeyTracker:
         self._prefix = prefix
         follow = [b"CLIENT", b"TRACKING", b"ON", b"BCAST", b"PREFIX", prefix.encode()]
         self._greeting = [_pack(words) for words in (*greeting(endpoint), follow)]
-        # Behind sentinels a master may become a replica, which tells changes late.
+        # Behind sentinels a master may become a replica, which reports changes late.
         self._probe = b"PING\r\n" if endpoint.service is None else b"ROLE\r\n"
         self._on_start, self._on_change, self._on_end = on_start, on_change, on_end
         self._task: asyncio.Task[None] | None = None
         self._refused: str | None = None
 
     def start(self) -> None:
+        """Start to follow changes, in a task of the running event loop."""
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
+        """End the task and its connection."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -71,12 +74,12 @@ class KeyTracker:
             await asyncio.sleep(RECONNECT_S)
 
     async def _follow(self, connection: "_TrackingConnection") -> None:
-        """Follow changes until the connection ends, an answer is late, or the server is no master any more."""
+        """Follow changes until the connection ends, an answer is late, or the server is not a master any more."""
         connection.write(b"".join(self._greeting))
         for _ in self._greeting:
             refusal = await connection.answer(CONNECT_WITHIN_S)
             if isinstance(refusal, hiredis.ReplyError):
-                # Once: a Redis too old for this, or a user without the right, stays so.
+                # Logged once, because a Redis that is too old, or a user without the permission, stays so.
                 if str(refusal) != self._refused:
                     self._refused = str(refusal)
                     log.warning(
@@ -111,7 +114,7 @@ class _TrackingConnection(asyncio.Protocol):
         self.transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's is one in all but name.
+        # uvloop's transport has all methods of the class, but is not a subclass.
         self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
@@ -125,12 +128,12 @@ class _TrackingConnection(asyncio.Protocol):
                 self._on_change(None if keys is None else [key[skip:].decode("utf-8", "replace") for key in keys])
 
     def connection_lost(self, exc: Exception | None) -> None:
-        # Not only by the task that waits: it runs later, and a request may come before.
+        # Called here too, because the waiting task runs later, and a request may come before it.
         self._on_end()
         self._answers.put_nowait(ConnectionResetError())
 
     def write(self, data: bytes) -> None:
-        """Raises OSError where the connection has ended."""
+        """Send bytes. Raises OSError if the connection has ended."""
         if self.transport.is_closing():
             raise ConnectionResetError
         self.transport.write(data)
