@@ -21,6 +21,7 @@ def description() -> dict[str, Any]:
 
 
 def main() -> None:
+    """Print the document with sorted keys, so that equal code gives equal bytes."""
     print(json.dumps(description(), indent=1, sort_keys=True))
 
 

@@ -71,7 +71,7 @@ def states(shard: Shard) -> dict[str, Any]:
 
 
 def by_loop(shard: Shard, batch: EventBatch) -> list[tuple[Any, ...]]:
-    """What readers of each event see, in order of offset."""
+    """The decision of each event as readers see it, in order of offset."""
     events, unpriced = shard.apply_events(batch, NOW_MS)
     seen = [_seen(decision) for decision in unpriced]
     if events is not None:
