@@ -189,7 +189,7 @@ def targets(results: dict[tuple[str, int], list[Run]], sizes: list[int]) -> list
 
 
 def report(runs: dict[tuple[str, int], list[Run]], missing: dict[str, str], events: int, repeat: int) -> int:
-    """Write the tables and print the missed targets. Returns 1 if a run of ours was wrong."""
+    """Write the tables and print the missed targets. Returns 1 if a run of Pricewax or of the loop was wrong."""
     header = ["row", "products", "CPU us/event", "spread", "times the loop", "events/s", "memory MB"]
     wrong = {key: found[0] for key, each in runs.items() if (found := [run.problem for run in each if run.problem])}
     said = {key: f"{key[0]}, {key[1]:,} products: {problem}" for key, problem in wrong.items()}
