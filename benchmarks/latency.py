@@ -30,7 +30,7 @@ def measure(bench: Bench, rate: int, lasts_s: float) -> list[float]:
     flow = run.start()
     api, port = run.start_api()
     try:
-        # A broker that has just started takes ten times as long for a request, so these do not count.
+        # A broker that has just started takes ten times as long for a request, so these events do not count.
         topic = run.topics["PRODUCT_EVENTS_TOPIC"]
         bench.produce(topic, (bench.event(index % PRODUCTS, time.time()) for index in range(WARM_UP_EVENTS)))
         flow.wait_until(lambda: run.count_rows() >= WARM_UP_EVENTS, WARM_UP_WITHIN_S)

@@ -16,7 +16,7 @@ class Proxy:
     """A proxy on loopback between `port` and `target_port`, with an event loop in a thread of its own.
 
     `delay_s`: added to all data, in both directions. `bytes_per_s`: the most that passes in each direction.
-    `cut_after`: a connection is cut when so many bytes have come from its client. All three may be changed while
+    `cut_after`: the number of bytes from a client after which its connection is cut. All three may be changed while
     the proxy runs. `tls`: clients connect to the proxy by TLS. `cuts`: the number of connections cut."""
 
     def __init__(self, target_port: int, port: int | None = None, *, tls: ssl.SSLContext | None = None) -> None:

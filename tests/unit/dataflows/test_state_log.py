@@ -129,7 +129,7 @@ def test_a_log_without_anything_outdated_is_not_written_anew(
         feed(shard, f"P{name}")
         place = snapshot(log, shard_log)
     assert [path.name for path in files(tmp_path)] == ["000001.log"]
-    # A start does not write it again either; it has written nothing itself.
+    # After a start, which has written nothing itself, the log is not written again either.
     log, shard_log, shard = start(tmp_path, place)
     feed(shard, "P500")
     snapshot(log, shard_log)
