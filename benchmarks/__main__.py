@@ -1,5 +1,6 @@
-"""`make bench`: every benchmark of speed, one after the other, each with a report in `docs/benchmarks/`; at the
-end, what was slower than its target. `make bench-NAME` runs one alone, as long as it takes to be precise."""
+"""`make bench`: run every benchmark of speed, one after the other. Each writes a report in `docs/benchmarks/`. At
+the end it lists the results that were slower than their targets. `make bench-NAME` runs one alone, for as long as
+it needs to be precise."""
 
 import argparse
 import subprocess
@@ -18,12 +19,13 @@ PARTS: dict[str, list[str]] = {
     "catch_up": ["--events", "1000000"],
     "scale": ["--products", "1000000"],
 }
-"""Modules, and what keeps all of them together within a quarter of an hour."""
+"""Module to its arguments. With these, all modules together take at most a quarter of an hour."""
 
 console = Console(stderr=True)
 
 
 def main() -> int:
+    """Run the chosen benchmarks; returns 1 if one of them failed."""
     parser = argparse.ArgumentParser(prog="make bench", description=(__doc__ or "").split("`: ")[1])
     parser.add_argument("--only", choices=PARTS, nargs="+", default=list(PARTS))
     options = parser.parse_args()
@@ -39,7 +41,7 @@ def main() -> int:
         ) as part:
             assert part.stderr is not None
             for line in part.stderr:
-                # librdkafka speaks of every server that a benchmark stops.
+                # librdkafka logs an error for every server that a benchmark stops.
                 if "rdkafka#" not in line:
                     console.out(line.rstrip())
                 if line.startswith("missed: "):

@@ -1,7 +1,9 @@
-"""The yardstick of `make bench-read`: the least that serves the same bytes, on the same server and protocols.
+"""The reference of `make bench-read`: the smallest application that serves the same bytes on the same server and
+protocols. Run it with `python -m benchmarks.bare PORT`.
 
-`GET /price/...` answers a constant body; `WS /ws/prices` is a list of clients, which `GET /publish?frames=` walks
-for each message, as the guides of WebSocket libraries show it. `python -m benchmarks.bare PORT`."""
+`GET /price/...` answers a constant body. `WS /ws/prices` keeps a list of clients, and `GET
+/publish?frames=&every_s=` sends each message to one client after the other, as the guides of WebSocket libraries
+show it."""
 
 import asyncio
 import signal
@@ -19,6 +21,7 @@ _clients: list[Send] = []
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    """The ASGI application. Paths are not checked except `/publish`."""
     if scope["type"] == "websocket":
         await _serve_client(receive, send)
     elif scope["type"] == "http":

@@ -1,4 +1,4 @@
-"""What benchmarks share: the servers of a run, its topics and events, and the flow as it is started."""
+"""Shared parts of all benchmarks: the servers of a run, its topics and events, and the start of the flow."""
 
 import json
 import random
@@ -41,7 +41,7 @@ Message = dict[str, str]
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """An empty folder, also for the user whom Postgres runs as. Raises SystemExit where there is no real Kafka."""
+    """An empty folder that the account of Postgres can enter too. Raises SystemExit if there is no real Kafka."""
     if not kafka.is_available():
         raise SystemExit("bench: needs a real Kafka, and so Java and Maven")
     with tempfile.TemporaryDirectory(prefix="pricewax-bench-") as path:
@@ -51,7 +51,7 @@ def scratch() -> Iterator[Path]:
 
 
 def make_event(chance: random.Random, product: int, timestamp: float) -> Message:
-    """An event of about 150 bytes, keyed by its product. `timestamp`: seconds since the epoch."""
+    """Make an event of about 150 bytes, with its product as the key. `timestamp`: seconds since the epoch."""
     name = f"product-{product:07d}"
     value = (
         f'{{"event_type": "{chance.choice(("view", "cart", "purchase"))}", "product_id": "{name}",'
@@ -62,16 +62,17 @@ def make_event(chance: random.Random, product: int, timestamp: float) -> Message
 
 
 def cpu_s(pid: int) -> float:
-    """CPU time of a process so far. Raises psutil.Error where it has ended."""
+    """Return the CPU time of a process so far, in seconds. Raises psutil.Error if it has ended."""
     times = psutil.Process(pid).cpu_times()
     return float(times.user + times.system)
 
 
 class Bench:
-    """Servers for all runs; topics, a database and a Redis without keys for each."""
+    """The servers, which all runs share. Each run has its own topics, its own database, and a Redis without
+    keys."""
 
     def __init__(self, folder: Path, *, durable: bool = False) -> None:
-        """`durable`: whether Postgres keeps what it has confirmed when it is killed."""
+        """`durable`: Postgres keeps every confirmed commit, even if it is killed."""
         self.folder = folder
         self.broker = kafka.KafkaServer(folder)
         self.redis = RedisServer()
@@ -93,11 +94,12 @@ class Bench:
             server.stop()
 
     def next_run(self) -> str:
+        """Return a new name: `run1`, `run2` and so on."""
         self._runs += 1
         return f"run{self._runs}"
 
     def topics(self, name: str) -> dict[str, str]:
-        """Fresh topics, made; by the setting that takes each."""
+        """Make the topics of a run. Returns setting to topic."""
         topics = {f"{topic}_TOPIC": f"{name}-{topic.lower()}" for topic in TOPICS}
         ensure_topics(
             client_options(self.broker.brokers, {}), {topic: {} for topic in topics.values()}, threading.Event()
@@ -105,15 +107,17 @@ class Bench:
         return topics
 
     def event(self, product: int, timestamp: float) -> Message:
+        """Make an event as `make_event` does, from the same seed in every run."""
         return make_event(self._chance, product, timestamp)
 
     def producer(self, linger_ms: float = 20) -> Producer:
+        """Make a producer with lz4, which waits `linger_ms` for more messages before it sends."""
         return Producer(
             {"bootstrap.servers": self.broker.brokers, "linger.ms": linger_ms, "compression.type": "lz4"}
         )
 
     def produce(self, topic: str, messages: Iterable[Message]) -> None:
-        """As fast as Kafka takes them, so that what reads them, not the producer, is what limits."""
+        """Send messages as fast as Kafka takes them, so that the producer is not the limit of what is measured."""
         producer = self.producer()
         batch: list[Message] = []
         for message in messages:
@@ -125,8 +129,8 @@ class Bench:
         producer.flush()
 
     def count(self, topic: str) -> int:
-        """Messages in a topic."""
-        # One for all questions: to make a consumer costs more than what is measured here.
+        """Return the number of messages in a topic."""
+        # One consumer for all calls: making one costs more CPU time than the count.
         counter = self._counter = self._counter or Consumer(
             {"bootstrap.servers": self.broker.brokers, "group.id": "count"}
         )
@@ -136,6 +140,7 @@ class Bench:
         return sum(int(counter.get_watermark_offsets(part, timeout=10)[1]) for part in parts)
 
     def prepare_pricewax(self, *, history: bool = True, redis: bool = True) -> "PricewaxRun":
+        """Prepare a run of the flow; it is not started yet."""
         return PricewaxRun(self, history=history, redis=redis)
 
 
@@ -147,8 +152,8 @@ def _send(producer: Producer, topic: str, messages: list[Message]) -> None:
 
 
 class PricewaxRun:
-    """The flow with a recovery store, topics, a database and a Redis of its own. `history` and `redis`: whether it
-    writes there; without `redis` it is given an address where nobody answers."""
+    """A run of the flow with its own recovery store, topics and database. `history` and `redis`: True if the flow
+    writes there."""
 
     def __init__(self, bench: Bench, *, history: bool, redis: bool) -> None:
         self._bench = bench
@@ -172,7 +177,7 @@ class PricewaxRun:
         }
 
     def start(self, module: str = "dataflows.pricing", environment: Mapping[str, str] | None = None) -> Program:
-        """Start the flow; returns when it is about to read."""
+        """Start the flow; returns when it is about to read. Raises StartError."""
         command = ["-m", "bytewax.run", module, "-r", str(self.recovery), "-s", "1", "-b", "0"]
         program = Program(
             "pricewax", [sys.executable, *command], env={**self.environment, **(environment or {})}, cwd=ROOT
@@ -181,7 +186,7 @@ class PricewaxRun:
         return program
 
     def start_api(self) -> tuple[Program, int]:
-        """Start the API; returns with its port once it is ready."""
+        """Start the API; returns it and its port when it is ready. Raises StartError."""
         port = free_port()
         environment = {**self.environment, "API_PORT": str(port), "ADMIN_API_KEY": "bench"}
         program = Program("api", [sys.executable, "-m", "api"], env=environment, cwd=ROOT)
@@ -189,9 +194,11 @@ class PricewaxRun:
         return program, port
 
     def count_updates(self) -> int:
+        """Return the number of messages on the topic of price updates."""
         return self._bench.count(self.topics["PRICE_UPDATES_TOPIC"])
 
     def count_rows(self) -> int:
+        """Return the number of rows in `price_history`; 0 if the flow has not made the table yet."""
         try:
             with psycopg.connect(self.url) as connection:
                 row = connection.execute("SELECT count(*) FROM price_history").fetchone()
@@ -200,7 +207,7 @@ class PricewaxRun:
         return int(row[0]) if row else 0
 
     def metric(self, name: str) -> float:
-        """The sum of all series whose line begins with `name`; -1 where there is none."""
+        """Return the sum of all series of the flow whose line begins with `name`; -1 if there is none."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self._metrics_port}/metrics", timeout=10) as answer:
             lines = answer.read().decode().splitlines()
         found = [float(line.rpartition(" ")[2]) for line in lines if line.startswith(name)]
@@ -208,7 +215,8 @@ class PricewaxRun:
 
 
 class Updates:
-    """Reads `price-updates` from its end on, and notes how long each took since its event was made."""
+    """A reader of `price-updates`, from the end of the topic on, in a thread of its own. It measures the time from
+    each event's time stamp to the reading of its update."""
 
     def __init__(self, bench: Bench, topics: Mapping[str, str]) -> None:
         self.latencies_ms: list[float] = []
@@ -235,11 +243,12 @@ class Updates:
                     self.latencies_ms.append(now_ms - decode(message.value() or b"").event_time_ms)
 
     def take(self) -> list[float]:
-        """Those since the last call, in milliseconds."""
+        """Return the latencies since the last call, in milliseconds."""
         taken, self.latencies_ms = self.latencies_ms, []
         return taken
 
     def stop(self) -> list[float]:
+        """Stop reading; returns the latencies that were not taken, in milliseconds."""
         self._stopped.set()
         self._thread.join(5)
         self._consumer.close()
@@ -251,8 +260,8 @@ class _Timed(msgspec.Struct):
 
 
 class Feeder:
-    """Sends events of products by chance at a steady rate, from a process of its own: a Python that also read would
-    measure itself."""
+    """A process that sends events of random products at a steady rate. It is a process of its own, because a Python
+    process that also reads would measure itself. `sent` is the number of events, known after the end."""
 
     def __init__(self, bench: Bench, topic: str, products: int, rate_per_s: float) -> None:
         self.sent = 0
@@ -269,7 +278,7 @@ class Feeder:
 
 
 def describe(latencies_ms: list[float]) -> dict[str, float]:
-    """Percentiles, in milliseconds."""
+    """Return percentiles and the maximum of latencies, in milliseconds. The list must not be empty."""
     found = sorted(latencies_ms)
     shares = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
     return {
@@ -279,8 +288,9 @@ def describe(latencies_ms: list[float]) -> dict[str, float]:
 
 
 def write_report(name: str, lines: list[str], content: object, missed: Sequence[str] | None = None) -> None:
-    """`docs/benchmarks/NAME.md` for people, `NAME.json` for machines. `missed`: what was slower than its target, if
-    there are targets; it is said at the end of the report and on standard error."""
+    """Write `docs/benchmarks/NAME.md` for people and `NAME.json` for programs. `missed`: the results that were
+    slower than their targets, or None if there are no targets. They are added to the report and printed to standard
+    error."""
     REPORT.mkdir(parents=True, exist_ok=True)
     if missed is not None:
         lines = [*lines, "", "Missed: " + ("; ".join(missed) or "nothing") + "."]
@@ -290,6 +300,7 @@ def write_report(name: str, lines: list[str], content: object, missed: Sequence[
 
 
 def say_missed(missed: Sequence[str]) -> None:
-    """A line each, whole however long it is: `make bench` reads them."""
+    """Print one line for each missed target to standard error. `make bench` reads these lines, so they are never
+    wrapped."""
     for line in missed:
         print(f"missed: {line}", file=sys.stderr)

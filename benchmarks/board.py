@@ -1,10 +1,13 @@
 """`make bench-board`: the dashboard's budgets, in Chromium on the real stack.
 
-Frames a second of the board with 100,000 products while 1,000 updates a second come in, at rest and while it
-scrolls, read from the page's own frames; the JavaScript heap through the DevTools protocol, with garbage
-collected, before and after as many updates as a day has at a tenth of that rate per visible row; the size of
-the first load; Lighthouse. Writes docs/benchmarks/board.md and board.json.
-"""
+The board has 100,000 products and gets 1,000 updates a second. The benchmark measures:
+
+* frames a second, at rest and while the board scrolls, counted in the page itself;
+* the JavaScript heap after garbage collection, by the DevTools protocol, before and after a day's updates;
+* the size of the first load;
+* the scores of Lighthouse.
+
+The report is docs/benchmarks/board.md and board.json."""
 
 import argparse
 import itertools
@@ -58,7 +61,7 @@ console = Console(stderr=True)
 
 @contextmanager
 def running_stack() -> Iterator[tuple[str, Producer]]:
-    """The embedded stack; the address of its API, and a producer of events."""
+    """Start the embedded stack; gives the address of its API, and a producer of events."""
     with tempfile.TemporaryDirectory(prefix="pricewax-board-") as path, ExitStack() as stack:
         folder = Path(path)
         folder.chmod(0o755)
@@ -93,7 +96,8 @@ def running_stack() -> Iterator[tuple[str, Producer]]:
 
 
 def fill(url: str, producer: Producer, start: int, stop: int) -> None:
-    """Make products known and give each an event; return once the flow has written all of it."""
+    """Add the products from number `start` up to `stop` (without `stop`), each with one event. Returns when the
+    flow has written all of it."""
     for index in range(start, stop):
         entry = {
             "product_id": name_of(index),
@@ -107,7 +111,7 @@ def fill(url: str, producer: Producer, start: int, stop: int) -> None:
     producer.flush()
     status = f"{url}/status"
     _wait(lambda: ((_json(status) or {}).get("flow") or {}).get("events", 0) >= 2 * stop, 300)
-    # What is measured is the page, not a start.
+    # Wait until the flow is idle, so that only the page is measured.
     _wait(lambda: _at_rest(_json(status)), 300)
 
 
@@ -120,10 +124,12 @@ def _at_rest(status: dict[str, Any] | None) -> bool:
 
 
 def name_of(index: int) -> str:
+    """Return the id of product number `index`."""
     return f"P{index:06d}"
 
 
 def event(index: int, price: float) -> dict[str, Any]:
+    """Return a view of product number `index` at this moment."""
     return {
         "event_type": "view",
         "product_id": name_of(index),
@@ -159,7 +165,7 @@ def _wait(condition: Callable[[], object], within_s: float = 60) -> None:
 
 
 class Load(threading.Thread):
-    """So many events a second, half of them on products that are on screen."""
+    """A thread that sends `rate` events a second. Half of them are of products that are on screen (`visible`)."""
 
     def __init__(self, producer: Producer, products: int, rate: int, visible: list[int]) -> None:
         super().__init__(daemon=True)
@@ -168,6 +174,7 @@ class Load(threading.Thread):
         self.sent = 0
 
     def run(self) -> None:
+        """Send events until `stop` is called."""
         chance = random.Random(1)
         started = time.monotonic()
         while not self._stopping.is_set():
@@ -180,12 +187,14 @@ class Load(threading.Thread):
             self._stopping.wait(0.005)
 
     def stop(self) -> None:
+        """Stop the thread, and wait until Kafka has all events."""
         self._stopping.set()
         self.join()
         self._producer.flush()
 
 
 def frames(page: Page, seconds: float) -> dict[str, float]:
+    """Count the page's frames for some seconds: frames a second, and milliseconds of a frame, p99 and longest."""
     times: list[float] = page.evaluate(FRAMES, seconds)
     gaps = sorted(later - earlier for earlier, later in itertools.pairwise(times))
     return {
@@ -196,11 +205,13 @@ def frames(page: Page, seconds: float) -> dict[str, float]:
 
 
 def visible_of(page: Page) -> list[int]:
+    """Return the numbers of the products that are on screen."""
     texts = page.locator(".line .product .dim").all_inner_texts()
     return [int(text.split(" ")[0].removeprefix("P")) for text in texts]
 
 
 def measure(url: str, producer: Producer, products: int, rate: int, seconds: float) -> dict[str, Any]:
+    """Measure the page with `products` products and `rate` events a second; returns the results by name."""
     results: dict[str, Any] = {"products": products, "updates_per_s": rate}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
@@ -248,7 +259,8 @@ def measure(url: str, producer: Producer, products: int, rate: int, seconds: flo
 
 
 def accelerate(page: Page) -> dict[str, int]:
-    """As many updates as 30 visible rows get in a day at one a second each, through the page's own store."""
+    """Pass the updates of a day, one a second for each of 30 visible rows, to the page's own store. Returns their
+    number."""
     updates = page.evaluate(
         """async () => {
           const store = window.pricewax;
@@ -272,7 +284,7 @@ def accelerate(page: Page) -> dict[str, int]:
 
 
 def lighthouse(url: str) -> dict[str, float] | None:
-    """Scores from 0 to 100; None where Lighthouse cannot be fetched."""
+    """Return the scores of Lighthouse, from 0 to 100, or None if it cannot be fetched or fails."""
     command = ["npx", "--yes", LIGHTHOUSE, url, "--output=json", "--quiet", "--preset=desktop"]
     command += ["--only-categories=performance,accessibility,best-practices"]
     command += ["--chrome-flags=--headless=new --no-sandbox --disable-background-networking"]
@@ -292,6 +304,7 @@ def lighthouse(url: str) -> dict[str, float] | None:
 
 
 def report(results: dict[str, Any]) -> int:
+    """Write and print the report; returns 1 if a budget was missed."""
     scores = {SHOP_PRODUCTS: results["lighthouse"], results["products"]: results["lighthouse_all_products"]}
     checks = [
         (
@@ -356,6 +369,7 @@ def report(results: dict[str, Any]) -> int:
 
 
 def main() -> int:
+    """Run the benchmark; returns the exit code."""
     parser = argparse.ArgumentParser(prog="make bench-board", description=__doc__.split(": ")[1].split(".")[0])
     parser.add_argument("--products", type=int, default=100_000)
     parser.add_argument("--rate", type=int, default=1_000)

@@ -1,5 +1,5 @@
-"""`make bench-catch-up`: a cold start with millions of events waiting in Kafka: how long until every price is out.
-With `--database`, history is on, and then it is the database that sets the pace."""
+"""`make bench-catch-up`: a cold start with millions of events in Kafka. It measures the time until every price is
+published. With `--database`, the flow also writes history, and then the database is the limit."""
 
 import argparse
 import sys
@@ -19,9 +19,10 @@ console = Console(stderr=True)
 
 
 def events(bench: Bench, count: int, progress: Progress) -> Iterator[Message]:
+    """Make `count` events of `PRODUCTS` products."""
     task = progress.add_task("writing events", total=count)
     started = time.time()
-    # A few of them again and again: making an event costs more than sending it.
+    # The same events are sent again and again, because making one costs more than sending it.
     made = [bench.event(index * 7919 % PRODUCTS, started) for index in range(PRODUCTS)]
     for index in range(count):
         if index % 10_000 == 0:
@@ -31,6 +32,7 @@ def events(bench: Bench, count: int, progress: Progress) -> Iterator[Message]:
 
 
 def main() -> int:
+    """Run the benchmark and write its report. Raises SystemExit if the flow is too slow or ends."""
     parser = argparse.ArgumentParser(prog="make bench-catch-up", description=(__doc__ or "").split("`: ")[1])
     parser.add_argument("--events", type=int, default=10_000_000)
     parser.add_argument("--database", action="store_true", help="write history as well")

@@ -1,9 +1,10 @@
-"""`make bench-cost`: CPU time per event of Pricewax and of others, as a multiple of an engine-free loop's.
+"""`make bench-cost`: CPU time per event of Pricewax and of other engines, as a multiple of a loop without an
+engine.
 
-All run on a real Kafka, read the same events and write one update for each. The broker shares the cores, so CPU
-time of the engine's process is what counts; wall time is beside it. Start-up and the first events (just-in-time
-compilers) do not count. The updates of every run are read back and checked; a wrong run does not count.
-"""
+All of them run on a real Kafka, read the same events and write one update for each event. The broker shares the
+cores, so the result is the CPU time of the engine's process; the rate is given beside it. Start-up and the first
+events do not count, because just-in-time compilers work then. The updates of every run are read back and checked. A
+wrong run does not count."""
 
 import argparse
 import statistics
@@ -32,7 +33,7 @@ console = Console(stderr=True)
 
 
 class Run(msgspec.Struct):
-    """What one run measured; `problem` says why it does not count."""
+    """The result of one run. `problem`: the reason for which the run does not count, if there is one."""
 
     cpu_us: float
     events_per_s: float
@@ -41,7 +42,7 @@ class Run(msgspec.Struct):
 
 
 class Final(msgspec.Struct):
-    """What a product's last update has to say."""
+    """The expected content of a product's last update."""
 
     version: int
     demand: float
@@ -61,7 +62,7 @@ class _Update(msgspec.Struct):
 
 
 def make_events(bench: Bench, products: int, events: int) -> tuple[list[Message], dict[str, Final]]:
-    """Events spread over all products, and what the last update of each has to be."""
+    """Make events spread over all products. Returns them, and the expected last update of each product."""
     start = time.time()
     # A step that shares no divisor with the number of products visits all of them.
     messages = [bench.event(index * 7919 % products, start) for index in range(events)]
@@ -77,7 +78,7 @@ def make_events(bench: Bench, products: int, events: int) -> tuple[list[Message]
 
 
 def check(bench: Bench, topic: str, events: int, finals: dict[str, Final]) -> str | None:
-    """What is wrong with the updates in a topic, if anything."""
+    """Read the updates of a topic and compare them with the expected ones. Returns the first problem, or None."""
     consumer = Consumer({"bootstrap.servers": bench.broker.brokers, "group.id": "check", "fetch.wait.max.ms": 10})
     partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
     consumer.assign([TopicPartition(topic, index, 0) for index in partitions])
@@ -94,7 +95,7 @@ def check(bench: Bench, topic: str, events: int, finals: dict[str, Final]) -> st
         return f"{count} updates for {events} events"
     for name, final in finals.items():
         found = last.get(name)
-        # A cent for engines that round in another way.
+        # Engines that round in another way may differ by a cent.
         right = found and (found.version, found.demand) == (final.version, final.demand)
         if not (found and right and abs(found.new_price - final.price) < 0.011):
             return f"{name} ended with {found}, expected {final}"
@@ -102,12 +103,13 @@ def check(bench: Bench, topic: str, events: int, finals: dict[str, Final]) -> st
 
 
 def measure(bench: Bench, engine: Engine, messages: list[Message], finals: dict[str, Final]) -> Run:
+    """Run one engine on the events; returns its result. Raises StartError if it ends or takes too long."""
     job = engine.start(bench)
     program = job.program
     events = len(messages)
 
     def done(count: int) -> bool:
-        # Asked so often that it costs little of what is measured.
+        # A pause between two looks, so that looking takes little CPU time from the engine.
         time.sleep(LOOK_EVERY_S)
         return bench.count(job.target) >= count and job.is_complete(count)
 
@@ -130,6 +132,7 @@ def measure(bench: Bench, engine: Engine, messages: list[Message], finals: dict[
 
 
 def main() -> int:
+    """Run all rows, write the report; returns the exit code."""
     parser = argparse.ArgumentParser(prog="make bench-cost", description=(__doc__ or "").split("`: ")[1])
     parser.add_argument("--events", type=int, default=230_000)
     parser.add_argument("--products", type=int, nargs="+", default=[1_000, 100_000, 1_000_000])
@@ -159,13 +162,14 @@ def main() -> int:
 
 
 def ratio_of(results: dict[tuple[str, int], list[Run]], name: str, other: str, products: int) -> float:
-    """How many times the CPU of another row, run against the one beside it; the median."""
+    """Return the CPU time of row `name` divided by that of row `other`: the median of the pairs that ran side by
+    side."""
     pairs = zip(results[name, products], results[other, products], strict=True)
     return statistics.median(run.cpu_us / beside.cpu_us for run, beside in pairs)
 
 
 def targets(results: dict[tuple[str, int], list[Run]], sizes: list[int]) -> list[tuple[str, float, float]]:
-    """What is asked for, what was found, and the limit that it must not exceed."""
+    """Return a text, the ratio that was found, and the ratio that it must not exceed, for each target."""
     found = []
     for products in sizes:
         for name, limit in ((KAFKA_ONLY.name, 1.5), (EVERYTHING.name, 2.0)):
@@ -185,12 +189,12 @@ def targets(results: dict[tuple[str, int], list[Run]], sizes: list[int]) -> list
 
 
 def report(runs: dict[tuple[str, int], list[Run]], missing: dict[str, str], events: int, repeat: int) -> int:
-    """Write the tables; say what misses its target. 1 where a run of ours was wrong."""
+    """Write the tables and print the missed targets. Returns 1 if a run of Pricewax or of the loop was wrong."""
     header = ["row", "products", "CPU us/event", "spread", "times the loop", "events/s", "memory MB"]
     wrong = {key: found[0] for key, each in runs.items() if (found := [run.problem for run in each if run.problem])}
     said = {key: f"{key[0]}, {key[1]:,} products: {problem}" for key, problem in wrong.items()}
     ours_wrong = [text for (name, _), text in said.items() if name in (LOOP.name, KAFKA_ONLY.name, EVERYTHING.name)]
-    # Without the loop there is nothing to compare with.
+    # Costs are multiples of the loop's, so a wrong loop makes all rows of its size useless.
     results = {
         (name, products): each
         for (name, products), each in runs.items()

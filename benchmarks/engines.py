@@ -1,4 +1,4 @@
-"""The rows of `make bench-cost`: how each engine is started, and what it needs."""
+"""The rows of `make bench-cost`: each engine with the way to install and to start it."""
 
 import shutil
 import subprocess
@@ -18,7 +18,8 @@ READY_WITHIN_S = 60.0
 
 
 class Job(msgspec.Struct, frozen=True):
-    """A started engine: its process, where it reads and writes, and what else has to have happened at the end."""
+    """A started engine: its process, the topic that it reads (`source`) and the topic that it writes (`target`).
+    `is_complete`: takes the number of events, and returns True if all other outputs have them too."""
 
     program: Program
     source: str
@@ -27,7 +28,8 @@ class Job(msgspec.Struct, frozen=True):
 
 
 class Engine(msgspec.Struct, frozen=True):
-    """`prepare` installs what it needs, once, and says why it cannot, if so."""
+    """A row of the table. `prepare` installs the engine if it is not installed yet; it returns the reason if it
+    cannot, otherwise None."""
 
     name: str
     what: str
@@ -75,7 +77,7 @@ def _start_pathway(bench: Bench) -> Job:
 
 
 def _start_beside(bench: Bench, name: str, script: Path) -> Job:
-    """In the environment that `_install_beside` made."""
+    """Start a script in the environment that `_install_beside` made."""
     environment, _ = _environment(bench)
     return _start(bench, name, [str(CACHE / name / "bin" / "python"), str(script)], environment)
 
@@ -120,7 +122,8 @@ def _start_everything(bench: Bench) -> Job:
 
 
 def _install_beside(name: str) -> str | None:
-    """Into an environment of its own: what other engines need does not go together with what ours does."""
+    """Install into an environment of its own, because the requirements of other engines conflict with ours. Returns
+    the reason if it fails, otherwise None."""
     home, lock = CACHE / name, ROWS / f"requirements-{name}.lock"
     stamp = home / ".installed"
     if stamp.exists() and stamp.read_text() == lock.read_text():

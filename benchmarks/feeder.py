@@ -1,5 +1,5 @@
-"""Sends events at a steady rate until it is stopped, then says how many. `python -m benchmarks.feeder BROKERS TOPIC
-PRODUCTS RATE`."""
+"""A process that sends events at a steady rate until SIGTERM, then prints their number. Run it with `python -m
+benchmarks.feeder BROKERS TOPIC PRODUCTS RATE`."""
 
 import random
 import signal
@@ -9,11 +9,12 @@ import time
 from confluent_kafka import Producer
 
 TICK_S = 0.0005
-# What a producer has that does not care; librdkafka's own default.
+# librdkafka's default, as a producer has it that sets nothing.
 LINGER_MS = 5
 
 
 def main() -> None:
+    """Print `ready`, send until SIGTERM, print the number of events."""
     brokers, topic, products, rate = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
     running = True
 

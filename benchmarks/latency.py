@@ -1,5 +1,5 @@
-"""`make bench-latency`: from an event's making to its update's frame at a WebSocket client, everything on, on a
-real Kafka; the distribution."""
+"""`make bench-latency`: the time from an event to the frame of its update at a WebSocket client. Everything is on,
+and Kafka is real. The report has the distribution."""
 
 import argparse
 import sys
@@ -25,12 +25,12 @@ console = Console(stderr=True)
 
 
 def measure(bench: Bench, rate: int, lasts_s: float) -> list[float]:
-    """Milliseconds, in order of size."""
+    """Run the flow and the API with `rate` events a second; returns the latencies in milliseconds, sorted."""
     run = bench.prepare_pricewax()
     flow = run.start()
     api, port = run.start_api()
     try:
-        # A broker that has just started takes ten times as long for a request.
+        # A broker that has just started takes ten times as long for a request, so these events do not count.
         topic = run.topics["PRODUCT_EVENTS_TOPIC"]
         bench.produce(topic, (bench.event(index % PRODUCTS, time.time()) for index in range(WARM_UP_EVENTS)))
         flow.wait_until(lambda: run.count_rows() >= WARM_UP_EVENTS, WARM_UP_WITHIN_S)
@@ -44,6 +44,7 @@ def measure(bench: Bench, rate: int, lasts_s: float) -> list[float]:
 
 
 def main() -> int:
+    """Run the benchmark and write its report."""
     parser = argparse.ArgumentParser(prog="make bench-latency", description=(__doc__ or "").split("`: ")[1])
     parser.add_argument("--rates", type=int, nargs="+", default=[1_000, 10_000], help="events a second")
     parser.add_argument("--seconds", type=float, default=25.0)

@@ -1,9 +1,15 @@
-"""Clients that cost little, in a process of their own, for `make bench-read`.
+"""Clients for `make bench-read` and `make bench-latency`, which use little CPU time, in a process of their own.
 
-`python -m benchmarks.load http PORT PATH CONNECTIONS SECONDS`: each connection asks again once it has its answer.
-`python -m benchmarks.load ws PORT PATH CLIENTS FRAMES`: says "ready" when all are connected, and ends when each has
-so many frames. `python -m benchmarks.load late PORT PATH SECONDS_BEFORE SECONDS`: how long updates took since their
-events were made. All end with a line of JSON."""
+`python -m benchmarks.load http PORT PATH CONNECTIONS SECONDS`: each connection sends its next request when it has
+the answer.
+
+`python -m benchmarks.load ws PORT PATH CLIENTS FRAMES`: prints "ready" when all clients are connected, and ends
+when each has received FRAMES frames.
+
+`python -m benchmarks.load late PORT PATH SECONDS_BEFORE SECONDS`: measures the time from events to the frames of
+their updates.
+
+All of them end with a line of JSON."""
 
 import asyncio
 import base64
@@ -22,7 +28,7 @@ FRAMES_WITHIN_S = 120.0
 
 
 class HttpResult(msgspec.Struct):
-    """`bad`: answers other than 200."""
+    """The result of `http`. `bad`: answers with another status than 200."""
 
     answers: int = 0
     bad: int = 0
@@ -32,7 +38,8 @@ class HttpResult(msgspec.Struct):
 
 
 class WsResult(msgspec.Struct):
-    """Times are on the monotonic clock: of the first frame of all, and when each client had all of its own."""
+    """The result of `ws`. `first_s`: the time of the first frame of all clients. `done_s`: for each client, the
+    time at which it had all its frames. Both are on the monotonic clock."""
 
     frames: int
     first_s: float
@@ -40,13 +47,13 @@ class WsResult(msgspec.Struct):
 
 
 class LateResult(msgspec.Struct):
-    """From an event's time stamp, which is in whole milliseconds, to the arrival of its update's frame: how many
-    took so many tenths of a millisecond."""
+    """The result of `late`. `tenths`: latency in tenths of a millisecond to the number of frames with it. A latency
+    is from the event's time stamp, which is in whole milliseconds, to the arrival of its update's frame."""
 
     tenths: dict[int, int]
 
     def milliseconds(self) -> list[float]:
-        """In order of size."""
+        """Return all latencies in milliseconds, sorted."""
         return [tenths / 10 for tenths, count in sorted(self.tenths.items()) for _ in range(count)]
 
 
@@ -93,6 +100,7 @@ class _Http(asyncio.Protocol):
 
 
 async def http(port: int, path: str, connections: int, seconds: float) -> HttpResult:
+    """Send GET requests for some seconds over a number of connections."""
     loop = asyncio.get_running_loop()
     request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: */*\r\nUser-Agent: load\r\n\r\n".encode()
     result = HttpResult()
@@ -112,7 +120,7 @@ async def http(port: int, path: str, connections: int, seconds: float) -> HttpRe
 
 
 class _Ws(asyncio.Protocol):
-    """Counts frames by their headers, and answers pings."""
+    """A WebSocket client that counts frames by their headers, and answers pings."""
 
     def __init__(self, request: bytes, result: WsResult, frames: int) -> None:
         self._request, self._result, self._wanted = request, result, frames
@@ -184,6 +192,7 @@ async def _connect(port: int, request: bytes, result: WsResult, frames: int) -> 
 
 
 async def ws(port: int, path: str, clients: int, frames: int) -> WsResult:
+    """Connect the clients, and wait until each has its frames. Raises TimeoutError after `FRAMES_WITHIN_S`."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     request, result = _upgrade(port, path), WsResult(0, 0.0, [])
@@ -198,6 +207,7 @@ async def ws(port: int, path: str, clients: int, frames: int) -> WsResult:
 
 
 async def late(port: int, path: str, before_s: float, lasts_s: float) -> LateResult:
+    """Measure the frames of one client for `lasts_s` seconds. The first `before_s` seconds do not count."""
     result = LateResult({})
     tenths = result.tenths
     decode = msgspec.json.Decoder(_Timed).decode
@@ -217,6 +227,7 @@ async def late(port: int, path: str, before_s: float, lasts_s: float) -> LateRes
 
 
 def main() -> None:
+    """Run the client that the arguments name, and print its result."""
     kind, port, path, first, second = sys.argv[1:]
     result: HttpResult | WsResult | LateResult
     if kind == "http":

@@ -1,5 +1,5 @@
-"""`make bench-outages`: Redis, the database, and both, away for a minute each. What it costs the other outputs, and
-how long it takes until nothing is missing."""
+"""`make bench-outages`: Redis, the database, and both, away for a minute each. It measures the latency of the other
+outputs meanwhile, and the time after it until no row is missing."""
 
 import argparse
 import sys
@@ -23,13 +23,14 @@ console = Console(stderr=True)
 
 
 class Watch:
-    """What has come out so far, against what went in."""
+    """A comparison of the rows in Redis and in the history with the events in Kafka."""
 
     def __init__(self, bench: Bench, run: PricewaxRun) -> None:
         self._bench = bench
         self._run = run
 
     def redis_is_complete(self) -> bool:
+        """Return True if Redis has the newest version of every product."""
         store = redis.Redis(port=self._bench.redis.port, socket_timeout=2)
         try:
             versions = sum(int(store.hget(name, "version") or 0) for name in store.scan_iter("price:*", 1000))
@@ -38,10 +39,12 @@ class Watch:
         return versions >= self._bench.count(self._run.topics["PRODUCT_EVENTS_TOPIC"])
 
     def history_is_complete(self) -> bool:
+        """Return True if every event has its row of history."""
         return self._run.count_rows() >= self._bench.count(self._run.topics["PRODUCT_EVENTS_TOPIC"])
 
 
 def seconds_until(condition: Callable[[], bool]) -> float:
+    """Wait for a condition; returns the seconds that it took. Raises SystemExit after `WITHIN_S`."""
     started = time.monotonic()
     while not condition():
         if time.monotonic() - started > WITHIN_S:
@@ -51,6 +54,7 @@ def seconds_until(condition: Callable[[], bool]) -> float:
 
 
 def measure(bench: Bench, lasts_s: float) -> list[dict[str, Any]]:
+    """Stop Redis, the database, and both, for `lasts_s` seconds each; returns one result for each outage."""
     run = bench.prepare_pricewax()
     program = run.start()
     watch = Watch(bench, run)
@@ -89,6 +93,7 @@ def measure(bench: Bench, lasts_s: float) -> list[dict[str, Any]]:
 
 
 def main() -> int:
+    """Run the benchmark and write its report."""
     parser = argparse.ArgumentParser(prog="make bench-outages", description=(__doc__ or "").split("`: ")[1])
     parser.add_argument("--seconds", type=float, default=60.0, help="how long each is away")
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Plots of the reports, as SVG: the same numbers give the same file."""
+"""Plots of the reports, as SVG. The same numbers give the same file."""
 
 from collections.abc import Mapping, Sequence
 from math import log10
@@ -31,11 +31,12 @@ PERCENTILES = (0.0, 0.5, 0.9, 0.99, 0.999, 0.9999)
 def plot_latencies(
     name: str, title: str, latencies_ms: Mapping[str, Sequence[float]], targets: Mapping[float, float]
 ) -> None:
-    """Milliseconds by percentile, the rare ones stretched out as they matter most; a cross for each target."""
+    """Plot milliseconds by percentile to `NAME.svg`, with a cross for each target. High percentiles get more room,
+    as they matter most. `targets`: share (0.99 for p99) to milliseconds."""
     figure, axes = plt.subplots(figsize=(7.5, 4.2))
     for label, taken in latencies_ms.items():
         found = sorted(taken)
-        # As many points as a line needs, more of them where it is steep.
+        # Few points for a small file, and more of them at high percentiles, where the line is steep.
         shares = [1 - 10 ** (-step / 50) for step in range(201)]
         shares = [share for share in shares if share * len(found) < len(found) - 1]
         values = [found[int(share * len(found))] for share in shares]
@@ -53,7 +54,7 @@ def plot_latencies(
 
 
 def plot_costs(name: str, title: str, costs: Mapping[str, Mapping[str, float]], unit: str) -> None:
-    """A group of bars for each row, a bar for each of its series."""
+    """Plot a group of bars for each row to `NAME.svg`, with one bar for each series of the row."""
     figure, axes = plt.subplots(figsize=(7.5, 4.2))
     series = list(dict.fromkeys(label for row in costs.values() for label in row))
     height = 0.8 / len(series)
@@ -71,7 +72,7 @@ def plot_costs(name: str, title: str, costs: Mapping[str, Mapping[str, float]], 
 
 
 def _stretch(share: float) -> float:
-    """Each nine as wide as the one before."""
+    """Map a share to a place on the axis, so that each further nine (0.9, 0.99, 0.999) takes the same width."""
     return -log10(1 - share)
 
 

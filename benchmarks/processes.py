@@ -1,5 +1,5 @@
-"""`make bench-processes`: the same events through one process of the flow and through two, from files, so that no
-broker shares the cores; and what an event costs either way."""
+"""`make bench-processes`: the same events through one process of the flow and through two. They come from files, so
+that no broker shares the cores. The report also has the CPU time of an event in both cases."""
 
 import argparse
 import os
@@ -29,14 +29,16 @@ console = Console(stderr=True)
 
 
 class Run(msgspec.Struct):
-    """`seconds`: from the first event read to the last result written. `cpu_us`: of all processes, by event."""
+    """The result of one run. `seconds`: from the first event read to the last result written. `cpu_us`: CPU time of
+    all processes together, per event."""
 
     seconds: float
     cpu_us: float
 
 
 def write_events(folders: list[Path], events: int) -> None:
-    """A quarter of the events in each partition's file, the files evenly in the folders."""
+    """Write a file for each partition, with the same number of events each. Each folder gets the same number of
+    files."""
     chance = random.Random(7)
     per_file = events // PARTITIONS
     for partition in range(PARTITIONS):
@@ -48,7 +50,8 @@ def write_events(folders: list[Path], events: int) -> None:
 
 
 def start(files: Path, folder: Path, processes: int, said: list[str]) -> list[Program]:
-    """A flow in so many processes that reads a folder of files."""
+    """Start a flow of `processes` processes that reads a folder of files. Lines of its output are added to
+    `said`."""
     recovery = folder / f"recovery-{time.monotonic_ns()}"
     recovery.mkdir()
     subprocess.run([sys.executable, "-m", "bytewax.recovery", str(recovery), "1"], check=True, cwd=ROOT)
@@ -67,7 +70,8 @@ def start(files: Path, folder: Path, processes: int, said: list[str]) -> list[Pr
 
 
 def measure(folders: list[Path], folder: Path, processes: int, events: int) -> Run:
-    """A flow in so many processes for each of the folders."""
+    """Run one flow of `processes` processes for each folder, at the same time. Raises SystemExit if results are
+    missing."""
     said: list[str] = []
     cpu: dict[int, float] = {}
     programs = [program for files in folders for program in start(files, folder, processes, said)]
@@ -86,7 +90,7 @@ def measure(folders: list[Path], folder: Path, processes: int, events: int) -> R
             raise SystemExit("processes: not done in time\n" + "\n".join(said[-20:]))
         time.sleep(0.02)
     for program in programs:
-        # All that they said is here then.
+        # After this, `said` has all of their output.
         program.stop()
     starts = [float(line.split()[1]) for line in said if line.startswith("begin")]
     ends = [float(line.split()[2]) for line in said if line.startswith("wrote")]
@@ -97,6 +101,7 @@ def measure(folders: list[Path], folder: Path, processes: int, events: int) -> R
 
 
 def main() -> int:
+    """Run the benchmark and write its report."""
     parser = argparse.ArgumentParser(prog="make bench-processes", description=(__doc__ or "").split("`: ")[1])
     parser.add_argument("--events", type=int, default=1_200_000)
     parser.add_argument("--repeat", type=int, default=3)

@@ -1,8 +1,8 @@
-"""`make bench-profile`: where the time of each hot path goes, as flame graphs by py-spy in `docs/benchmarks/`: the
-flow with everything on, `GET /price`, and the fan-out over WebSocket.
+"""`make bench-profile`: flame graphs of the hot paths by py-spy, in `docs/benchmarks/`. The paths are the flow with
+everything on, `GET /price`, and the fan-out over WebSocket.
 
-A flame graph counts samples of threads that hold the interpreter's lock: what waits, also in native code, does not
-count, nor do librdkafka's own threads."""
+A flame graph counts samples of threads that hold the interpreter's lock. Threads that wait, also in native code, do
+not count, and neither do librdkafka's own threads."""
 
 import argparse
 import re
@@ -31,7 +31,7 @@ console = Console(stderr=True)
 
 
 def record(name: str, pid: int, suffix: str) -> None:
-    """Returns after `LASTS_S`."""
+    """Sample a process for `LASTS_S` seconds and write its flame graph. Raises SystemExit if py-spy fails."""
     console.print(f"{name}: {LASTS_S} s of samples")
     path = REPORT / f"profile-{name}{suffix}.svg"
     spy = [str(Path(sys.executable).parent / "py-spy"), "record", "--pid", str(pid), "--gil", "-d", str(LASTS_S)]
@@ -40,12 +40,13 @@ def record(name: str, pid: int, suffix: str) -> None:
     )
     if done.returncode:
         raise SystemExit(f"profile: py-spy failed; it may have to be root\n{done.stderr}")
-    # Its title is its command line, with the paths of this machine.
+    # py-spy's title is its command line, which shows paths of this machine.
     svg = re.sub(r'(<text id="title"[^>]*>)[^<]*', rf"\g<1>{name}{suffix}", path.read_text(encoding="utf-8"))
     path.write_text(svg, encoding="utf-8")
 
 
 def profile_flow(bench: Bench, suffix: str) -> None:
+    """Record the flow while it prices events of many products."""
     run = bench.prepare_pricewax()
     flow = run.start()
     try:
@@ -60,6 +61,7 @@ def profile_flow(bench: Bench, suffix: str) -> None:
 
 
 def profile_price(bench: Bench, suffix: str) -> None:
+    """Record the API while it answers `GET /price`."""
     run = bench.prepare_pricewax(history=False)
     flow = run.start()
     api, port = run.start_api()
@@ -78,6 +80,7 @@ def profile_price(bench: Bench, suffix: str) -> None:
 
 
 def profile_fan_out(bench: Bench, suffix: str) -> None:
+    """Record the API while it sends updates to `CLIENTS` WebSocket clients."""
     run = bench.prepare_pricewax(history=False)
     api, port = run.start_api()
     command = [sys.executable, "-m", "benchmarks.load", "ws", str(port), "/ws/prices", str(CLIENTS), str(10**9)]
@@ -102,6 +105,7 @@ PROFILES: dict[str, Callable[[Bench, str], None]] = {
 
 
 def main() -> int:
+    """Record the chosen paths."""
     parser = argparse.ArgumentParser(prog="make bench-profile", description=(__doc__ or "").split("`: ")[1])
     parser.add_argument("--only", choices=PROFILES, nargs="+", default=list(PROFILES))
     parser.add_argument("--suffix", default="", help="at the end of the files' names, as in -before")

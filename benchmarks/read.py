@@ -1,5 +1,6 @@
-"""`make bench-read`: what reading costs. `GET /price/{id}` and the fan-out over WebSocket beside the least that
-serves the same bytes on the same server (benchmarks/bare.py), in turns; and how old an answer is."""
+"""`make bench-read`: the cost of reading. `GET /price/{id}` and the fan-out over WebSocket are measured in turns
+with the smallest application that serves the same bytes on the same server (benchmarks/bare.py). The report also
+has the age of an answer."""
 
 import argparse
 import statistics
@@ -38,7 +39,7 @@ Result = TypeVar("Result", bound=msgspec.Struct)
 
 
 class Server(msgspec.Struct):
-    """One that is measured. `publish(frames, every_s)` sends messages to all its WebSocket clients."""
+    """A server that is measured. `publish(frames, every_s)` sends messages to all its WebSocket clients."""
 
     name: str
     program: Program
@@ -46,14 +47,17 @@ class Server(msgspec.Struct):
     publish: Callable[[int, float], None]
 
     def cpu_s(self) -> float:
+        """Return the CPU time of the server so far, in seconds."""
         return cpu_s(self.program.pid)
 
     def memory_bytes(self) -> int:
+        """Return the resident memory of the server."""
         return int(psutil.Process(self.program.pid).memory_info().rss)
 
 
 class Fan(msgspec.Struct):
-    """What one round of fan-out took. `spread_s`: from the first client that had everything to the last."""
+    """The result of one round of fan-out. `cpu_us`: per frame delivered. `memory_bytes`: per client. `spread_s`:
+    the time between the first and the last client that has all frames."""
 
     deliveries_per_s: float
     cpu_us: float
@@ -68,6 +72,7 @@ class _Priced(msgspec.Struct):
 
 @contextmanager
 def bare_server() -> Iterator[Server]:
+    """Start the bare application; it is stopped at the end."""
     port = free_port()
     program = Program("bare", [sys.executable, "-m", "benchmarks.bare", str(port)], cwd=ROOT)
 
@@ -84,7 +89,8 @@ def bare_server() -> Iterator[Server]:
 
 
 class Publisher:
-    """Writes updates of `PAYLOAD_BYTES` to `price-updates`, each newer than those before."""
+    """A producer of updates of `PAYLOAD_BYTES` bytes on `price-updates`, each with a higher version than the one
+    before."""
 
     def __init__(self, bench: Bench, topic: str) -> None:
         self._producer = Producer({"bootstrap.servers": bench.broker.brokers, "linger.ms": 1})
@@ -118,6 +124,7 @@ class Publisher:
 
 @contextmanager
 def pricewax_server(bench: Bench, run: PricewaxRun, name: str = "pricewax") -> Iterator[Server]:
+    """Start the API; it is stopped at the end."""
     program, port = run.start_api()
     try:
         yield Server(name, program, port, Publisher(bench, run.topics["PRICE_UPDATES_TOPIC"]))
@@ -126,13 +133,15 @@ def pricewax_server(bench: Bench, run: PricewaxRun, name: str = "pricewax") -> I
 
 
 def finish(load: Program, result: type[Result]) -> Result:
+    """Wait for the JSON line of `benchmarks.load`, stop it, and return its result. Raises StartError."""
     load.wait_until(lambda: bool(load.tail) and load.tail[-1].startswith("{"), WITHIN_S, "finish")
     load.stop()
     return msgspec.json.decode(load.tail[-1], type=result)
 
 
 def ask(server: Server, path: str) -> tuple[HttpResult, float]:
-    """Answers to as many requests as go; CPU microseconds of the server for each."""
+    """Send requests as fast as they are answered. Returns the result, and the server's CPU microseconds for each
+    answer. Raises SystemExit if an answer is not 200."""
     command = [
         sys.executable,
         "-m",
@@ -151,6 +160,8 @@ def ask(server: Server, path: str) -> tuple[HttpResult, float]:
 
 
 def fan_out(server: Server, clients: int, frames: int, every_s: float) -> Fan:
+    """Send `frames` messages to `clients` clients, one every `every_s` seconds. Raises SystemExit if frames are
+    missing."""
     before = server.memory_bytes()
     command = [sys.executable, "-m", "benchmarks.load", "ws", str(server.port), "/ws/prices"]
     load = Program("load", [*command, str(clients), str(frames)], cwd=ROOT)
@@ -172,7 +183,8 @@ def fan_out(server: Server, clients: int, frames: int, every_s: float) -> Fan:
 
 
 def ages(bench: Bench, run: PricewaxRun, server: Server) -> list[float]:
-    """Milliseconds from a frame's arrival until `GET /price` is as new."""
+    """Return the milliseconds from the arrival of a frame until `GET /price` has the same price, for many
+    frames."""
     found: list[float] = []
     with (
         httpx.Client(base_url=f"http://127.0.0.1:{server.port}") as http,
@@ -190,6 +202,7 @@ def ages(bench: Bench, run: PricewaxRun, server: Server) -> list[float]:
 
 
 def main() -> int:
+    """Run the benchmark and write its report."""
     parser = argparse.ArgumentParser(prog="make bench-read", description=(__doc__ or "").split("`: ")[1])
     parser.add_argument("--clients", type=int, nargs="+", default=[1_000, 10_000])
     parser.add_argument("--repeat", type=int, default=3)
@@ -209,7 +222,7 @@ def main() -> int:
                 old = describe(ages(bench, run, server))
             flow.stop()
             with bare_server() as bare, pricewax_server(bench, run) as server:
-                # A Redis that does not tell of changes: every answer is read from it.
+                # Without the CLIENT command Redis does not report changes, so the API caches nothing.
                 store.acl_setuser("default", enabled=True, commands=["-client"])
                 with pricewax_server(bench, run, "pricewax, each from Redis") as reading:
                     for _ in range(options.repeat):
@@ -236,6 +249,7 @@ def report(
     old: dict[str, float],
     repeat: int,
 ) -> None:
+    """Write the report."""
     missed = []
     lines = [
         "# Reading",

@@ -1,5 +1,5 @@
-"""`make bench-scale`: a million products in one process. Memory, bytes per product, what a snapshot costs the path
-of an event, and how long a start takes after a crash."""
+"""`make bench-scale`: a million products in one process. It measures the memory, the bytes of a product, the
+latency that snapshots cause, and the time of a start after a crash."""
 
 import argparse
 import json
@@ -27,7 +27,8 @@ console = Console(stderr=True)
 
 
 class Peak:
-    """The most memory that a process has held since `start`."""
+    """The highest resident memory of a process since it was made, in `bytes`. A thread reads it ten times a
+    second."""
 
     def __init__(self, pid: int) -> None:
         self.bytes = 0
@@ -36,6 +37,7 @@ class Peak:
         threading.Thread(target=self._watch, daemon=True).start()
 
     def stop(self) -> int:
+        """Stop watching; returns the highest memory in bytes."""
         self._stopped.set()
         return self.bytes
 
@@ -48,7 +50,8 @@ class Peak:
 
 
 def steady(bench: Bench, topics: dict[str, str], products: int) -> list[float]:
-    """Latencies at a steady rate, of events spread over all products."""
+    """Return the latencies in milliseconds of `RATE_PER_S` events a second, spread over all products. Raises
+    SystemExit if updates are missing."""
     updates = Updates(bench, topics)
     with Feeder(bench, topics["PRODUCT_EVENTS_TOPIC"], products, RATE_PER_S) as feeder:
         time.sleep(SETTLE_S)
@@ -64,7 +67,8 @@ def steady(bench: Bench, topics: dict[str, str], products: int) -> list[float]:
 
 
 def epochs(run: PricewaxRun) -> dict[str, float]:
-    """Partitions times epochs so far; how many were read again within `EPOCH_TARGET_MS`; the seconds of all."""
+    """Return figures of the flow's metric of epoch ends. `count`: partitions times epochs so far. `in_time`: how
+    many of them took at most `EPOCH_TARGET_MS`. `seconds`: the time of all together."""
     name = "pricewax_epoch_close_seconds"
     return {
         "count": run.metric(f"{name}_count"),
@@ -74,6 +78,7 @@ def epochs(run: PricewaxRun) -> dict[str, float]:
 
 
 def measure(bench: Bench, products: int, progress: Progress) -> dict[str, Any]:
+    """Run the flow with `products` products, kill it, and start it again; returns the results by name."""
     run = bench.prepare_pricewax()
     task = progress.add_task(f"{products:,} products: first events", total=products)
     program = run.start()
@@ -110,7 +115,7 @@ def measure(bench: Bench, products: int, progress: Progress) -> dict[str, Any]:
         bench.produce(run.topics["PRODUCT_EVENTS_TOPIC"], [bench.event(0, time.time())])
         program.wait_until(lambda: bool(updates.latencies_ms), WITHIN_S, "price an event after the crash")
         result["recovery_s"] = time.monotonic() - started
-        # The refill of Redis is behind it when what waits is written.
+        # The refill has ended when no row is pending any more.
         program.wait_until(lambda: run.metric("pricewax_redis_refills_total") > 0, WITHIN_S)
         program.wait_until(lambda: run.metric("pricewax_sink_pending{") == 0, WITHIN_S, "refill Redis")
         result["refill_s"] = time.monotonic() - started
@@ -122,6 +127,7 @@ def measure(bench: Bench, products: int, progress: Progress) -> dict[str, Any]:
 
 
 def main() -> int:
+    """Run the benchmark and write its report."""
     parser = argparse.ArgumentParser(prog="make bench-scale", description=(__doc__ or "").split("`: ")[1])
     parser.add_argument("--products", type=int, nargs="+", default=[1_000, 1_000_000])
     options = parser.parse_args()
@@ -136,6 +142,7 @@ def main() -> int:
 
 
 def report(results: list[dict[str, Any]]) -> None:
+    """Write the report, with the results that missed their targets."""
     missed = []
     rows = []
     for each in results:

@@ -14,7 +14,7 @@ SETTLE_MS = 4_000
 
 
 def take(page: Page, url: str, name: str) -> None:
-    """The board, a product, the interventions and the system, each when it has come to rest."""
+    """Take pictures of the board, a product, the interventions and the system. `name` ends the files' names."""
 
     def shoot(what: str) -> None:
         page.wait_for_timeout(SETTLE_MS)
@@ -39,6 +39,7 @@ def take(page: Page, url: str, name: str) -> None:
 
 
 def pictures(browser: Browser, url: str, key: str) -> None:
+    """Take the pictures in light colours, in dark colours, and on a phone."""
     looks = (
         ("light", {"color_scheme": "light", "viewport": {"width": 1280, "height": 800}}),
         ("dark", {"color_scheme": "dark", "viewport": {"width": 1280, "height": 800}}),
@@ -53,6 +54,7 @@ def pictures(browser: Browser, url: str, key: str) -> None:
 
 
 def main() -> int:
+    """Take all pictures; returns the exit code."""
     parser = argparse.ArgumentParser(prog="make screenshots", description=__doc__.split(": ")[1])
     parser.add_argument("--url", default="http://localhost:8080")
     parser.add_argument("--key", required=True, help="the demo's admin key")

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Make the recovery store at the first start, then run the flow. FLOW is its module; arguments go to Bytewax.
+# Make the recovery store at the first start, then run the flow. FLOW is the flow's module. Arguments go to Bytewax.
 set -eu
 store="${RECOVERY_DIR:-/var/lib/pricewax/recovery}"
 if [ ! -d "$store" ]; then

@@ -1,5 +1,6 @@
-"""The embedded broker: librdkafka's built-in cluster, in a process of its own. Real wire protocol, in memory,
-5 MiB kept a partition, topics made on first use with 4 partitions. For a first look, not for real data."""
+"""The embedded broker: librdkafka's built-in cluster, in a process of its own. It has the real wire protocol and
+keeps messages in memory, 5 MiB for each partition. It makes topics on first use, with 4 partitions. It is for a
+first look, not for real data."""
 
 import signal
 import sys
@@ -13,7 +14,7 @@ READY_WITHIN_S = 15.0
 
 
 class EmbeddedBroker:
-    """Its port is chosen by librdkafka."""
+    """The process of the embedded broker. librdkafka chooses its port, so `brokers` is empty before `start`."""
 
     kind = "embedded broker (librdkafka's built-in cluster)"
 
@@ -22,10 +23,12 @@ class EmbeddedBroker:
         self.program: Program | None = None
 
     def start(self) -> None:
+        """Start the process and wait for its address. Raises StartError."""
         self.program = Program("broker", [sys.executable, "-m", "stack.broker"], on_line=self._on_line)
         self.program.wait_until(lambda: bool(self.brokers), READY_WITHIN_S)
 
     def stop(self) -> None:
+        """Stop the process. Its messages are gone."""
         if self.program is not None:
             self.program.stop()
 
@@ -35,6 +38,7 @@ class EmbeddedBroker:
 
 
 def main() -> None:
+    """Run the cluster until SIGTERM or SIGINT. Prints `brokers HOST:PORT` when it is up."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, lambda *_: stop.set())

@@ -38,7 +38,7 @@ console = Console(highlight=False)
 
 
 class Stopped(BaseException):
-    """Ctrl-C or SIGTERM, at whatever point."""
+    """Ctrl-C or SIGTERM came. It can come at any point of the program."""
 
 
 class _Server(Protocol):
@@ -49,7 +49,8 @@ class _Server(Protocol):
 
 
 class Demo:
-    """Starts in order, watches, stops in reverse."""
+    """The servers and programs of a demo. It starts them in order, watches them, and stops them in reverse
+    order."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
@@ -62,7 +63,7 @@ class Demo:
         self._environment: dict[str, str] = {}
 
     def start(self) -> None:
-        """Bring everything up, saying what. Raises StartError."""
+        """Start all servers and programs, and print each step. Raises StartError."""
         if is_listening(self._options.port):
             raise StartError(f"port {self._options.port} is in use; choose another: make demo DEMO='--port 8081'")
         _remove_stale_folders()
@@ -107,7 +108,8 @@ class Demo:
         self._launch("replay", [*replay, *pace])
 
     def watch(self) -> None:
-        """Show the status until stopped; start again what ends by itself."""
+        """Show the status until SIGINT or SIGTERM. A program that ends is started again. Raises StartError if a
+        server ends."""
         console.print(f"\n  Pricewax is running on [bold]http://localhost:{self._options.port}[/bold]")
         console.print(f"  admin key  {self._key}")
         console.print(f"  API page   http://localhost:{self._options.port}/docs")
@@ -127,7 +129,7 @@ class Demo:
                     time.sleep(0.1)
 
     def stop(self) -> None:
-        """Stop in reverse order and remove what was written."""
+        """Stop everything in reverse order, and remove the demo's folder."""
         for program in reversed(self._programs.values()):
             program.stop()
         for server in reversed(self._servers):
@@ -192,7 +194,7 @@ def _say(name: str, line: str) -> None:
 
 
 def _remove_stale_folders() -> None:
-    """What a demo that was killed hard has left."""
+    """Remove the folders of demos that were killed and could not remove their own."""
     for folder in STATE.glob("demo-*"):
         pid = folder.name.removeprefix("demo-")
         if pid.isdigit() and not _exists(int(pid)):
@@ -210,6 +212,7 @@ def _exists(pid: int) -> bool:
 
 
 def main() -> int:
+    """Run the demo until it is stopped; returns the exit code."""
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__.split(": ")[1])
     parser.add_argument("--port", type=int, default=int(os.environ.get("API_PORT") or 8080), help="default: 8080")
     parser.add_argument("--speed-up", type=float, default=60.0, help="of the shop's day (default: 60)")
@@ -218,7 +221,7 @@ def main() -> int:
     options = parser.parse_args()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
-        # Once: a second Ctrl-C must not interrupt the stopping.
+        # A second Ctrl-C must not interrupt the stopping.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise Stopped

@@ -1,4 +1,4 @@
-"""A real Kafka: one KRaft node from the jars of Maven Central. Needs Java and Maven, no Docker."""
+"""A real Kafka: one KRaft node from the jars of Maven Central. It needs Java and Maven, and no Docker."""
 
 import shutil
 import subprocess
@@ -15,11 +15,12 @@ JAVA_AT_LEAST = 17
 READY_WITHIN_S = 60.0
 CACHE = Path(__file__).parent.parent / ".cache" / f"kafka-{VERSION}"
 POM = Path(__file__).parent / "kafka-pom.xml"
-# Any 16 bytes in base64; KRaft wants one.
+# KRaft requires an id of 16 bytes in base64. Any value will do.
 CLUSTER_ID = "cHJpY2V3YXgtbG9jYWwtMQ"
 
 
 def is_available() -> bool:
+    """Return True if Java is installed, and Kafka's jars are here or Maven can fetch them."""
     return shutil.which("java") is not None and (_jars_ready() or shutil.which("mvn") is not None)
 
 
@@ -28,7 +29,7 @@ def _jars_ready() -> bool:
 
 
 def install() -> None:
-    """Fetch the jars once. Raises StartError."""
+    """Fetch the jars if they are not here yet. Raises StartError."""
     if _jars_ready():
         return
     CACHE.mkdir(parents=True, exist_ok=True)
@@ -42,8 +43,8 @@ def install() -> None:
 
 
 class KafkaServer:
-    """Broker and controller in one process, on loopback ports, its log under `folder`, kept between stop and
-    start."""
+    """Broker and controller in one process, on loopback ports. The log is in `folder` and stays there between stop
+    and start."""
 
     kind = f"Apache Kafka {VERSION}"
 
@@ -56,6 +57,7 @@ class KafkaServer:
         self.program: Program | None = None
 
     def start(self) -> None:
+        """Start Kafka and wait until it answers. Raises StartError."""
         install()
         self._folder.mkdir(parents=True, exist_ok=True)
         properties = self._folder / "server.properties"
@@ -71,6 +73,7 @@ class KafkaServer:
         self.program.wait_until(self._answers, READY_WITHIN_S)
 
     def stop(self) -> None:
+        """Stop Kafka. Its log stays."""
         if self.program is not None:
             self.program.stop()
 
@@ -89,7 +92,7 @@ class KafkaServer:
             "controller.quorum.voters": f"1@127.0.0.1:{self._controller_port}",
             "controller.listener.names": "CONTROLLER",
             "listeners": f"{listeners},CONTROLLER://127.0.0.1:{self._controller_port}",
-            # Another port is that of a proxy: clients go through it.
+            # If a test has a proxy in front, this is the proxy's port, so that clients go through it.
             "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self._advertised_port}",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "log.dirs": str(self._folder / "log"),

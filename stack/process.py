@@ -1,4 +1,4 @@
-"""Starting and stopping a program so that nothing of it is left, however the parent ends."""
+"""Child processes: start and stop a program so that nothing of it is left, in whichever way the parent ends."""
 
 import ctypes
 import importlib.util
@@ -23,19 +23,21 @@ OnLine = Callable[[str], None]
 
 
 def free_port() -> int:
+    """Return a TCP port of loopback that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def is_listening(port: int) -> bool:
+    """Return True if a TCP connection to a loopback port succeeds."""
     with socket.socket() as probe:
         probe.settimeout(0.5)
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def answers(url: str) -> bool:
-    """Whether a server of ours answers 200 or the like."""
+    """Return True if one of our servers answers a GET of `url` with a status below 400."""
     try:
         with urllib.request.urlopen(url, timeout=2):  # noqa: S310  # our own loopback port
             return True
@@ -44,11 +46,11 @@ def answers(url: str) -> bool:
 
 
 class Program:
-    """A child process in a session of its own, which ends with its parent even if that is killed (Linux).
+    """A child process in a session of its own. On Linux it ends with its parent, even if the parent is killed.
 
-    Its output goes line by line to `on_line`, from a thread; the last lines are kept for error messages.
-    Start programs from the main thread: Linux ties the child's end to the thread that made it.
-    """
+    A thread reads its output (standard output and standard error) and gives each line to `on_line`. `tail` has the
+    last 40 lines, for error messages. Start programs from the main thread only: Linux ends the child when the
+    thread that made it ends."""
 
     def __init__(
         self,
@@ -83,14 +85,17 @@ class Program:
 
     @property
     def pid(self) -> int:
+        """Return the process id."""
         return self.process.pid
 
     @property
     def running(self) -> bool:
+        """Return True if the process has not ended."""
         return self.process.poll() is None
 
     def wait_until(self, ready: Callable[[], bool], within_s: float, what: str = "be ready") -> None:
-        """Wait until `ready()`. Raises StartError where the program ends first or the time is over."""
+        """Wait until `ready()` is true, for at most `within_s` seconds. `what` completes the error text "did not
+        ...". Raises StartError if the program ends first or the time is over."""
         deadline = time.monotonic() + within_s
         while not ready():
             if not self.running:
@@ -100,7 +105,8 @@ class Program:
             time.sleep(0.02)
 
     def stop(self) -> int:
-        """Ask the program to end, then insist; its return code."""
+        """Send the stop signal, and SIGKILL if the program still runs after `STOP_WITHIN_S`; returns its exit
+        code."""
         if self.running:
             self.send(self._stop_signal)
             try:
@@ -111,13 +117,14 @@ class Program:
         return self.process.returncode
 
     def kill(self) -> None:
-        """SIGKILL, to it and to what it started."""
+        """Send SIGKILL to the program and to the processes that it started."""
         if self.running:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self._finish()
 
     def send(self, number: signal.Signals) -> None:
+        """Send a signal to the program only."""
         self.process.send_signal(number)
 
     def _read(self) -> None:
@@ -149,7 +156,7 @@ def _end_with_parent() -> None:
 
 
 def package_folder(name: str) -> Path:
-    """Where a package is installed, without importing it."""
+    """Return the folder of an installed package, without importing it. Raises StartError if it is not installed."""
     spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None:
         raise StartError(f"the package {name} is not installed; run make setup")

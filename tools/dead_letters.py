@@ -1,4 +1,4 @@
-"""`python -m tools.dead_letters list|show|replay`: messages that could not be used, and sending them again."""
+"""`python -m tools.dead_letters list|show|replay`: list messages that could not be used, and send them again."""
 
 import argparse
 import sys
@@ -21,6 +21,7 @@ SHOWN_BYTES = 2_000
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run one command of the tool; returns the exit code."""
     options = _parser().parse_args(arguments)
     settings, _stop = start_tool()
     client = client_options(settings.kafka_brokers, settings.kafka_client_options)

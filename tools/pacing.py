@@ -1,4 +1,4 @@
-"""Sending prepared events to Kafka at a chosen pace, with a progress bar on a terminal."""
+"""The pace of tools: prepared events go to Kafka at a chosen rate, with a progress bar on a terminal."""
 
 import argparse
 import signal
@@ -33,13 +33,15 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Pace(msgspec.Struct, frozen=True):
-    """`rate` events a second; else event time sped up by `speed_up`; both None: as fast as Kafka takes them."""
+    """The speed of sending. `rate`: events a second. `speed_up`: how many times faster than event time. If both are
+    None, events go as fast as Kafka takes them."""
 
     rate: float | None = None
     speed_up: float | None = None
 
 
 def add_pace_arguments(parser: argparse.ArgumentParser, speed_up: float | None) -> None:
+    """Add `--rate`, `--speed-up` and `--flat-out`. `speed_up` is the default; None means `--flat-out`."""
     default = f"event time, sped up {speed_up:g} times" if speed_up else "as fast as Kafka takes them"
     pace = parser.add_mutually_exclusive_group()
     pace.add_argument("--rate", type=_positive, metavar="N", help=f"events a second (default: {default})")
@@ -50,6 +52,7 @@ def add_pace_arguments(parser: argparse.ArgumentParser, speed_up: float | None) 
 
 
 def pace_of(arguments: argparse.Namespace) -> Pace:
+    """Return the pace that the parsed arguments ask for."""
     if arguments.flat_out:
         return Pace()
     return Pace(rate=arguments.rate) if arguments.rate else Pace(speed_up=arguments.speed_up)
@@ -63,7 +66,8 @@ def _positive(text: str) -> float:
 
 
 def start_tool() -> tuple[Settings, threading.Event]:
-    """What every tool that produces does first: its settings, its log, and an event that a signal sets."""
+    """Start a tool that connects to Kafka: returns its settings, and an event that SIGTERM or SIGINT sets. It also
+    configures the log. A bad setting ends the process."""
     try:
         settings = load_settings()
     except SettingsError as error:
@@ -76,7 +80,8 @@ def start_tool() -> tuple[Settings, threading.Event]:
 
 
 class EventProducer:
-    """Sends events with acknowledgements; `close` waits for all of them. Raises KafkaException for a refusal."""
+    """A Kafka producer of JSON events. It makes missing topics at its start. Kafka confirms each event; `poll` and
+    `close` raise KafkaException if it refused one."""
 
     def __init__(self, settings: Settings, stop: threading.Event) -> None:
         self._stop = stop
@@ -86,6 +91,7 @@ class EventProducer:
         self._failure: KafkaException | None = None
 
     def send(self, topic: str, key: str, event: dict[str, object]) -> None:
+        """Queue one event as JSON. Blocks while the producer's queue is full."""
         while True:
             try:
                 self._producer.produce(topic, _encode(event), key, on_delivery=self._on_delivery)
@@ -94,11 +100,14 @@ class EventProducer:
                 self._producer.poll(0.05)
 
     def poll(self) -> None:
+        """Handle confirmations that have come. Raises KafkaException if Kafka refused an event."""
         self._producer.poll(0)
         if self._failure:
             raise self._failure
 
     def close(self) -> None:
+        """Wait until Kafka has confirmed all events. Raises KafkaException or, after `FLUSH_WITHIN_S`,
+        TimeoutError."""
         waiting = self._producer.flush(FLUSH_WITHIN_S)
         if self._failure:
             raise self._failure
@@ -112,8 +121,9 @@ class EventProducer:
     def send_paced(
         self, topic: str, events: Iterable[Timed], total: int | None, pace: Pace, *, stamp_now: bool = False
     ) -> int:
-        """Send events in order, with their own time stamps or those of their sending; how many were sent until the
-        end or until `stop` was set."""
+        """Send events in order until their end or until `stop` is set; returns how many were sent. `total` is for
+        the progress bar; None if it is not known. With `stamp_now`, an event's time stamp is the time at which it
+        is sent."""
         sent = 0
         started = time.monotonic()
         first_ms: int | None = None
@@ -142,14 +152,14 @@ class EventProducer:
 
 
 def _due(pace: Pace, sent: int, event_ms: int) -> float:
-    """Seconds after the start at which an event is due."""
+    """Return the time at which an event is due, in seconds after the start."""
     if pace.rate:
         return sent / pace.rate
     return event_ms / 1000 / pace.speed_up if pace.speed_up else 0.0
 
 
 def progress_bar() -> Progress | None:
-    """A bar where somebody is looking, nothing in a log."""
+    """Return a progress bar if standard error is a terminal, otherwise None, so that logs stay readable."""
     console = Console(stderr=True)
     if not console.is_terminal:
         return None

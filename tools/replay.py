@@ -17,6 +17,7 @@ VIEWS_PER_PURCHASE = 1 / PURCHASES_PER_VIEW
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Send the catalogue and the events of the files; returns the exit code."""
     options = _parser().parse_args(arguments)
     settings, stop = start_tool()
     try:

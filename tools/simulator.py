@@ -1,4 +1,5 @@
-"""`python -m tools.simulator`: a seeded shop without data: Zipf-like popularity, a funnel, a daily rhythm."""
+"""`python -m tools.simulator`: events of a simulated shop, without data. Products have a Zipf-like popularity;
+views become carts and purchases; the rate follows the hours of a day. The same seed gives the same events."""
 
 import argparse
 import itertools
@@ -13,6 +14,7 @@ from tools.pacing import EventProducer, add_pace_arguments, pace_of, start_tool
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Send the simulated events; returns the exit code."""
     options = _parser().parse_args(arguments)
     settings, stop = start_tool()
     topic = options.topic or settings.product_events_topic

@@ -1,4 +1,4 @@
-"""Pricewax with Kafka out alone: neither Redis nor a database."""
+"""Pricewax with Kafka as its only output: neither Redis nor a database."""
 
 from bytewax.dataflow import Dataflow
 
@@ -6,4 +6,5 @@ from dataflows import pricing
 
 
 def flow() -> Dataflow:
+    """Build the flow from the settings."""
     return pricing.flow(with_redis=False)

@@ -1,7 +1,7 @@
 """Pathway, in an environment of its own (benchmarks/rows/requirements-pathway.lock).
 
-Its own reducers give one result for all events that came since the last commit, by design: no intermediate results.
-So that every event has its update, the state is a dict that a Python function keeps, which is not recovered."""
+Pathway's reducers give one result for all events since the last commit. So the state is a dict in a Python
+function, and every event has its update. This dict is lost in a crash."""
 
 import os
 from math import sqrt
@@ -13,6 +13,8 @@ COMMIT_MS = 100
 
 
 class Event(pw.Schema):
+    """The fields of an event that the price needs."""
+
     event_type: str
     product_id: str
     timestamp: int
@@ -20,6 +22,7 @@ class Event(pw.Schema):
 
 
 def main() -> None:
+    """Run the engine until it is stopped. Prints `ready` first."""
     products: dict[str, tuple[float, int, float | None]] = {}
 
     @pw.udf(deterministic=True)

@@ -1,5 +1,5 @@
-"""Quix Streams as its guides show it: a stateful function of each row, at least once, its state in RocksDB. Runs in
-an environment of its own (benchmarks/rows/requirements-quix.lock)."""
+"""Quix Streams as its guides show it: a stateful function for each row, at least once, with its state in RocksDB.
+It runs in an environment of its own (benchmarks/rows/requirements-quix.lock)."""
 
 import os
 from math import sqrt
@@ -11,6 +11,7 @@ WEIGHTS = {"view": 1.0, "cart": 3.0, "purchase": 5.0}
 
 
 def price(event: dict[str, Any], state: State) -> dict[str, Any]:
+    """Add an event to the state of its product; returns the update."""
     demand, version, previous = state.get("product", (0.0, 0, None))
     demand += WEIGHTS[event["event_type"]]
     new = round(event["price"] + 5 * sqrt(demand), 2)
@@ -27,6 +28,7 @@ def price(event: dict[str, Any], state: State) -> dict[str, Any]:
 
 
 def main() -> None:
+    """Run the engine until it is stopped. Prints `ready` first."""
     application = Application(
         broker_address=os.environ["BROKERS"],
         consumer_group=os.environ["TARGET"],

@@ -1,4 +1,4 @@
-"""Bytewax as its guides show it: stock connectors, an item per event, a key per product."""
+"""Bytewax as its guides show it: its own Kafka connectors, one item for each event, one key for each product."""
 
 import os
 from datetime import timedelta
@@ -19,6 +19,7 @@ _decode, _encode = msgspec.json.Decoder(Event).decode, msgspec.json.Encoder().en
 
 
 def price(state: State | None, event: Event) -> tuple[State, Update]:
+    """Add an event to the state of its product; returns the new state and the update."""
     demand, version, previous = state or (0.0, 0, None)
     demand += WEIGHTS[event.event_type]
     new = round(event.price + 5 * sqrt(demand), 2)
@@ -27,18 +28,21 @@ def price(state: State | None, event: Event) -> tuple[State, Update]:
 
 
 def decode(message: KafkaSourceMessage[bytes | None, bytes | None]) -> tuple[str, Event]:
+    """Decode a message; returns the product's id and the event."""
     event = _decode(message.value or b"")
     return event.product_id, event
 
 
 def encode(item: tuple[str, Update]) -> KafkaSinkMessage[bytes, bytes]:
+    """Encode an update, with the product's id as the key."""
     return KafkaSinkMessage(item[0].encode(), _encode(item[1]))
 
 
 def make_flow() -> Dataflow:
+    """Build the flow from the environment. Prints `ready`."""
     flow = Dataflow("textbook")
     brokers = [os.environ["BROKERS"]]
-    # The consumer's own option, as ours has it: without it the source waits half a second for more.
+    # Our consumer has the same option. Without it the consumer waits half a second for more messages.
     read = kop.input(
         "read", flow, brokers=brokers, topics=[os.environ["SOURCE"]], add_config={"fetch.wait.max.ms": "10"}
     )

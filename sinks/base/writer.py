@@ -65,17 +65,26 @@ class Writer(Generic[Rows]):
     smaller, because over a slow network only a small call ends within the time limits. After a success they grow
     again. Used by the Redis and history sinks.
 
-    name: of the sink, in metrics and log lines. down: true from a failure to the next success. in_flight: the rows
-    that the store is writing. waiting_since: the time, on the monotonic clock, since which the buffer has made no
-    progress; None while it is empty."""
+    name: of the sink, in metrics. title: of the store, in log lines. down: true from a failure to the next success.
+    in_flight: the rows that the store is writing. waiting_since: the time, on the monotonic clock, since which the
+    buffer has made no progress; None while it is empty."""
 
-    def __init__(self, name: str, partition: str, buffer: Buffer[Rows], store: Store[Rows], pace: Pace) -> None:
+    def __init__(
+        self,
+        name: str,
+        partition: str,
+        buffer: Buffer[Rows],
+        store: Store[Rows],
+        pace: Pace,
+        *,
+        title: str,
+    ) -> None:
         self.changed = threading.Condition()
         self.buffer = buffer
         self.in_flight: Rows | None = None
         self.down = False
         self.waiting_since: float | None = time.monotonic() if len(buffer) else None
-        self._name = name
+        self._title = title
         self._store = store
         self._pace = pace
         self._closing = False
@@ -134,7 +143,7 @@ class Writer(Generic[Rows]):
                 self._writes.inc(written)
             except Exception as error:  # no error may end the thread
                 if said != (said := describe_error(error)):
-                    self._log.warning(f"{self._name} cannot be written; rows are kept", error=said)
+                    self._log.warning(f"{self._title} cannot be written; rows are kept", error=said)
                 if not self._pause(failures):
                     break
                 failures += 1
@@ -142,7 +151,7 @@ class Writer(Generic[Rows]):
             if busy or written:
                 self._call_rows = min(self._pace.rows_max, 2 * self._call_rows)
             if failures:
-                self._log.info(f"{self._name} is written again")
+                self._log.info(f"{self._title} is written again")
                 failures, said = 0, ""
                 self._set_down(False)
             if not self._wait(busy=busy or more, at_once=more):

@@ -158,7 +158,7 @@ class HistorySinkPartition(StatefulSinkPartition[Outgoing[bytes], bytes]):
         self._backlog = backlog
         self._buffer = PendingRows(rows)
         self._store = HistoryStore(database, backlog, partition)
-        self._writer = Writer(NAME, partition, self._buffer, self._store, PACE)
+        self._writer = Writer(NAME, partition, self._buffer, self._store, PACE, title="history")
         self._store.attach(self._writer)
         self._store.on_drained = self._restore_patience
         self._patience_s = self._whole_patience()

@@ -99,7 +99,7 @@ class RedisSinkPartition(StatefulSinkPartition[Outgoing[RedisRow], None]):
     def __init__(self, connect: Connect, script: str, partition: str) -> None:
         self._buffer = LatestRows()
         self._store = RedisStore(connect(), script)
-        self._writer = Writer(NAME, partition, self._buffer, self._store, PACE)
+        self._writer = Writer(NAME, partition, self._buffer, self._store, PACE, title="Redis")
         self._writer.start()
 
     def write_batch(self, values: list[Outgoing[RedisRow]]) -> None:

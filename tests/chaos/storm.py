@@ -1,5 +1,5 @@
-"""`make chaos SEED= STEPS=`: weighted random faults against the whole stack, then an independent look at all that
-came out (tests/chaos/verdict.py). The same seed gives the same actions."""
+"""`make chaos SEED= STEPS=`: random faults, chosen by weight, against the whole stack. Then an independent check
+compares all outputs with the inputs (tests/chaos/verdict.py). The same seed gives the same actions."""
 
 import argparse
 import contextlib
@@ -21,13 +21,13 @@ from tests.support.pipeline import Pipeline, wait_for
 
 PRODUCTS = 200
 OVERRIDDEN = 20
-"""Products that overrides are set on; the others see events only, so that every row of theirs is known exactly."""
+"""Number of products that get overrides. All others get events only, so each of their rows is known exactly."""
 
 KAFKA_LASTS_S = 3.0
 
 
 class Storm:
-    """One run: the servers, the pipeline, and what was done so far."""
+    """One run: the servers, the pipeline, and the log of the actions so far. `say` takes each line of progress."""
 
     def __init__(self, folder: Path, seed: int, say: Callable[[str], None]) -> None:
         self._chance = random.Random(seed)
@@ -57,7 +57,8 @@ class Storm:
         }
 
     def run(self, steps: int | None, kills: int | None) -> None:
-        """So many steps, or until so many kills of the flow; then the verdict. Raises AssertionError."""
+        """Run `steps` actions, or until the flow was killed `kills` times; then check all outputs. Raises
+        AssertionError."""
         with contextlib.ExitStack() as stack:
             for server in self._servers:
                 server.start()
@@ -101,7 +102,7 @@ class Storm:
         self._pipeline.start_api(port, POLICY=self._paths[self._policy])
         wait_for(self._pipeline.api_ready)
 
-    # The actions. Each says what it did.
+    # The actions. Each returns a text for the log.
 
     def _burst(self) -> str:
         count = self._chance.randrange(100, 1_500)
@@ -155,7 +156,7 @@ class Storm:
         return f"{product} at {price}, for {lasts_s or 'good'}"
 
     def _kill_flow(self) -> str:
-        """In the middle of a burst, at a random moment after it was sent."""
+        """Kill the flow at a random moment after a burst was sent, so that it is often in the middle of it."""
         self._burst()
         delay_s = self._chance.uniform(0.0, 1.2)
         time.sleep(delay_s)
@@ -217,7 +218,7 @@ class Storm:
         return f"to {self._processes} processes"
 
     def _change_policy(self) -> str:
-        # Not in the middle of something that a crash would do again: a row keeps the policy of its first writing.
+        # A clean stop: after a crash events are priced again, but a row keeps the policy of its first writing.
         self._pipeline.stop_flow()
         self._policy = 1 - self._policy
         self._start_flow()
@@ -225,7 +226,7 @@ class Storm:
 
 
 def storm(seed: int, steps: int | None, kills: int | None, say: Callable[[str], None]) -> Storm:
-    """Run it. A failure prints the seed, the actions and what differs."""
+    """Run a storm in a folder of its own. A failure prints the seed, the actions and the differences."""
     with tempfile.TemporaryDirectory(prefix="pricewax-storm-") as path:
         folder = Path(path)
         folder.chmod(0o755)
@@ -240,6 +241,7 @@ def storm(seed: int, steps: int | None, kills: int | None, say: Callable[[str], 
 
 
 def main() -> int:
+    """Run a storm by arguments; returns the exit code."""
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__.split(": ")[1])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--steps", type=int, default=30)

@@ -1,4 +1,4 @@
-"""kill -9 of the flow at seeded moments: nothing is lost, nothing is doubled."""
+"""`kill -9` of the flow at seeded moments: nothing is lost, nothing is doubled."""
 
 import random
 import time
@@ -22,11 +22,11 @@ def test_a_flow_killed_again_and_again_loses_and_doubles_nothing(
     chance = random.Random(seed)
     pipeline.start_flow(processes)
     kills = 0
-    # Until some kill has hit between writing and commit, so that updates were written again.
+    # At least one kill has to hit between writing and commit, so that updates were written again.
     while kills < KILLS or (kills < KILLS_MAX and not _replayed(pipeline)):
         before = len(pipeline.read("price-updates"))
         _send_some(pipeline, chance, EVENTS_PER_KILL)
-        # In the middle of it: something is written. Then within an epoch, committed or not.
+        # Kill in the middle of the batch: some updates are written, and the epoch may be committed or not.
         wait_for(partial(_has_grown, pipeline, before), what=pipeline.output())
         time.sleep(chance.uniform(0.0, 0.4))
         pipeline.kill_flow()

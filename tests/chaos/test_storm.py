@@ -1,4 +1,4 @@
-"""A short storm, with a seed of its own; `make chaos` runs longer ones."""
+"""A short storm with a fixed seed; `make chaos` runs longer ones."""
 
 import pytest
 

@@ -1,9 +1,10 @@
-"""The independent verifier: what must have come out, from what went in, by a fold of its own.
+"""The independent verifier: it computes the expected outputs from the inputs by a fold of its own, and compares.
 
-Products without overrides: every row, version, update and price is known exactly. Products with overrides: events
-and overrides come on different topics, and their order is that of arrival; so what is checked is that each event
-and each override has counted exactly once, that every row's price follows from its own numbers, and the end.
-"""
+For products without overrides, every row, version, update and price is known exactly.
+
+For products with overrides, the order is not known: events and overrides come on different topics, in the order of
+their arrival. So the verifier checks that each event and each override counted exactly once, that every row's price
+follows from the numbers in the row, and that the final state is right."""
 
 import json
 from math import sqrt
@@ -23,7 +24,7 @@ Position = tuple[int, int]
 
 
 class Story:
-    """What the input topics say of one product."""
+    """The inputs of one product: events and overrides with their positions, and the number of commands."""
 
     def __init__(self) -> None:
         self.events: list[tuple[Position, dict[str, Any]]] = []
@@ -32,11 +33,12 @@ class Story:
 
     @property
     def demand(self) -> float:
+        """Return the demand of all events together, without half-life."""
         return sum(WEIGHTS[event["event_type"]] for _, event in self.events)
 
 
 def read_input(pipeline: Pipeline) -> tuple[dict[str, Story], set[Position]]:
-    """The story of every product, and the positions of what must be a dead letter."""
+    """Return product to its inputs, and the positions of messages that must become dead letters."""
     stories: dict[str, Story] = {}
     bad: set[Position] = set()
     for message in _in_order(pipeline.read("product-events")):
@@ -67,7 +69,7 @@ def _usable(value: bytes | None) -> dict[str, Any] | None:
 
 
 def check(pipeline: Pipeline, watcher: Watcher) -> None:
-    """Wait until all has arrived, then compare. Raises AssertionError with the first differences."""
+    """Wait until all outputs are there, then compare. Raises AssertionError with the first differences."""
     stories, bad = read_input(pipeline)
     plain = {name: story for name, story in stories.items() if not story.commands}
     touched = {name: story for name, story in stories.items() if story.commands}
@@ -172,7 +174,7 @@ def _check_touched(pipeline: Pipeline, name: str, story: Story, rows: list[dict[
 
 
 def _settled(pipeline: Pipeline, stories: dict[str, Story]) -> bool:
-    """Every event has counted, and no override is still there whose time is over."""
+    """Return True if every event has counted and every override with an end has ended."""
     return all(
         float(pipeline.redis.hget(f"price:{name}", "demand") or 0) == story.demand
         and _ended_as_told(pipeline, name, story)
@@ -186,7 +188,7 @@ def _ended_as_told(pipeline: Pipeline, name: str, story: Story) -> bool:
 
 
 def _check_updates(pipeline: Pipeline, plain: dict[str, Story]) -> list[str]:
-    """What a reader that drops what is not newer ends up with: every version, none missing."""
+    """A reader that drops updates which are not newer must have seen every version once."""
     versions: dict[str, list[int]] = {}
     for update in pipeline.updates():
         versions.setdefault(update["product_id"], []).append(update["version"])
@@ -208,7 +210,7 @@ def _letters(pipeline: Pipeline) -> set[Position]:
 
 
 def _check_watcher(pipeline: Pipeline, watcher: Watcher, stories: dict[str, Story]) -> list[str]:
-    """The client has for every product what Redis has, at the version of its last update."""
+    """The client must have the same price as Redis for every product."""
 
     def differing() -> list[str]:
         found = []

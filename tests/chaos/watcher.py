@@ -1,4 +1,4 @@
-"""A WebSocket client that is cut again and again, and comes back with a snapshot, as a careful reader does."""
+"""A WebSocket client that connects again after each cut, with a snapshot, as a careful reader does."""
 
 import json
 import threading
@@ -11,8 +11,8 @@ from websockets.sync.client import connect
 
 
 class Watcher:
-    """`latest`: product to version and price, as this client has them. `backwards`: versions that were older than
-    one it had, other than in a snapshot."""
+    """The client, in a thread of its own. `latest`: product to the version and the price that it has. `backwards`:
+    updates outside a snapshot that were older than one before on the same connection."""
 
     def __init__(self, url: str) -> None:
         self._url = url.replace("http", "ws") + "/ws/prices?snapshot=1"
@@ -37,7 +37,7 @@ class Watcher:
             try:
                 with connect(self._url, open_timeout=5, close_timeout=1, proxy=None) as connection:
                     self.connections += 1
-                    # What it had before is its own affair: the promise is that no line goes backwards.
+                    # The promise holds for one connection: on a new one, older versions may come again.
                     self._on_this_line.clear()
                     while not self._stop.is_set():
                         try:

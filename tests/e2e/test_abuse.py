@@ -1,4 +1,4 @@
-"""Clients that mean harm, or are broken: others are served all the same, and memory stays bounded."""
+"""Hostile and broken clients: other clients are still served, and memory stays bounded."""
 
 import asyncio
 import contextlib
@@ -48,7 +48,7 @@ def connect(api: Pipeline) -> socket.socket:
 
 
 def answer(line: socket.socket) -> bytes:
-    """All that comes until the other side closes."""
+    """Return all bytes until the other side closes the connection."""
     received = b""
     with contextlib.suppress(ConnectionResetError):
         while part := line.recv(65536):
@@ -88,7 +88,7 @@ def test_a_body_of_100_mb_is_refused_before_it_is_read(api: Pipeline, declared: 
         assert response.status_code == 400
         assert "bytes" in response.json()["error"]
     except (httpx.WriteError, httpx.ReadError):
-        # Closed while this side was still sending: refused as well.
+        # The server may close the connection while the client still sends; this is a refusal too.
         pass
     assert sent < size / 2
     assert memory(api) - before < MEMORY_GROWTH_MAX_BYTES
@@ -114,7 +114,7 @@ def test_a_head_that_is_too_large_or_no_http_is_refused(api: Pipeline, head: byt
         with contextlib.suppress(ConnectionError):
             line.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n")
         received = answer(line)
-    # A close with data unread may cost the answer on its way; that there is none is a refusal too.
+    # If the server closes with unread data, the answer may be lost; no answer is a refusal too.
     if received:
         assert status_of(received) == status
         assert list(json.loads(received.split(b"\r\n\r\n", 1)[1])) == ["error"]
@@ -125,7 +125,7 @@ def test_a_head_that_is_too_large_or_no_http_is_refused(api: Pipeline, head: byt
 def test_clients_that_send_a_byte_now_and_then_are_cut_off(api: Pipeline) -> None:
     head = b"GET /price/A HTTP/1.1\r\nHost: x\r\n"
     body = b"POST /override HTTP/1.1\r\nHost: x\r\nX-API-Key: %b\r\nContent-Length: 50000\r\n\r\n" % KEY.encode()
-    # Half-open: these say hello, and then answer nothing, not even a ping.
+    # Half-open connections: after the handshake they answer nothing, not even a ping.
     gone = [connect(api) for _ in range(20)]
     for line in gone:
         line.sendall(HELLO)
@@ -159,7 +159,7 @@ def test_a_slow_client_that_does_finish_in_time_is_served(api: Pipeline) -> None
 
 
 def test_a_client_that_reads_nothing_or_does_nothing_harms_nobody(api: Pipeline) -> None:
-    """1,000 idle clients and 50 that never read, while prices change; one that reads gets every one of them."""
+    """1,000 clients are idle and 50 never read, while prices change. One client reads, and gets every change."""
     quiet = statistics.median(latencies(api))
     before = memory(api)
     events = 3_000
@@ -173,7 +173,7 @@ def test_a_client_that_reads_nothing_or_does_nothing_harms_nobody(api: Pipeline)
         return found
 
     async def deaf() -> asyncio.StreamWriter:
-        """Says hello and never reads again: small buffers, so that the server has to wait."""
+        """A client that never reads after the handshake. Its buffers are small, so that the server has to wait."""
         raw = socket.socket()
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         host, _, port = api.url.removeprefix("http://").partition(":")
@@ -214,7 +214,7 @@ def test_a_client_that_reads_nothing_or_does_nothing_harms_nobody(api: Pipeline)
 
     last, others = asyncio.run(run())
     assert last == 1 + events
-    # The machine is shared with the clients; a second would be harm.
+    # The clients use the same machine, so some delay is allowed, but far less than a second.
     assert statistics.median(others) < max(0.25, 10 * quiet)
     assert memory(api) - before < MEMORY_GROWTH_MAX_BYTES
     wait_for(lambda: "pricewax_ws_clients 0.0" in api.http.get("/metrics").text)
@@ -237,7 +237,7 @@ def test_broken_handshakes_and_frames_leave_nothing_behind(api: Pipeline) -> Non
     frames = [
         b"\xff\xff\xff\xff",  # Reserved bits and an unknown opcode.
         b"\x81\x05hello",  # Not masked.
-        b"\x82\xff" + b"\x7f" * 8,  # Longer than there are bytes in the world.
+        b"\x82\xff" + b"\x7f" * 8,  # A length of almost 2^63 bytes.
         b"\x81\x81\x00\x00\x00\x00\xff",  # Not UTF-8.
         b"\x89\xfe\x01\x00" + b"x" * 260,  # A ping that is too long.
     ]

@@ -1,4 +1,4 @@
-"""What the API refuses, and how."""
+"""Requests that the API refuses, and its answers to them."""
 
 import asyncio
 from typing import Any

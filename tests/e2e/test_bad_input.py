@@ -1,4 +1,5 @@
-"""Bad input: one dead letter each, with code, reason, position and raw bytes; the flow goes on."""
+"""Bad input: each message becomes one dead letter with code, reason, position and raw bytes, and the flow goes
+on."""
 
 import base64
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Event in, price out, as the contract says, field by field."""
+"""The contract, field by field: from an event on Kafka to a price on every output."""
 
 import asyncio
 import json
@@ -102,7 +102,7 @@ def test_an_event_becomes_a_price_everywhere(running: Pipeline) -> None:
 
 
 def test_real_producers_messages_all_price_correctly(running: Pipeline) -> None:
-    """No key, a key that is not the product, integer ids, every form of time: one product, one sequence."""
+    """Messages without a key, with a foreign key, with integer ids, and with every form of time are one product."""
     for key in (b"4711", None, b"somebody-else", b"", b"\xff\xfe"):
         for timestamp in (1_700_000_000, 1_700_000_000_000, "2023-11-14T22:13:20Z"):
             for product in (4711, "4711"):
@@ -195,7 +195,7 @@ def test_a_websocket_gets_the_state_and_then_every_update(running: Pipeline) -> 
     running.flush()
     running.wait_for_version("A", 1)
     running.wait_for_version("B", 1)
-    # The relay is past these two as well.
+    # Wait until the relay has passed on both, so that they are not among the frames below.
     wait_for(lambda: 'pricewax_relay_updates_total{outcome="relayed"} 2.0' in running.http.get("/metrics").text)
     asyncio.run(_watch(running))
 
@@ -235,7 +235,7 @@ def test_a_replayed_update_reaches_no_client_twice(running: Pipeline) -> None:
                 running.event("A", 10.0)
             running.flush()
             versions = [json.loads(await asyncio.wait_for(socket.recv(), 20))["version"] for _ in range(3)]
-            # As after a crash: what was written since the last commit comes again.
+            # A crash has this effect: updates since the last commit are published again.
             for message in running.read("price-updates"):
                 running.send("price-updates", message.key, message.value)
             running.flush()

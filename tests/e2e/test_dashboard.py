@@ -1,4 +1,4 @@
-"""The dashboard in a real Chromium, on the real stack, the way an analyst uses it."""
+"""The dashboard in a real Chromium on the real stack, used as an analyst uses it."""
 
 import contextlib
 import csv
@@ -62,7 +62,7 @@ def browser() -> Iterator[Browser]:
 def shop(
     broker: kafka.KafkaServer | EmbeddedBroker, postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Pipeline]:
-    """A running system with four products, shared by the tests of this file; each takes back what it does."""
+    """A running system with four products. All tests of this file share it, so each undoes its changes."""
     folder = tmp_path_factory.mktemp("shop")
     redis_server = RedisServer()
     redis_server.start()
@@ -101,7 +101,8 @@ Tab = Callable[..., Page]
 
 @pytest.fixture
 def tab(shop: Pipeline, browser: Browser, errors: list[str]) -> Iterator[Tab]:
-    """Opens pages in a context of their own, with the key unless told otherwise; no page may log an error."""
+    """Open pages in a context of their own, with the key unless `key` says otherwise. The test fails if a page logs
+    an error."""
     contexts = []
 
     def new(path: str = "/", *, key: str | None = KEY, **options: Any) -> Page:

@@ -1,4 +1,4 @@
-"""`make demo`: it comes up, shows live prices, and leaves nothing behind, however it ends."""
+"""`make demo`: it starts, shows live prices, and leaves no process and no file, in whichever way it ends."""
 
 import signal
 import socket

@@ -1,4 +1,4 @@
-"""Stepping in: many overrides at once, freezes, audit trails, and messages that are sent again."""
+"""Actions of people: many overrides at once, freezes, audit trails, and messages that are sent again."""
 
 import asyncio
 import json
@@ -197,7 +197,7 @@ def test_a_freeze_that_cannot_be(running: Pipeline) -> None:
 
 
 def dead_letters(pipeline: Pipeline, code: int, *arguments: str) -> str:
-    """What the tool prints."""
+    """Run the tool and return what it prints."""
     command = [sys.executable, "-m", "tools.dead_letters", *arguments]
     environment = {**os.environ, **pipeline.environment, "COLUMNS": "200"}
     done = subprocess.run(
@@ -312,7 +312,7 @@ def test_a_dead_letter_is_shown_and_sent_again(running: Pipeline, capsys: pytest
     source = f"{other['topic']}:{other['partition']}:{other['offset']}"
     assert "not_json" in dead_letters(running, 0, "list")
     assert "price takes a number above 0" in dead_letters(running, 0, "show", source)
-    # As it was: it is still bad, so it is a dead letter again, at its new place.
+    # The unchanged message is still bad, so it becomes a dead letter again, at its new position.
     dead_letters(running, 0, "replay", source)
     assert "before" in dead_letters(running, 1, "replay", source)
     assert "topic:partition:offset" in dead_letters(running, 2, "show", "nonsense")

@@ -1,4 +1,4 @@
-"""Two days of a real shop through the whole pipeline: every row, every update, every price against a fold."""
+"""Two days of a real shop through the whole pipeline. A fold checks every row, update and price."""
 
 import asyncio
 import json
@@ -29,14 +29,14 @@ def test_a_real_shops_days_come_out_to_the_cent(pipeline: Pipeline) -> None:
     assert len(expected.history) == sales
     assert len(expected.bad) == len(lines) - sales > 100
 
-    # The WebSocket saw every update once, each product in order.
+    # The WebSocket client got every update once, each product in order.
     seen: dict[str, list[tuple[int, float, float | None, float, int]]] = {}
     for frame in frames:
         entry = frame["version"], frame["new_price"], frame["previous_price"], frame["demand"], frame["timestamp"]
         seen.setdefault(frame["product_id"], []).append(entry)
     assert seen == expected.updates
 
-    # The API agrees, a page at a time.
+    # All pages of the API together have the same prices.
     cursor = None
     listed: dict[str, tuple[float, float, int]] = {}
     while True:
@@ -53,7 +53,7 @@ def test_a_real_shops_days_come_out_to_the_cent(pipeline: Pipeline) -> None:
 
 
 async def _replay_and_watch(pipeline: Pipeline) -> list[dict[str, Any]]:
-    """Replay the days while a client listens; every frame until the last update."""
+    """Replay the days while a client listens; returns every frame up to the last update."""
     url = pipeline.url.replace("http", "ws") + "/ws/prices"
     async with websockets.connect(url, max_queue=None) as socket:
         environment = {**os.environ, **pipeline.environment}

@@ -1,4 +1,4 @@
-"""The OpenAPI description against the API as it runs: schemathesis, with all its checks."""
+"""The OpenAPI description compared with the running API, by all checks of schemathesis."""
 
 import base64
 import json
@@ -19,7 +19,7 @@ EXAMPLES = 25
 CONFIG = schemathesis.Config.from_dict(
     {
         "auth": {"openapi": {"APIKeyHeader": {"api_key": KEY}}},
-        # A parameter that a route does not know is not looked at.
+        # Routes ignore unknown parameters, so they are no wrong input.
         "generation": {"allow-extra-parameters": False, "with-security-parameters": False},
     }
 )
@@ -41,7 +41,8 @@ FORMATS = {
 
 
 def problem_of(operation: Any, mode: GenerationMode) -> str | None:
-    """What is wrong with an operation's answers to input that its description allows, or forbids."""
+    """Send generated input to an operation: valid by its description (POSITIVE) or invalid (NEGATIVE). Returns the
+    first problem of its answers, or None."""
 
     @given(case=operation.as_strategy(generation_mode=mode))
     @settings(
@@ -53,7 +54,7 @@ def problem_of(operation: Any, mode: GenerationMode) -> str | None:
         derandomize=True,
     )
     def check(case: schemathesis.Case[Any]) -> None:
-        # That a moment is to come cannot be said in a description.
+        # JSON Schema cannot say that a time must be in the future, so such input may be refused.
         body = case.body if isinstance(case.body, dict) else {}
         assume(mode is GenerationMode.NEGATIVE or body.get("expires_at") is None)
         case.call_and_validate()
@@ -61,7 +62,7 @@ def problem_of(operation: Any, mode: GenerationMode) -> str | None:
     try:
         check()
     except Unsatisfiable:
-        # An operation that takes nothing has no wrong input.
+        # An operation without input has no wrong input.
         assert mode is GenerationMode.NEGATIVE
     except FailureGroup as found:
         return f"{operation.label} {mode.name}: {found}"
@@ -84,6 +85,6 @@ def test_the_api_is_as_it_is_described(pipeline: Pipeline) -> None:
     assert all(isinstance(each, Ok) for each in found), found
     problems = [problem_of(each.ok(), mode) for each in found if isinstance(each, Ok) for mode in GenerationMode]
     assert not any(problems), "\n\n".join(filter(None, problems))
-    # Whatever came in, nothing is broken.
+    # After all this input, the API still works.
     assert pipeline.http.get("/price/A").status_code == 200
     assert pipeline.http.get("/ready").status_code == 200

@@ -1,4 +1,5 @@
-"""A recovery store that a flow with an input step for each source has written is read by one with one for all."""
+"""A recovery store from a flow with one input step for each source: a flow with one step for all sources reads
+it."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -39,6 +40,6 @@ def one_step(messages: list[Item], recovery: Path) -> list[int]:
 def test_a_store_of_a_flow_with_two_input_steps_is_read_on(tmp_path: Path) -> None:
     init_db_dir(tmp_path, 2)
     assert two_steps([("a", 10)] * 3, tmp_path)[-1] == 31
-    # Only what is new of the first source; the other begins again, as the one that is never resumed may.
+    # The first source resumes after its old items. The other begins again; a source without resume state may do so.
     assert one_step([*[("a", 10)] * 3, ("a", 100)], tmp_path)[-1] == 132
     assert one_step([*[("a", 10)] * 3, ("a", 100), ("a", 1_000)], tmp_path) == [1_132]

@@ -1,4 +1,4 @@
-"""Rows of a shard are written by the worker that has the shard: across processes they would be pickled and sent."""
+"""Rows of a shard are written by the worker that owns the shard; otherwise processes would pickle and send them."""
 
 import threading
 
@@ -17,7 +17,7 @@ Row = tuple[str, int]
 
 
 class Here(StatefulBatchLogic[Row, int, None]):
-    """Says in which worker a shard is."""
+    """A step that replaces each item by the id of the worker thread which has its shard."""
 
     def on_batch(self, values: list[Row]) -> tuple[list[int], bool]:
         return [threading.get_ident() for _ in values], StatefulBatchLogic.DISCARD
@@ -27,7 +27,7 @@ class Here(StatefulBatchLogic[Row, int, None]):
 
 
 class Arrivals(FixedPartitionedSink[int, None]):
-    """Notes of every item in which worker it was, and in which it is now."""
+    """A sink that keeps, for each item, the worker that had its shard and the worker that writes it."""
 
     def __init__(self) -> None:
         self.workers: list[tuple[int, int]] = []

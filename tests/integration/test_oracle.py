@@ -1,4 +1,4 @@
-"""History in a real Oracle, where `ORACLE_DSN` names one."""
+"""History in a real Oracle, if `ORACLE_DSN` names one."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""An output that is down stops no other, and what it missed arrives when it is back."""
+"""Outages: an output that is down stops no other output, and gets its missing rows when it is back."""
 
 import json
 import time
@@ -19,7 +19,7 @@ ADMIN = {"X-API-Key": KEY}
 
 @pytest.fixture
 def postgres(folder: Path) -> Iterator[PostgresServer]:
-    """One of its own, to be stopped and started."""
+    """A Postgres for this test only, which it can stop and start."""
     server = PostgresServer(folder / uuid.uuid4().hex)
     server.start()
     yield server
@@ -50,7 +50,7 @@ def test_sql_down_delays_history_and_loses_nothing_even_across_a_crash(
     wait_for(lambda: count_updates(pipeline) == 300, 5)
     assert pipeline.http.get("/history/P1", headers=ADMIN).status_code == 503
     assert pipeline.http.get("/price/P1").status_code == 200
-    # The first rows are with the writer, and in the snapshot; what comes after them goes to the backlog.
+    # The writer holds the first rows, and they are in the snapshot; later rows go to the backlog.
     send(pipeline, 100)
     pipeline.wait_for_version("P19", 20)
     wait_for(lambda: pipeline.read("history-backlog"), 15)
@@ -76,7 +76,7 @@ def test_redis_down_delays_the_latest_price_and_stops_nothing(
     send(pipeline, 100)
     pipeline.wait_for_history(200, within_s=10)
     wait_for(lambda: count_updates(pipeline) == 200, 5)
-    # The API answers from what it has seen, and says how old that is; what it has not seen is 503.
+    # The API answers with prices that it has seen, and with their age; for all others it answers 503.
     answer = pipeline.http.get("/price/P1")
     assert answer.status_code == 200
     assert answer.json()["stale"] is True
@@ -92,7 +92,7 @@ def test_redis_down_delays_the_latest_price_and_stops_nothing(
 
 
 def test_an_api_that_starts_knows_what_was_published_before(pipeline: Pipeline, redis_server: RedisServer) -> None:
-    """Also without Redis; and what a crashed flow publishes again is no news to its clients."""
+    """This also holds without Redis. Updates that a crashed flow publishes again do not reach the clients."""
     pipeline.start_flow()
     send(pipeline, 100)
     pipeline.wait_for_history(100)

@@ -1,4 +1,4 @@
-"""What the API answers from memory is what Redis holds, whoever wrote it."""
+"""Answers of the API from memory equal the prices in Redis, with any writer."""
 
 import signal
 
@@ -38,7 +38,7 @@ def hits(pipeline: Pipeline) -> float:
 
 def test_a_change_in_redis_is_one_in_the_api_and_stays_one(serving: Pipeline) -> None:
     def shows(amount: float | None) -> None:
-        # Redis tells who made the change and who follows it one after the other.
+        # Redis answers the writer first, and reports the change to the API a moment later.
         wait_for(lambda: price(serving) == amount, 1)
         assert price(serving) == amount
 
@@ -46,7 +46,7 @@ def test_a_change_in_redis_is_one_in_the_api_and_stays_one(serving: Pipeline) ->
     for amount in range(2, CHANGES):
         store(serving, amount)
         shows(amount)
-    # The first reading asks Redis, the second does not have to.
+    # The first of two readings asks Redis; the second is answered from memory.
     assert hits(serving) - before > CHANGES / 2
     serving.redis.delete("price:A")
     shows(None)
@@ -70,7 +70,7 @@ def test_a_redis_that_stops_or_restarts_ends_what_is_kept(serving: Pipeline, red
     assert redis_server.program is not None
     redis_server.program.send(signal.SIGSTOP)
     answer = wait_for(lambda: (found := serving.http.get("/price/A").json()).get("stale") and found, 10)
-    # Confirmed until a moment before.
+    # Redis confirmed the price until a moment before.
     assert answer["age_ms"] < 5_000
     redis_server.program.send(signal.SIGCONT)
     wait_for(lambda: "stale" not in serving.http.get("/price/A").json(), 10)
@@ -94,7 +94,7 @@ def test_a_redis_that_does_not_tell_of_changes_is_read_every_time(
         store(pipeline, 4)
         assert [price(pipeline), price(pipeline)] == [4, 4]
         assert hits(pipeline) == 0
-        # Once is enough.
+        # The log line must not be repeated for each price.
         assert pipeline.output().count("each is read from it") == 1
     finally:
         pipeline.redis.acl_setuser("default", enabled=True, commands=["+@all"])

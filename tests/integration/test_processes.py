@@ -1,4 +1,4 @@
-"""Starting, stopping and scaling the flow, as an operator does."""
+"""Start, stop and scaling of the flow, as an operator does them."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ def send(pipeline: Pipeline, count: int) -> None:
 
 
 def rename_topics(pipeline: Pipeline) -> None:
-    """Names of topics that nobody has made."""
+    """Set names of topics that do not exist yet."""
     for topic in list(pipeline.topics):
         pipeline.topics[topic] += "-new"
         pipeline.environment[f"{topic.upper().replace('-', '_')}_TOPIC"] += "-new"

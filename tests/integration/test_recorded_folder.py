@@ -1,8 +1,8 @@
-"""A recovery folder that an earlier version left: the flow goes on with it.
+"""A recovery folder that an earlier version wrote: the flow resumes from it.
 
-`tests/support/recorded/` holds the folder of a stopped flow of before the rooms (commit a16f0e0), the messages that
-it had read, with their partitions, and the prices that it had written. `tests/support/record_folder.py` records
-another."""
+`tests/support/recorded/` holds the recovery folder of a stopped flow (commit a16f0e0, before the present layout of
+the code), the messages that it had read, with their partitions, and the prices that it had written.
+`tests/support/record_folder.py` records another one."""
 
 import contextlib
 import json
@@ -36,7 +36,7 @@ def pipeline(
     tmp_path: Path,
     recorded: dict[str, Any],
 ) -> Iterator[Pipeline]:
-    """A pipeline whose topics have the recorded messages, and whose recovery folder is the recorded one."""
+    """A pipeline with the recorded messages in its topics and a copy of the recorded recovery folder."""
     with contextlib.closing(Pipeline(broker.brokers, postgres, redis_server, tmp_path, name=NAME)) as made:
         for topic, partition, key, value in recorded["inputs"]:
             made.producer.produce(made.topics[topic], value, key, partition=partition)
@@ -49,7 +49,7 @@ def pipeline(
 def test_a_flow_goes_on_with_a_folder_of_before(pipeline: Pipeline, recorded: dict[str, Any]) -> None:
     prices = recorded["prices"]
     pipeline.start_flow()
-    # Redis is empty, so the flow fills it from its state alone.
+    # Redis is empty at first, so every price in it comes from the flow's state.
     wait_for(lambda: pipeline.redis.scard("products") == len(prices), what="all products in Redis")
     for key, fields in prices.items():
         assert pipeline.redis.hgetall(key) == fields
@@ -60,7 +60,7 @@ def test_a_flow_goes_on_with_a_folder_of_before(pipeline: Pipeline, recorded: di
     pipeline.flush()
     for key, fields in prices.items():
         pipeline.wait_for_version(key.removeprefix("price:"), int(fields["version"]) + 1)
-    # It did not begin again: what was read before is not priced a second time, and held prices hold.
+    # The flow resumed: it does not price old messages a second time, and frozen prices stay.
     held = {key for key in prices if pipeline.redis.hget(key, "price") == prices[key]["price"]}
     frozen = {f"price:P{index}" for index in range(1, 40, 3)}
     assert held == frozen | {"price:P3", "price:P4"}

@@ -23,7 +23,7 @@ SERVICE = "prices"
 
 @pytest.fixture
 def tls_url(redis_server: RedisServer, tmp_path: Path) -> Iterator[str]:
-    """A Redis behind TLS that wants a client certificate, with a user, whose keys are in database 2."""
+    """The URL of a Redis with TLS that requires a client certificate and a user. Its keys are in database 2."""
     authority = trustme.CA()
     server, client = authority.issue_cert("127.0.0.1"), authority.issue_cert("shop@example.org")
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
@@ -49,7 +49,7 @@ def test_flow_and_api_use_login_database_and_tls(pipeline: Pipeline, tls_url: st
         assert pipeline.redis.keys("*") == []
         wait_for(pipeline.api_ready)
         assert pipeline.http.get("/price/A").json()["price"] == 15.0
-        # From memory, as long as Redis tells of changes over the same line.
+        # Answers come from memory only if Redis reports changes over the same kind of connection.
         wait_for(lambda: _hits(pipeline) > 0, what="a price answered from memory")
         pipeline.event("A", 20.0)
         pipeline.flush()
@@ -74,7 +74,7 @@ def test_a_server_of_another_authority_is_not_trusted(tls_url: str, tmp_path: Pa
 
 
 class Sentinels:
-    """A master, a replica and a sentinel that watches them."""
+    """A master, a replica, and a sentinel that watches them."""
 
     def __init__(self, folder: Path) -> None:
         self.master, self.replica = RedisServer(), RedisServer()
@@ -83,7 +83,7 @@ class Sentinels:
 
     @property
     def url(self) -> str:
-        # The first one is not there.
+        # The first address has no sentinel, so the client must try the second.
         return f"redis+sentinel://127.0.0.1:{free_port()},127.0.0.1:{self.port}/{SERVICE}"
 
     def start(self) -> None:
@@ -104,11 +104,11 @@ class Sentinels:
         wait_for(lambda: self._ask("SENTINEL", "REPLICAS", SERVICE), what="the replica known to the sentinel")
 
     def fail_over(self) -> None:
-        """The replica takes over; the old master becomes a replica."""
-        # It may not know yet that the replica is fit.
+        """Make the replica the master, and the old master a replica."""
+        # The sentinel refuses until it knows that the replica is ready.
         wait_for(lambda: self._ask("SENTINEL", "FAILOVER", SERVICE), what="a fail-over")
         wait_for(lambda: self._master_port() == self.replica.port, what="another master")
-        # Until it is told, the old one takes writes that are lost.
+        # Until the old master becomes a replica, it accepts writes, which are then lost.
         with redis.Redis(port=self.master.port) as old:
             wait_for(lambda: old.info("replication")["role"] == "slave", what="the old master as a replica")
 
@@ -159,8 +159,8 @@ def test_sentinels_lead_to_the_master_of_the_moment(sentinels: Sentinels) -> Non
         await asyncio.to_thread(sentinels.fail_over)
         await asyncio.to_thread(wait_for, lambda: _writes(writer, "price:B"))
         assert await reader.get("price:B") == b"2"
-        # The tracker follows the new master, or the old one, which tells what it replicates once it has copied the
-        # rest.
+        # The tracker is connected to the new master or still to the old one. The old one reports replicated changes
+        # after its first full copy.
         await asyncio.to_thread(wait_for, lambda: _writes(writer, "price:C") and "C" in told)
         await tracker.close()
         await reader.aclose()

@@ -1,4 +1,4 @@
-"""Sinks against real servers: what is refused is never lost in silence."""
+"""Sinks against real servers: a row that is refused is never lost without a report."""
 
 import math
 import threading
@@ -58,7 +58,7 @@ def test_a_snapshot_waits_until_kafka_has_everything(pipeline: Pipeline) -> None
 
 
 class FakeWriter:
-    """A database that can be away."""
+    """A writer for a database that can be down."""
 
     def __init__(self) -> None:
         self.up = False
@@ -81,7 +81,8 @@ def open_backlog(
     partitions: int = 4,
     keeps_all: bool = True,
 ) -> Backlog:
-    """As the sink opens it for a part with a resume state, and a topic of so many partitions."""
+    """Open the backlog as the sink does for a partition with a resume state, on a topic of `partitions`
+    partitions."""
     state = state or HistoryState([], None)
     client = client_options(pipeline.brokers, {})
     topic = pipeline.topics["history-backlog"]
@@ -101,7 +102,7 @@ def open_backlog(
 
 
 def _has_leader(backlog: Backlog) -> bool:
-    """A partition that was made just now may have none yet; the sink would try again."""
+    """Return True if the partition has a leader. A new one may have none yet; the sink would try again."""
     try:
         backlog.waiting(None)
     except BacklogError:
@@ -125,7 +126,7 @@ def test_rows_wait_in_the_backlog_and_arrive_also_after_a_restart(pipeline: Pipe
         time.sleep(0.05)
     state = decode_state(part.snapshot())
     part.close()
-    # As after a crash: only the snapshot and the topic are left. And the topic has got more partitions.
+    # As after a crash, only the snapshot and the topic are left. The topic now has more partitions too.
     later = FakeWriter()
     restarted = start(later, state, 4)
     restarted.write_batch([Outgoing(0, [b"P\tnewest"])])
@@ -143,7 +144,7 @@ def test_rows_of_an_outage_go_to_the_backlog_many_at_once(pipeline: Pipeline) ->
         part.write_batch([Outgoing(0, [row])])
     part.snapshot()
     messages = open_backlog(pipeline, "3")
-    # Which one takes the first row before it is down, and what else it may take with it, is left to the threads.
+    # The timing of the threads decides which rows the writer takes before it is down, so the count is not exact.
     assert 1 <= messages.waiting(None) <= 2
     messages.close()
     writer.up = True
@@ -185,7 +186,7 @@ def test_a_writer_that_fails_in_another_way_goes_on(pipeline: Pipeline) -> None:
 
 
 class BusyWriter(FakeWriter):
-    """A database that takes its time."""
+    """A writer for a slow database: it waits until the test sets `go`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -199,7 +200,8 @@ class BusyWriter(FakeWriter):
 
 
 def start_busy(pipeline: Pipeline, writer: BusyWriter, *, keeps_all: bool = True) -> HistorySinkPartition:
-    """A part whose writer is already at the database: it asks whether that is there before there are any rows."""
+    """Start a sink partition whose writer is already in a call to the database: the check that it makes before any
+    rows."""
     part = HistorySinkPartition(writer, open_backlog(pipeline, "1", keeps_all=keeps_all), "1", [])
     assert writer.began.wait(20)
     return part
@@ -209,14 +211,14 @@ def test_a_busy_database_holds_up_the_flow_for_a_moment_and_gets_every_row(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(history, "PATIENCE_S", 0.2)
-    # Busy, and not stalled, whatever happens.
+    # The writer must count as busy in the whole test, never as stalled.
     monkeypatch.setattr(history, "STALLED_S", 600.0)
     writer = BusyWriter()
     part = start_busy(pipeline, writer)
     rows = [b"P\trow %d" % index for index in range(10 * history.PENDING_ROWS_MAX)]
     for start in range(0, len(rows), history.PACE.rows_max):
         part.write_batch([Outgoing(0, rows[start : start + history.PACE.rows_max])])
-        # Only the flow's thread changes it, and what it waited it does not wait again.
+        # The flow's thread uses up its patience in one wait, and does not wait a second time.
         assert part._patience_s in (0.2, 0.0)
     assert part._patience_s == 0.0
     part.snapshot()

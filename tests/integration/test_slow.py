@@ -1,4 +1,4 @@
-"""A dependency that is slow, full or half there. It holds up its own output and no other, and nothing is lost."""
+"""Dependencies that are slow, full or half up: each delays its own output and no other, and nothing is lost."""
 
 import os
 import shutil
@@ -72,12 +72,12 @@ def test_a_slow_redis_slows_the_latest_price_alone(pipeline: Pipeline, slow_redi
     send(pipeline, 1_000)
     wait_for_updates(pipeline, 1_100, 20)
     pipeline.wait_for_history(1_100, within_s=20)
-    # The API takes longer or says that it cannot; it does not hang, and what needs no Redis is as it was.
+    # The API answers later or with an error, and does not hang. Routes without Redis still answer in time.
     asked = time.monotonic()
     assert pipeline.http.get("/price/P1").status_code in (200, 503)
     assert time.monotonic() - asked < 10
     assert pipeline.http.get("/health").elapsed.total_seconds() < 5
-    # Slow, and yet it arrives without the line getting any better.
+    # The rows arrive although the connection stays slow.
     pipeline.wait_for_version("P19", 55, within_s=60)
     slow_redis.be_fast()
     assert_matches_fold(pipeline)
@@ -105,7 +105,7 @@ def test_a_slow_kafka_delays_everything_and_loses_nothing(
 ) -> None:
     if not kafka.is_available():
         pytest.skip("no Java and Maven for a real Kafka behind a proxy")
-    # One of its own, that sends its clients through the proxy.
+    # A Kafka for this test only, which tells its clients the address of the proxy.
     with Proxy(0) as proxy:
         broker = kafka.KafkaServer(folder / uuid.uuid4().hex, advertised_port=proxy.port)
         proxy.lead_to(broker.port)
@@ -113,13 +113,13 @@ def test_a_slow_kafka_delays_everything_and_loses_nothing(
         pipeline = Pipeline(proxy.address, postgres, redis_server, tmp_path)
         try:
             start(pipeline)
-            # One that no event comes for later: an override can overtake those, and holds their price.
+            # A product without later events: an override of others could overtake their events and hold the price.
             pipeline.event("held", 10.0)
             pipeline.wait_for_version("held", 1)
             if how == "delay":
                 proxy.delay_s = DELAY_S
             else:
-                # A megabyte of events, at what fetches and produces have to share.
+                # The events are a megabyte, and fetches and produces share this rate.
                 proxy.bytes_per_s = 20 * TRICKLE_BYTES_PER_S
             send(pipeline, 500)
             assert pipeline.http.get("/price/P1").status_code == 200
@@ -144,7 +144,7 @@ def test_a_full_redis_is_said_and_waited_for(pipeline: Pipeline, redis_server: R
     wait_for_updates(pipeline, 300, 20)
     pipeline.wait_for_history(300, within_s=20)
     wait_for(lambda: "Redis cannot be written" in pipeline.output(), 10)
-    # What it has, it gives; how old that is, everybody can see in /prices.
+    # A full Redis still answers reads; /prices shows how old the prices are.
     assert pipeline.http.get("/price/P1").status_code == 200
     pipeline.redis.config_set("maxmemory", 0)
     assert_matches_fold(pipeline)
@@ -158,11 +158,11 @@ def test_a_connection_cut_in_the_middle_of_a_copy_loses_and_doubles_nothing(
     slow_sql.cut_after = 20_000
     send(pipeline, 2_000)
     wait_for(lambda: slow_sql.cuts >= 8, 20)
-    # Batches get smaller until one fits before the cut; so it goes on even now, from memory and from the backlog.
+    # The writer halves its batches until one fits before the cut, so rows arrive in spite of the cuts.
     pipeline.wait_for_history(200, within_s=30)
 
     def reaches_the_backlog() -> bool:
-        # What the writer took before the first cut stays with it, and that may have been all: more has to come.
+        # Rows that the writer took before the first cut do not go to the backlog. It may have all, so send more.
         send(pipeline, PRODUCTS)
         return bool(pipeline.read("history-backlog"))
 
@@ -201,7 +201,7 @@ def test_a_fail_over_to_a_read_only_server_is_waited_out(pipeline: Pipeline, pos
     pipeline.wait_for_version("P19", 15, within_s=20)
     wait_for_updates(pipeline, 300, 20)
     wait_for(lambda: "read-only" in pipeline.output(), 15)
-    # Reading goes on.
+    # Reads still work.
     wait_for(lambda: pipeline.http.get("/history/P1", headers=ADMIN).status_code == 200, 10)
     execute(postgres, f'ALTER DATABASE "{name}" RESET default_transaction_read_only', ended)
     assert_matches_fold(pipeline)
@@ -210,7 +210,7 @@ def test_a_fail_over_to_a_read_only_server_is_waited_out(pipeline: Pipeline, pos
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 64 MB."""
+    """A folder on a disk of 64 MB."""
     mount = tmp_path / "disk"
     mount.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(mount)]
@@ -230,7 +230,7 @@ def test_a_full_disk_under_the_recovery_folder_stops_the_flow_until_there_is_roo
         file.write(b"x" * (shutil.disk_usage(small_disk).free - 1024 * 1024))
     send(pipeline, 200)
     wait_for(lambda: "disk is full; the flow waits" in pipeline.output(), 20)
-    # A crash now, and a start on the full disk, are waited out as well.
+    # After a crash, a start on the full disk also waits for room.
     pipeline.kill_flow()
     pipeline.start_flow()
     send(pipeline, 200)
@@ -253,7 +253,7 @@ def test_redis_and_sql_down_together_delay_and_lose_nothing(
         )
         send(pipeline, 300)
         wait_for_updates(pipeline, 400, 20)
-        # The API still has every price, and says how old it is.
+        # The API still has every price, and its age.
         answer = pipeline.http.get("/price/P1").json()
         assert answer["stale"] is True
         pipeline.kill_flow()

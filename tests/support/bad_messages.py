@@ -1,4 +1,4 @@
-"""Messages that are no signals, each of a kind of its own, and what is wrong with them."""
+"""Messages that are not valid signals, one for each kind of fault, with the error code of their dead letter."""
 
 import json
 from typing import Any
@@ -107,7 +107,7 @@ BAD_FREEZE_FIELDS: list[tuple[Change, ErrorCode]] = [
 
 
 def all_bad_messages() -> list[tuple[SignalKind, bytes | None, ErrorCode]]:
-    """Every kind as it stands in its topic."""
+    """Return all of them as they stand in their topics: the kind of signal, the bytes, the error code."""
     found: list[tuple[SignalKind, bytes | None, ErrorCode]] = [
         (SignalKind.PRODUCT_EVENTS, value, code) for value, code in NO_EVENTS
     ]

@@ -1,11 +1,12 @@
-"""Compare what a pipeline wrote with what the fold says, row by row."""
+"""A comparison of a pipeline's outputs with the fold, row by row."""
 
 from tests.support.fold import Expected, fold
 from tests.support.pipeline import Pipeline, wait_for
 
 
 def assert_matches_fold(pipeline: Pipeline) -> Expected:
-    """Every history row, every update, every price in Redis and every dead letter, none missing, none double."""
+    """Wait for all outputs, then compare every history row, update, price in Redis and dead letter: none may be
+    missing or doubled. Returns the expected outputs. Raises AssertionError."""
     expected = fold(pipeline.read("product-events"))
     pipeline.wait_for_history(len(expected.history), 90)
     for product, (_, _, version) in expected.latest.items():

@@ -1,4 +1,4 @@
-"""What must come out, by a plain fold of what went in. Shares no code with the flow."""
+"""The expected outputs, by a plain fold of the inputs. It shares no code with the flow."""
 
 import json
 from math import sqrt
@@ -10,8 +10,9 @@ WEIGHTS = {"view": 1.0, "cart": 3.0, "purchase": 5.0}
 
 
 class Expected:
-    """history: rows by position. updates: of each product, in order. latest: price, demand, version. bad:
-    positions of what must be a dead letter."""
+    """The expected outputs. `history`: (topic, partition, offset) to (product, price, demand, version). `updates`:
+    product to its updates in order, each (version, price, previous price, demand, seconds). `latest`: product to
+    (price, demand, version). `bad`: (partition, offset) of messages that become dead letters."""
 
     def __init__(self) -> None:
         self.history: dict[tuple[str, int, int], tuple[str, float, float, int]] = {}
@@ -21,8 +22,8 @@ class Expected:
 
 
 def fold(messages: list[Message]) -> Expected:
-    """Fold product events, each partition in order, with the default policy and no overrides. Knows of bad
-    input only what the tests that use it send."""
+    """Fold product events, each partition in order, with the default policy and no overrides. It knows only those
+    kinds of bad input that its tests send."""
     expected = Expected()
     demand: dict[str, float] = {}
     for message in sorted(messages, key=lambda m: (m.partition, m.offset)):

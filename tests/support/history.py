@@ -1,4 +1,4 @@
-"""Rows of history, out of signals."""
+"""Rows of history, made from signals."""
 
 from pricing.decision import to_priced
 from pricing.policy import default_policy
@@ -8,7 +8,7 @@ from tests.support.shards import apply
 
 
 def rows_of(*signals: object) -> list[bytes]:
-    """The rows of signals of one shard, in order; the first signal's offset is 42."""
+    """Return the encoded rows of signals of one shard, in order. The first signal's offset is 42."""
     shard = Shard(default_policy())
     rows: list[bytes] = []
     for offset, signal in enumerate(signals, 42):

@@ -1,4 +1,4 @@
-"""A whole pipeline for one test: its own topics, database and Redis, and the processes it starts."""
+"""A whole pipeline for one test: its own topics, database and Redis, and the processes that it starts."""
 
 import json
 import os
@@ -40,8 +40,8 @@ STOP_CODES = (0, 143)
 
 
 def wait_for(condition: Callable[[], Any], within_s: float = WITHIN_S, what: str | Callable[[], str] = "") -> Any:
-    """The first true value of `condition()`; it is asked again until then. Fails after `within_s`, and says `what`
-    was not seen."""
+    """Call `condition` again and again, and return its first true value. Raises AssertionError after `within_s`
+    seconds; `what`, or what it returns, is in the error text."""
     deadline = time.monotonic() + within_s
     while True:
         if value := condition():
@@ -52,7 +52,7 @@ def wait_for(condition: Callable[[], Any], within_s: float = WITHIN_S, what: str
 
 
 def _watermarks(consumer: Consumer, partition: TopicPartition) -> tuple[int, int] | None:
-    """None while a partition that was made just now has no leader yet."""
+    """Return low and high watermark, or None while a new partition has no leader yet."""
     try:
         return consumer.get_watermark_offsets(partition, timeout=10)
     except KafkaException:
@@ -60,21 +60,26 @@ def _watermarks(consumer: Consumer, partition: TopicPartition) -> tuple[int, int
 
 
 def _wait_for_handlers(program: Program) -> None:
-    """Until its first line: before that, while Python starts, a signal ends it in the system's own way."""
+    """Wait for the first line of a program. Before it, Python has no signal handlers, and a signal ends the
+    process."""
     program.wait_until(lambda: bool(program.tail), WITHIN_S, "start")
 
 
 class Message:
-    """A message as it stands in a topic."""
+    """A message as it stands in a topic. `topic` is its name in `TOPICS`."""
 
     def __init__(self, topic: str, partition: int, offset: int, key: bytes | None, value: bytes | None) -> None:
         self.topic, self.partition, self.offset, self.key, self.value = topic, partition, offset, key, value
 
     def json(self) -> Any:
+        """Return the decoded value; None for a tombstone."""
         return json.loads(self.value or b"null")
 
 
 class Pipeline:
+    """The topics, database and Redis of one test, and the flow and the API on them. `close` ends the processes and
+    removes the database."""
+
     def __init__(
         self,
         brokers: str,
@@ -115,9 +120,11 @@ class Pipeline:
             "PYTHONFAULTHANDLER": "1",
         }
 
-    # The processes
+    # Processes
 
     def start_flow(self, processes: int = 1, workers: int = 1, **environment: str) -> None:
+        """Start the flow, with further environment variables. The first call makes the recovery folder. It does not
+        wait until the flow reads."""
         if not self.recovery.exists():
             self.recovery.mkdir()
             subprocess.run(
@@ -131,7 +138,7 @@ class Pipeline:
             self.flow.append(self._launch(f"flow{index}", [*command, *cluster], environment))
 
     def kill_flow(self) -> None:
-        """SIGKILL to every process of the flow; asserts that it landed."""
+        """Send SIGKILL to every process of the flow, and assert that it ended them."""
         for program in self.flow:
             assert program.running, self.output()
             program.kill()
@@ -139,6 +146,8 @@ class Pipeline:
         self.flow.clear()
 
     def stop_flow(self) -> None:
+        """Send SIGTERM to every process of the flow, and assert that each ends within 10 s with a code of
+        `STOP_CODES`."""
         for program in self.flow:
             _wait_for_handlers(program)
             program.send(signal.SIGTERM)
@@ -147,7 +156,7 @@ class Pipeline:
             try:
                 program.process.wait(9.5)
             except subprocess.TimeoutExpired:
-                # Python says where each thread is before it ends.
+                # At SIGABRT, Python prints the stack of each thread before it ends.
                 program.send(signal.SIGABRT)
             code = program.stop()
             assert code in STOP_CODES, f"{code}\n{self.output()}"
@@ -155,12 +164,15 @@ class Pipeline:
         self.flow.clear()
 
     def start_api(self, port: int | None = None, **environment: str) -> None:
+        """Start the API on `port` (default: a free one), with further environment variables. It does not wait for
+        `/ready`."""
         port = port or free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.api = self._launch("api", [sys.executable, "-m", "api"], {"API_PORT": str(port), **environment})
         self.http = httpx.Client(base_url=self.url, timeout=15)
 
     def api_ready(self) -> bool:
+        """Return True if `/ready` answers 200. Raises AssertionError if the API has ended."""
         try:
             return self.http.get("/ready").status_code == 200
         except httpx.TransportError:
@@ -169,6 +181,7 @@ class Pipeline:
             return False
 
     def stop_api(self) -> None:
+        """Stop the API, and assert that its exit code is in `STOP_CODES`."""
         if self.api is not None:
             self.http.close()
             _wait_for_handlers(self.api)
@@ -187,9 +200,11 @@ class Pipeline:
         )
 
     def output(self) -> str:
+        """Return the last 60 lines of all processes."""
         return "\n".join(self.logs[-60:])
 
     def close(self) -> None:
+        """Kill all processes and drop the database."""
         for program in self.flow:
             program.kill()
         if self.api is not None:
@@ -199,10 +214,10 @@ class Pipeline:
         with psycopg.connect(self._maintenance, autocommit=True) as connection:
             connection.execute(f'DROP DATABASE "{self.name}" WITH (FORCE)')
 
-    # What goes in
+    # Inputs
 
     def send(self, topic: str, key: str | bytes | None, value: Any) -> None:
-        """Queue a message: bytes as they are, anything else as JSON, None as a tombstone."""
+        """Queue a message. Bytes are sent as they are, None is a tombstone, and every other value becomes JSON."""
         raw = value if value is None or isinstance(value, bytes) else json.dumps(value).encode()
         while True:
             try:
@@ -213,6 +228,7 @@ class Pipeline:
         self.producer.poll(0)
 
     def event(self, product_id: Any, price: float, event_type: str = "view", **fields: Any) -> None:
+        """Queue a product event. `fields` adds fields; `timestamp` and `key` replace the defaults."""
         timestamp = fields.pop("timestamp", 1_700_000_000)
         key = fields.pop("key", str(product_id))
         event = {
@@ -225,12 +241,13 @@ class Pipeline:
         self.send("product-events", key, event)
 
     def flush(self) -> None:
+        """Wait until Kafka has all queued messages. Raises AssertionError after 30 s."""
         assert self.producer.flush(30) == 0, self.output()
 
-    # What comes out
+    # Outputs
 
     def read(self, topic: str) -> list[Message]:
-        """Everything in a topic by now, each partition in order."""
+        """Return all messages that are in a topic now, each partition in order."""
         consumer = Consumer({"bootstrap.servers": self.brokers, "group.id": "test", "fetch.wait.max.ms": 5})
         try:
             metadata = consumer.list_topics(self.topics[topic], timeout=10).topics[self.topics[topic]]
@@ -253,8 +270,8 @@ class Pipeline:
             consumer.close()
 
     def wait_for_commit(self, topic: str) -> None:
-        """Until what is in a topic by now is in a recovery snapshot that has been committed: the group's offsets
-        move with each snapshot, and one that follows another means that the first is on disk."""
+        """Wait until a committed recovery snapshot covers all messages that are in a topic now. The offsets of the
+        consumer group move with each snapshot. A second snapshot shows that the first is on disk."""
         consumer = Consumer({"bootstrap.servers": self.brokers, "group.id": "pricewax"})
 
         def committed(name: str) -> bool:
@@ -275,7 +292,8 @@ class Pipeline:
             consumer.close()
 
     def updates(self) -> list[dict[str, Any]]:
-        """Price updates as a careful reader sees them: what is not newer is dropped."""
+        """Return the price updates as a careful reader sees them, which drops an update whose version is not
+        newer."""
         versions: dict[str, int] = {}
         updates = []
         for message in self.read("price-updates"):
@@ -286,17 +304,20 @@ class Pipeline:
         return updates
 
     def history(self, columns: str = "*") -> list[tuple[Any, ...]]:
+        """Return the rows of `price_history`, by product and version."""
         with psycopg.connect(self.history_url) as connection:
             query = f"SELECT {columns} FROM price_history ORDER BY product_id, version"
             return connection.execute(query).fetchall()
 
     def overrides(self, columns: str = "*") -> list[tuple[Any, ...]]:
+        """Return the rows of `price_overrides`, by product and set time."""
         with psycopg.connect(self.history_url) as connection:
             return connection.execute(
                 f"SELECT {columns} FROM price_overrides ORDER BY product_id, set_time"
             ).fetchall()
 
     def count_history(self) -> int:
+        """Return the number of rows in `price_history`; 0 if the flow has not made the table yet."""
         try:
             with psycopg.connect(self.history_url) as connection:
                 row = connection.execute("SELECT count(*) FROM price_history").fetchone()
@@ -305,10 +326,11 @@ class Pipeline:
             return 0
 
     def wait_for_history(self, rows: int, within_s: float = WITHIN_S) -> None:
+        """Wait until `price_history` has at least `rows` rows."""
         wait_for(lambda: self.count_history() >= rows, within_s, lambda: f"{rows} rows, not {self.count_history()}")
 
     def wait_for_version(self, product_id: str, version: int, within_s: float = WITHIN_S) -> dict[str, str]:
-        """The product's hash in Redis, once it has a version."""
+        """Wait until the product's hash in Redis has at least this version, and return the hash."""
         key = f"price:{product_id}"
 
         def read() -> dict[str, str] | None:

@@ -1,8 +1,8 @@
 """A plain runner: the steps of the pricing flow in a loop, without Bytewax.
 
-The steps are plain objects that take and give lists, so that they run without an engine. This runner is an oracle
-for the flow, a row of the benchmarks (the cost of the engine alone), and the proof that another engine could carry
-them (docs/decisions/0017)."""
+The steps are plain objects that take and give lists, so they run without an engine. This runner has three uses.
+Tests compare the flow's output with its output. It measures the cost of the engine alone. It shows that another
+engine could run the steps (docs/decisions/0017)."""
 
 from collections.abc import Mapping
 
@@ -23,7 +23,8 @@ from sinks.redis.pricing import encode_latest
 
 
 class PlainRunner:
-    """Takes the items of a source and keeps the items of each sink. One worker; snapshots on request only."""
+    """The steps of the flow as one worker. `feed` takes the items of a source; `updates`, `latest`, `history` and
+    `letters` keep the items of each sink. A snapshot is made only on request."""
 
     def __init__(
         self,
@@ -64,6 +65,7 @@ class PlainRunner:
         self.fire_timers()
 
     def fire_timers(self) -> None:
+        """Run the timers that are due on the clock."""
         for shard, step in self._pricing.items():
             due = step.notify_at()
             if due is not None and due.timestamp() * 1000 <= self._clock():
@@ -71,7 +73,7 @@ class PlainRunner:
                     self._encode(shard, priced)
 
     def snapshot(self) -> dict[str, bytes]:
-        """The state of every shard, for `resume`."""
+        """Return the state of every shard, for `resume`."""
         return {shard: step.snapshot() for shard, step in self._pricing.items()}
 
     def _price(self, shard: str, value: Batch | RefillRequest) -> None:

@@ -19,7 +19,7 @@ from pricing.policy import default_policy
 
 SHARDS = 8
 CLOCK_MS = 1_700_000_100_000
-# An epoch a batch: a crash resumes from the middle, with the state of the batch before.
+# With one epoch for each batch, a crash resumes from the middle, with the state after the last batch.
 EVERY_BATCH = timedelta(0)
 TOPICS = {
     "events": SignalKind.PRODUCT_EVENTS,
@@ -31,7 +31,9 @@ Item = tuple[str, RawBatch]
 
 
 def seeded_items(any_order: bool = True) -> list[Item]:
-    """Events with every kind of key, catalogue entries, overrides that are set, removed and over, and rubbish."""
+    """Return 300 items, the same in every run: events with every kind of key, catalogue entries, overrides that are
+    set, removed or expired, and bad messages. With `any_order` False, no message has a missing or a foreign key and
+    no override expires, so that the output does not depend on the order of arrival."""
     chance = random.Random(5)
     items: list[Item] = []
     for offset in range(300):
@@ -61,6 +63,8 @@ def seeded_items(any_order: bool = True) -> list[Item]:
 
 
 class Outputs:
+    """The items of each sink, over one or more runs of the flow."""
+
     def __init__(self) -> None:
         self.updates: list[Any] = []
         self.latest: list[Any] = []
@@ -73,6 +77,7 @@ class Outputs:
         refills: list[tuple[str, RefillRequest]] | None = None,
         state_log: StateLog | None = None,
     ) -> Dataflow:
+        """Build the flow on these items, with sinks that append to the lists."""
         sinks = Sinks(
             updates=TestingSink(self.updates),
             latest=TestingSink(self.latest),
@@ -91,11 +96,12 @@ class Outputs:
         )
 
     def lines(self) -> list[str]:
-        """Everything that came out, once, in an order that does not depend on how it was run."""
+        """Return every different output once, as JSON, in an order that does not depend on the kind of run."""
         found = {("update", value.decode()) for _, out in self.updates for _, value in out.rows}
         found |= {("history", row.decode()) for _, out in self.history for row in out.rows}
         found |= {("dead letter", value.decode()) for _, out in self.letters for _, value in out.rows}
         return [json.dumps(entry) for entry in sorted(found)]
 
     def newest(self) -> dict[str, str]:
+        """Return Redis key to the last row that was written for it."""
         return {name: row.decode() for _, out in self.latest for name, row in out.rows}

@@ -1,4 +1,4 @@
-"""A TCP proxy that is slow on purpose, or cuts the line."""
+"""A TCP proxy that is slow on purpose, or cuts connections."""
 
 import asyncio
 import contextlib
@@ -13,10 +13,11 @@ CHUNK_BYTES = 16 * 1024
 
 
 class Proxy:
-    """Passes on what comes to `port` on loopback to `target_port`, and back.
+    """A proxy on loopback between `port` and `target_port`, with an event loop in a thread of its own.
 
-    delay_s: added to what goes either way. bytes_per_s: no more than that goes either way. cut_after: lines are cut
-    once so many bytes have come from a client. All may be changed while it runs. tls: clients speak TLS to it."""
+    `delay_s`: added to all data, in both directions. `bytes_per_s`: the most that passes in each direction.
+    `cut_after`: the number of bytes from a client after which its connection is cut. All three may be changed while
+    the proxy runs. `tls`: clients connect to the proxy by TLS. `cuts`: the number of connections cut."""
 
     def __init__(self, target_port: int, port: int | None = None, *, tls: ssl.SSLContext | None = None) -> None:
         self.port = port or free_port()
@@ -45,10 +46,11 @@ class Proxy:
         self._loop.close()
 
     def lead_to(self, target_port: int) -> None:
+        """Use another target for new connections."""
         self._target_port = target_port
 
     def be_fast(self) -> None:
-        """From now on as if it were not there."""
+        """From now on, pass all data without delay, limit or cut."""
         self.delay_s, self.bytes_per_s, self.cut_after = 0.0, None, None
 
     def _call(self, coroutine: Coroutine[Any, Any, None]) -> None:
@@ -60,7 +62,7 @@ class Proxy:
     async def _stop(self) -> None:
         assert self._server is not None
         self._server.close()
-        # A connection that is just being accepted becomes a line first: nobody else would close it.
+        # Let connections that are just being accepted reach `_lines`; otherwise they would stay open.
         await _some_turns()
         for writer in self._lines:
             writer.transport.abort()
@@ -68,7 +70,7 @@ class Proxy:
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
-        # What was aborted is closed in a later turn of the loop.
+        # The loop closes aborted connections in a later turn.
         await _some_turns()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -99,7 +101,8 @@ class Proxy:
                 each.transport.abort()
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, from_client: bool) -> None:
-        """Each way has a queue of what has come and when, so that a delay holds up nothing but what is delayed."""
+        """Pass on one direction. A queue holds data with its time of arrival, so that a delay does not slow down
+        the reading of later data."""
         waiting: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(64)
 
         async def fetch() -> None:

@@ -1,5 +1,5 @@
-"""`python -m tests.support.record_folder OUT`: records a recovery folder as a stopped flow leaves it, for
-`tests/integration/test_recorded_folder.py`: before a change of the layout, with the code of before."""
+"""`python -m tests.support.record_folder OUT`: record the recovery folder of a stopped flow, for
+`tests/integration/test_recorded_folder.py`. Run it before a change of the layout, with the code from before."""
 
 import json
 import lzma
@@ -17,15 +17,15 @@ from tests.support.pipeline import ROOT, Pipeline, wait_for
 
 RECORDED = ROOT / "tests" / "support" / "recorded"
 NAME = "trecorded00"
-"""Of the pipeline: topics have it in their names, and the folder names the topics."""
+"""The pipeline's name. It is fixed, because it is in the names of the topics, and the folder holds these names."""
 
 INPUTS = ("product-events", "product-catalogue", "price-overrides", "price-freezes")
 PRODUCTS, EVENTS, LATER_EVENTS = 50, 800, 60
 
 
 def feed(pipeline: Pipeline) -> None:
-    """A catalogue, events of products in it and of others, overrides that stay and go, a freeze, and more
-    events."""
+    """Send a catalogue, events of products in it and not in it, overrides (two stay, one is removed), a freeze, and
+    more events. Returns when a snapshot of all of it is committed."""
     chance = random.Random(7)
     for index in range(40):
         entry = {"product_id": f"P{index}", "name": f"Product {index}", "category": f"c{index % 3}"}
@@ -54,6 +54,7 @@ def feed(pipeline: Pipeline) -> None:
 
 
 def record(pipeline: Pipeline, out: Path) -> None:
+    """Write the prices, the inputs and the recovery folder of a stopped flow to `out`."""
     prices = {key: pipeline.redis.hgetall(key) for key in sorted(pipeline.redis.keys("price:P*"))}
     inputs = [
         (topic, message.partition, (message.key or b"").decode(), message.value and message.value.decode())
@@ -68,6 +69,7 @@ def record(pipeline: Pipeline, out: Path) -> None:
 
 
 def main(out: Path) -> None:
+    """Start the servers and the flow, feed it, stop it, record it."""
     folder = Path(tempfile.mkdtemp(prefix="pricewax-record-"))
     folder.chmod(0o755)
     broker, postgres, redis_server = kafka.KafkaServer(folder), PostgresServer(folder), RedisServer()

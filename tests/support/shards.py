@@ -1,4 +1,4 @@
-"""Feeding a shard by hand, signal by signal."""
+"""A shard that a test feeds by hand, signal by signal."""
 
 import msgspec
 
@@ -15,8 +15,8 @@ TOPIC = "events"
 
 
 def apply(shard: Shard, *signals: Signal, offset: int = 0, now_ms: int = NOW_MS) -> list[PriceDecision]:
-    """The decisions of signals of a partition, each a batch of its own, in order; the first event's offset is
-    `offset`. Those of events as if they were made one by one."""
+    """Apply signals in order, each as a batch of its own, and return their decisions. The signals have consecutive
+    offsets from `offset` on. Decisions of events are rebuilt from their columns, so they look like all others."""
     decisions = []
     for place, signal in enumerate(signals, offset):
         if not isinstance(signal, ProductEvent):

@@ -1,8 +1,8 @@
-"""A coarse guard: not how fast it is (see docs/benchmarks), but that nobody doubled the cost unseen."""
+"""A coarse guard against a change that doubles the cost of an event. For exact figures see docs/benchmarks."""
 
 from benchmarks.guard import ratio
 
-# 2.7 where it was measured, 4.5 beside a busy neighbour.
+# Measured: 2.7 on an idle machine, 4.5 on a busy one.
 RATIO_MAX = 5.4
 
 

@@ -1,4 +1,4 @@
-"""Habits: `make help` and CONTRIBUTING.md know every target, and there is one version."""
+"""Habits: `make help` and CONTRIBUTING.md list every target, and all files have the same version."""
 
 import os
 import re
@@ -15,7 +15,7 @@ def run_make(*arguments: str) -> str:
 
 
 def known(name: str, sign: str) -> list[str]:
-    """The values that make itself has for a name."""
+    """Return the values that make has for a name."""
     database = run_make("--print-data-base", "--question", "help")
     (line,) = re.findall(rf"^\.{name} ?{sign} (.*)$", database, re.MULTILINE)
     return str(line).split()

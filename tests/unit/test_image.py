@@ -1,4 +1,4 @@
-"""The image holds every room that the flow, the API and the tools import."""
+"""The image contains every room that the flow, the API and the tools import."""
 
 from tests.support.pipeline import ROOT
 

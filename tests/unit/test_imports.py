@@ -34,7 +34,7 @@ BELOW: dict[str, set[str]] = {
     "tools": {"core", *SYSTEMS, "clients", "connectors", "sinks", "tools", "settings", "telemetry"},
     "stack": {"core", "clients", "stack"},
 }
-"""What a room may import of ours, itself included."""
+"""Room to the rooms that it may import, itself included."""
 
 PURE_LIBRARIES = {"msgspec"}
 IMPURE = {"asyncio", "logging", "os", "pathlib", "random", "socket", "subprocess", "threading", "time", "urllib"}
@@ -49,7 +49,7 @@ WRITE_SIDE = {"sink", "writer", "placement"}
 
 
 def modules() -> dict[str, Path]:
-    """Every module of the rooms, by its dotted name."""
+    """Return dotted name to path, for every module of the rooms."""
     found = {Path(name).stem: ROOT / name for name in FILES}
     for room in ROOMS:
         for path in sorted((ROOT / room).rglob("*.py")):
@@ -63,7 +63,8 @@ MODULES = modules()
 
 @cache
 def imports(name: str) -> frozenset[str]:
-    """Dotted names of everything a module imports, imports inside functions too; of ours the modules themselves."""
+    """Return the dotted names of everything that a module imports, also inside functions. For our own code these
+    are modules."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(MODULES[name].read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -127,7 +128,7 @@ def test_connections_are_made_in_clients(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in sorted(MODULES) if room(name) == "api"])
 def test_the_api_takes_the_read_side_of_sinks(name: str) -> None:
-    """So that it imports neither Bytewax nor a writer's thread, also not by way of another module."""
+    """The API imports neither Bytewax nor a writer's thread, also not by way of another module."""
     reached, todo = set(), [name]
     while todo:
         for each in imports(todo.pop()) & MODULES.keys():

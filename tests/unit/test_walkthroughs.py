@@ -1,9 +1,8 @@
-"""The walkthroughs in docs/walkthroughs, and the first change of CONTRIBUTING.md, done as a reader does them: on a
-copy of the tree.
+"""The walkthroughs in docs/walkthroughs and the first change of CONTRIBUTING.md, run on a copy of the tree.
 
-A `diff` block changes the file that the line above it names, and a `python` block is such a file. Of a `console`
-block each line with `$` is run, and the lines below it must be in its output. Other blocks are for the reader. So a
-walkthrough that does not fit the code any more fails here."""
+A `diff` block changes the file that the line above it names. A `python` block is a whole file. In a `console`
+block, each line with `$` is a command, and its output must contain the lines below it. All other blocks are
+skipped. So this test fails if a walkthrough does not fit the code any more."""
 
 import os
 import re
@@ -31,7 +30,7 @@ _PATH = re.compile(r"`([\w./-]+)`")
 
 
 class Block(msgspec.Struct, frozen=True):
-    """path: None for a `console` block."""
+    """A fenced block. `path`: the file that it changes or makes; None for a `console` block."""
 
     kind: str
     path: str | None
@@ -64,7 +63,7 @@ def change(tree: Path, block: Block) -> None:
     for hunk in re.split(r"^@@.*\n", block.text, flags=re.MULTILINE):
         lines = hunk.splitlines(keepends=True)
         assert all(line[0] in " +-\n" for line in lines), hunk
-        # An editor may have cut the space of an empty line.
+        # Editors remove the space that stands for an empty line in a diff.
         before = "".join(line[1:] or line for line in lines if line[0] != "+")
         after = "".join(line[1:] or line for line in lines if line[0] != "-")
         assert before != after
@@ -74,8 +73,8 @@ def change(tree: Path, block: Block) -> None:
 
 
 def run(tree: Path, block: Block) -> None:
-    """Run each command of a block, and look for the lines below it."""
-    # Loading plugins takes longer than these tests.
+    """Run each command of a block, and assert that its output has the lines below it."""
+    # Loading pytest's plugins takes longer than these tests.
     quick = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1", "RUFF_NO_CACHE": "true"}
     environment = {**os.environ, **quick}
     for entry in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:

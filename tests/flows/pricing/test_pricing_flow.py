@@ -1,4 +1,4 @@
-"""The real topology on test sources: one golden output, however it is run."""
+"""The real topology on test sources: one golden output for every kind of run."""
 
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ def test_a_full_run_gives_the_golden_output() -> None:
 
 
 def test_the_same_steps_without_an_engine_give_what_the_flow_gives() -> None:
-    # Without foreign keys, as below.
+    # No foreign keys, for the reason given below.
     full, plain = Outputs(), Outputs()
     run_main(full.flow(seeded_items(any_order=False)))
     runner = PlainRunner(default_policy(), TOPICS, SHARDS, clock=lambda: CLOCK_MS)
@@ -58,8 +58,8 @@ def test_the_steps_without_an_engine_go_on_from_their_snapshots() -> None:
 
 
 def test_two_workers_give_what_one_gives() -> None:
-    # Without foreign keys, which make a product's messages take several ways, and without timers: the order of
-    # these is that of arrival.
+    # No foreign keys and no timers. With foreign keys, messages of one product take several ways, and then their
+    # order is that of arrival, as with timers.
     one, two = Outputs(), Outputs()
     run_main(one.flow(seeded_items(any_order=False)))
     cluster_main(two.flow(seeded_items(any_order=False)), [], 0, worker_count_per_proc=2)
@@ -85,7 +85,7 @@ def test_a_crash_and_a_resume_give_what_a_full_run_gives(tmp_path: Path, crash_a
     run_main(flow, epoch_interval=EVERY_BATCH, recovery_config=recovery)
     assert outputs.lines() == full.lines()
     assert outputs.newest() == full.newest()
-    # It went on from the crash and did not begin again.
+    # The second run resumed from the crash, and did not start from the beginning.
     again = sum(len(out.rows) for _, out in outputs.updates) - before
     total = sum(line.startswith('["update"') for line in full.lines())
     assert total - before <= again <= total - before + 5

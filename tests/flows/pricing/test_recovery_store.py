@@ -1,4 +1,4 @@
-"""What a crash leaves in Bytewax's store, and that no start finds it."""
+"""Snapshots that a crash leaves in Bytewax's store without a commit: no start resumes from them."""
 
 import sqlite3
 import subprocess
@@ -37,8 +37,8 @@ def run(folder: Path, outputs: Outputs, items: list[Any]) -> None:
 
 @pytest.fixture
 def crashed(tmp_path: Path) -> Path:
-    """A store after a crash that came between an epoch's snapshots and its commit: the state of every shard at
-    the end of the input stands there, under the number of the epoch that is resumed from."""
+    """A store after a crash between an epoch's snapshots and its commit. It has the state of every shard at the end
+    of the input, under the number of the epoch that the next run resumes from."""
     future, folder = tmp_path / "future", tmp_path / "store"
     for each in (future, folder):
         each.mkdir()
@@ -57,7 +57,8 @@ def crashed(tmp_path: Path) -> Path:
 
 
 def finish(folder: Path, *, forget: bool) -> tuple[list[str], list[str]]:
-    """Go on after the crash, with another crash an epoch later, as a flow and as one without crashes does."""
+    """Run on after the crash, with another crash an epoch later. With `forget`, uncommitted snapshots are deleted
+    before each start. Returns the output of these runs, and that of a run without crashes."""
     full = Outputs()
     run_main(full.flow(seeded_items(any_order=False)))
     outputs = Outputs()
@@ -73,14 +74,15 @@ def finish(folder: Path, *, forget: bool) -> tuple[list[str], list[str]]:
 
 def test_a_second_crash_does_not_resume_from_what_the_first_left(crashed: Path) -> None:
     came, expected = finish(crashed, forget=True)
-    # What came before the first crash went to other sinks.
+    # Output before the first crash went to other sinks.
     assert set(came) < set(expected)
     last = [line for line in came if line in expected[-20:]]
     assert last
 
 
 def test_without_it_bytewax_counts_twice(crashed: Path) -> None:
-    """The reason for the module. Where this fails, Bytewax has been mended, and the module can go."""
+    """The reason for `forget_uncommitted`. If this test fails, Bytewax is fixed, and the function can be
+    removed."""
     came, expected = finish(crashed, forget=False)
     assert not set(came) <= set(expected)
 
@@ -131,7 +133,7 @@ def test_another_number_of_shards_is_refused(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [SHARDS_FILE]
     with pytest.raises(SettingsError, match="has 64, not 32"):
         hold_to_shards(tmp_path, 32, STATE_STEP)
-    # By the flow itself, before it asks for Kafka.
+    # The flow checks this before it connects to Kafka.
     command = [sys.executable, "-m", "bytewax.run", "dataflows.pricing", "-r", str(tmp_path), "-s", "1", "-b", "0"]
     done = subprocess.run(
         command,

@@ -1,4 +1,4 @@
-"""URLs of Postgres: all that they give is kept."""
+"""URLs of Postgres: every part of a URL is kept."""
 
 import pytest
 

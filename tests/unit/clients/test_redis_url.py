@@ -1,4 +1,4 @@
-"""URLs of Redis: every form that is promised, and a refusal that names no part of any other."""
+"""URLs of Redis: every documented form is accepted. The error for any other form shows no part of it."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Sources in one step, and workers whose epochs come together again."""
+"""The sources in one input step, and a model of workers whose epochs come together again."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -25,14 +25,15 @@ def test_parts_have_names_of_their_own_and_the_first_source_keeps_its() -> None:
 
 
 def test_the_flow_has_one_input_step() -> None:
-    """Two would drift apart, and in the end read for a moment of every second."""
+    """Two steps would drift apart, until they read only for a moment in each second."""
     sinks = Sinks(TestingSink([]), TestingSink([]))
     flow = build(TestingSource([]), TestingSource([]), sinks, policy=default_policy(), kinds={}, shards=4)
     assert [step.step_id for step in flow.substeps if type(step).__name__ == "input"] == ["pricing.messages"]
 
 
 class Worker:
-    """One of a cluster as Bytewax runs it: its epoch ends when it wakes after the interval; then it waits."""
+    """A model of a Bytewax worker in a cluster. Its epoch ends when it wakes after the interval. Then it waits for
+    the other workers."""
 
     def __init__(self, started_s: float, tick_s: float) -> None:
         self.now_s = started_s
@@ -56,7 +57,7 @@ class Worker:
 
 
 def run(workers: Sequence[Worker], epochs: int, commit_s: float = COMMIT_S) -> list[float]:
-    """The longest wait of each epoch."""
+    """Run the workers for some epochs; returns the longest wait of each epoch, in seconds."""
     waits = []
     for _ in range(epochs):
         for worker in workers:
@@ -76,7 +77,7 @@ def test_workers_that_are_apart_come_together(lag_s: float) -> None:
 def test_workers_that_drift_stay_together() -> None:
     waits = run([Worker(0.0, TICK_S), Worker(0.0, 0.0037), Worker(0.0, 0.0021)], 600)
     assert max(waits) < 0.15
-    # Without a correction they would not.
+    # Without the correction they drift apart.
     alone = [Worker(0.0, TICK_S), Worker(0.0, 0.0037)]
     for worker in alone:
         worker.phase.alone = True

@@ -1,4 +1,5 @@
-"""The state log: only what changed is written, what is not committed does not count, nothing is guessed."""
+"""The state log: an epoch writes only its changes, uncommitted bytes do not count, and damaged files end the
+flow."""
 
 import errno
 import itertools
@@ -74,7 +75,7 @@ def test_a_shard_is_what_its_place_says_whatever_came_after(tmp_path: Path) -> N
     feed(shard, "C")
     snapshot(log, shard_log)
     assert products(start(tmp_path, second)[2]) == [("A", 2), ("B", 1)]
-    # Resuming from before does away with what is after; an older place is still whole.
+    # An older pointer still finds its whole state. Resuming from it drops everything after it.
     assert products(start(tmp_path, first)[2]) == [("A", 1), ("B", 1)]
 
 
@@ -128,7 +129,7 @@ def test_a_log_without_anything_outdated_is_not_written_anew(
         feed(shard, f"P{name}")
         place = snapshot(log, shard_log)
     assert [path.name for path in files(tmp_path)] == ["000001.log"]
-    # Nor after a start, which has not written anything itself.
+    # After a start, which has written nothing itself, the log is not written again either.
     log, shard_log, shard = start(tmp_path, place)
     feed(shard, "P500")
     snapshot(log, shard_log)
@@ -166,13 +167,13 @@ def test_a_long_log_is_written_anew_one_shard_a_round_and_old_files_stay_a_while
     assert max(b - a for a, b in itertools.pairwise(counts)) <= 1
     assert max(counts) <= 6
     rounds = len(places)
-    # Any place of the last rounds can be resumed from.
+    # The flow can resume from any pointer of the last rounds.
     for back in (1, 10, state_log.KEEP_OLD_ROUNDS):
         assert products(start_copy(tmp_path, places[-back])) == [("A", rounds - back + 1)]
 
 
 def start_copy(folder: Path, place: bytes) -> Shard:
-    """As `start`, without tidying up after it."""
+    """Read the state that a pointer names, as `start` does, but without deleting files."""
     found = _decode_pointer(place)
     log = StateLog(folder)
     documents = [document for extent in found.extents for document in log._read(found, extent)]
@@ -229,7 +230,7 @@ def test_a_full_disk_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         tries["write"] += 1
         if tries["write"] < 3:
             raise OSError(errno.ENOSPC, "No space left on device")
-        # And then there is room for some of it only.
+        # Then there is room for a part of the bytes only.
         return write(descriptor, data[:10])
 
     class NoRoom:

@@ -1,4 +1,4 @@
-"""The event loop gives what the plain form gives, over random signals."""
+"""The event loop and the plain form give the same results, over random signals."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ POLICIES = st.sampled_from(
         parse_policy(
             "[guardrails]\nfloor = 5\nceiling = 40\nmax_step_percent = 10\ncooldown_s = 5\nendings = [99, 49]"
         ),
-        # Bounds that a product without a catalogue entry lacks.
+        # These bounds need a catalogue entry, so some products cannot have them.
         parse_policy("[demand]\nhalf_life_s = 60\n[guardrails]\nfloor_margin = 0.2\nceiling_ratio = 3"),
     ]
 )
@@ -66,7 +66,7 @@ STEPS = st.lists(st.one_of(st.lists(EVENTS, min_size=1, max_size=6), CHANGES), m
 
 
 def states(shard: Shard) -> dict[str, Any]:
-    """Every field of every product."""
+    """Return every field of every product."""
     return {name: msgspec.to_builtins(shard.get(name)) for name in "ABC" if shard.get(name) is not None}
 
 

@@ -1,4 +1,4 @@
-"""The stop button, and the snapshots that carry it over a restart."""
+"""Freezes (the stop button), and the snapshots that keep them over a restart."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ SNAPSHOTS = Path(__file__).parent / "snapshots"
 
 
 class Bench:
-    """A shard that is fed by hand."""
+    """A shard that a test feeds by hand."""
 
     def __init__(self, policy: PricingPolicy | None = None) -> None:
         self.policy = policy or default_policy()
@@ -97,7 +97,7 @@ def test_lifting_decides_what_was_held_anew_and_nothing_else() -> None:
     assert decision.update.new_price == round(20 + 5 * 2**0.5, 2)
     assert decision.position == SourcePosition("events", 0, 9)
     assert bench.lift("all") == []
-    # It has counted for the other product as well, whatever the order of events and freezes.
+    # The lift counts for the other product too, so that versions do not depend on the order of topics.
     assert bench.event("B").version == 3
 
 
@@ -112,7 +112,7 @@ def test_a_price_that_was_held_and_is_decided_again_is_not_held() -> None:
     assert price is not None
     assert price.new_price > 30
     bench.freeze("product:A")
-    # Nothing has happened to it meanwhile, so there is nothing to decide.
+    # No event came under this freeze, so there is nothing to decide.
     assert bench.lift("product:A") == []
 
 
@@ -255,7 +255,7 @@ def test_only_the_recording_shard_reports_and_refills() -> None:
     (change,) = bench.shard.take_freeze_changes()
     assert (change.freeze, change.at_ms) == (None, NOW_MS + 5000)
     list(bench.shard.refill())
-    # The lifted one is taken away again: a store that was away may still have it.
+    # The lift is reported again, because a store that was down may still have the freeze.
     assert [(each.scope, each.freeze) for each in bench.shard.take_freeze_changes()] == [("product:A", None)]
 
 
@@ -294,7 +294,7 @@ def test_the_day_opens_with_the_price_before_it() -> None:
 
 
 def test_a_snapshot_of_format_1_is_read() -> None:
-    """Written by the version before freezes: a catalogue entry, two events, an override that is in force."""
+    """The version before freezes wrote this snapshot: a catalogue entry, two events, an active override."""
     shard = Shard(default_policy(), (SNAPSHOTS / "format-1.bin").read_bytes())
     a, b = shard.get("A"), shard.get("B")
     assert a is not None

@@ -1,4 +1,4 @@
-"""Guardrails bound every price, after rounding too, and fail closed."""
+"""Guardrails bound every price, also after rounding. If a bound is not usable, the last good price stays."""
 
 import pytest
 from hypothesis import assume, given
@@ -71,7 +71,7 @@ def test_bounds_come_from_the_catalogue() -> None:
 
 
 def test_a_floor_that_is_no_price_keeps_the_last_good_price() -> None:
-    # A price above it would fit into no table.
+    # The second cost below gives a floor that is too large for the database columns.
     shard = Shard(parse_policy("[guardrails]\nfloor_margin = 9"))
     apply(shard, entry(10.0, unit_cost=1.0))
     good = update_of(apply(shard, event(10))[0])

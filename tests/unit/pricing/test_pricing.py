@@ -1,4 +1,4 @@
-"""The price of a product: the formula, overrides, the catalogue, what adds up."""
+"""The price of a product: the formula, overrides, the catalogue, and adjustments that add up."""
 
 from math import sqrt
 
@@ -153,7 +153,7 @@ def test_a_shard_restored_from_its_snapshot_goes_on_as_if_nothing_had_happened(
 
 @given(st.lists(st.tuples(st.sampled_from("ABCDE"), TYPES, PRICES), min_size=1, max_size=20), st.booleans())
 def test_events_in_one_batch_are_events_one_by_one(steps: list[tuple[str, str, float]], bounded: bool) -> None:
-    """A has no trouble, B a cost that D lacks, C an override, E a freeze."""
+    """A is a usual product, B has a cost that D lacks, C an override, E a freeze."""
     policy = parse_policy("[guardrails]\nfloor_margin = 0.1\nmax_step_percent = 30" if bounded else "")
     position = SourcePosition("freezes", 0, 1)
     events = [event(price, kind, T0 + at, name) for at, (name, kind, price) in enumerate(steps)]

@@ -1,4 +1,4 @@
-"""Frames: encoded here as the WebSocket library encodes them."""
+"""Frames are encoded as the `websockets` library encodes them."""
 
 import pytest
 from websockets.frames import Frame, Opcode

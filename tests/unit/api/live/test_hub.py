@@ -1,4 +1,5 @@
-"""Fan-out: order for readers that keep up, the newest for those that do not, nothing for those that did not ask."""
+"""Fan-out: a client that keeps up gets every update in order, and a slow one the newest of each product. A client
+gets only the products that it asked for."""
 
 import asyncio
 import itertools
@@ -75,7 +76,7 @@ def test_what_finds_a_client_waiting_is_written_at_once_and_nothing_overtakes() 
         connection = FakeConnection()
         hub, client = Hub(), Client(None, conflate=False, push=connection)
         hub.add(client)
-        # Before the client waits, and while its connection is full, updates are kept; those after them too.
+        # Updates are kept until the client waits, and while its connection is full. Later ones stay behind them.
         hub.publish([("A", 1, b"a1")])
         assert [frame for _, _, frame in await client.take()] == [b"a1"]
         taking = asyncio.ensure_future(client.take())
@@ -120,7 +121,7 @@ def test_many_clients_get_everything_in_order_and_others_get_their_turn() -> Non
         await until_it_waits()
         connections[7].gone = True
         hub.publish([("A", 1, b"a1")])
-        # Not all of them yet: the event loop has other things to do as well.
+        # The hub has served some clients only, and has given control back to the event loop.
         assert 0 < sum(bool(connection.written) for connection in connections) < len(connections)
         hub.publish([("A", 2, b"a2")])
         hub.publish([("A", 3, b"a3")])

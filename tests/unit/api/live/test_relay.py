@@ -1,4 +1,4 @@
-"""The relay: any topic whose messages have a key and a version."""
+"""The relay works with any topic whose messages have a key and a version."""
 
 from typing import cast
 
@@ -10,7 +10,7 @@ from api.live.relay import Relay
 
 
 class Tick(msgspec.Struct):
-    """An update of another system than pricing."""
+    """An update of a system that is not pricing."""
 
     key: str = msgspec.field(name="symbol")
     version: int

@@ -1,4 +1,4 @@
-"""Subscriptions: the same for every system, in its own words."""
+"""Subscriptions work in the same way for every system, with its own field names."""
 
 import pytest
 

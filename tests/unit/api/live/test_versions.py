@@ -1,4 +1,4 @@
-"""The one answer to "is this newer?"."""
+"""The one function that decides whether an update is newer."""
 
 from api.live.versions import Versions
 

@@ -1,4 +1,4 @@
-"""What GET /status tells of the pricing rules and guardrails."""
+"""The rules and guardrails in the answer of GET /status."""
 
 from api.operations import models
 from api.operations.status import rules

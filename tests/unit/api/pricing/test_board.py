@@ -1,4 +1,4 @@
-"""The board: rows of all products, pages of changes, and never an older version over a newer one."""
+"""The board: rows of all products, pages of changes, and no older version over a newer one."""
 
 from api.pricing import board
 from api.pricing.board import Board, SeenAdjustment, SeenUpdate

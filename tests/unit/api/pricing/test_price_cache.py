@@ -1,4 +1,4 @@
-"""An answer is kept only where nothing has changed since it was read."""
+"""The price cache keeps an answer only if nothing has changed since it was read."""
 
 from api.pricing.board import Board
 from api.pricing.price_cache import PriceCache

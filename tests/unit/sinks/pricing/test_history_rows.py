@@ -1,4 +1,4 @@
-"""Rows of history: what the flow encodes is what Postgres copies and what Oracle binds."""
+"""Rows of history: Postgres copies and Oracle binds the rows that the flow encodes."""
 
 import re
 
@@ -37,7 +37,7 @@ def overrides_of(rows: list[bytes]) -> list[dict[str, Value]]:
 
 
 def parsed(table: Table, rows: list[bytes]) -> list[dict[str, Value]]:
-    """Rows of a table as values by column."""
+    """Return the rows of a table as values by column."""
     found = {each.name: rows for each, rows in split_by_table(TABLES, rows)}.get(table.name, [])
     names = [column.name for column in table.columns]
     return [dict(zip(names, parse_row(table, row), strict=True)) for row in found]
@@ -62,7 +62,7 @@ def test_the_quick_row_of_an_event_is_the_row_of_an_event() -> None:
         for offset, update in zip((42, 44), events.updates, strict=True)
     ]
     assert encode_events(events) == expected
-    # It leaves out escaping, so what the code itself puts into an update must not need it.
+    # The encoder does not escape names and reasons of rules, so these must need no escaping.
     for name, _, reason in (*RULES, *GUARDRAILS):
         assert "\\" not in msgspec.json.encode([name, reason]).decode()
     for reason in (BASE_REASON, HELD, str(BoundsUnusableError("x"))):

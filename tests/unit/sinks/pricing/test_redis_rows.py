@@ -1,4 +1,4 @@
-"""Rows for Redis: the quick ones of events are those of their decisions."""
+"""Rows for Redis: rows made from columns of events equal those made from their decisions."""
 
 import msgspec
 from hypothesis import given
