@@ -39,10 +39,12 @@ log = telemetry.get_logger("postgres")
 
 
 def staging_statement(table: Table) -> str:
-    """The statement that makes the temporary table for COPY. Its column `position` is the order of rows."""
+    """The statement that makes the temporary table for COPY. If the table has an `end`, the column `position` is
+    the order of rows. Other tables have none, because a sequence costs the server time for every row."""
+    order = ["position bigserial"] if table.end else []
     document = ["document json"] if table.document else []
-    fields = [*document, *(f"{field.name} {_TYPES[field.kind]}" for field in table.fields)]
-    columns = ", ".join(["position bigserial", *fields])
+    fields = [f"{field.name} {_TYPES[field.kind]}" for field in table.fields]
+    columns = ", ".join([*order, *document, *fields])
     return f"CREATE TEMPORARY TABLE staged_{table.name} ({columns}) ON COMMIT DELETE ROWS"
 
 
