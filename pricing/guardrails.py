@@ -1,8 +1,9 @@
 """Guardrails: limits on a proposed price. They run after the rules, in the order of `GUARDRAILS`. They fail closed:
 if a bound is unusable, the price does not change.
 
-To add one, write a function of type `Guardrail` and add it to `GUARDRAILS` at its place in the order.
-"""
+To add one, write a function of type `Guardrail`, add it to `GUARDRAILS` at its place in the order (the safety
+bounds floor and ceiling come after it), and give it a label in `LABELS`. If it limits a step, `_allowed` must
+respect it, so that a price ending does not break it."""
 
 import math
 from collections.abc import Callable

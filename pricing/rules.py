@@ -30,5 +30,8 @@ def demand_surge(price: float, inputs: PricingInputs, policy: PricingPolicy) -> 
     return price + policy.demand.factor * sqrt(inputs.demand)
 
 
-RULES: tuple[tuple[str, PricingRule, str], ...] = (("demand", demand_surge, "square root of demand"),)
+RULES: tuple[tuple[str, PricingRule, str], ...] = (
+    # In the order in which they act.
+    ("demand", demand_surge, "square root of demand"),
+)
 """Name (as in adjustments), function, and the reason that an analyst reads."""

@@ -207,6 +207,37 @@ def start_busy(pipeline: Pipeline, writer: BusyWriter, *, keeps_all: bool = True
     return part
 
 
+class HoldingWriter(BusyWriter):
+    """A database that answers, and holds rows until it is told to take them."""
+
+    def write(self, rows: list[bytes]) -> None:
+        if rows:
+            super().write(rows)
+
+
+def test_rows_that_are_not_written_yet_are_in_the_snapshot_and_go_on_from_it(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "STALLED_S", 600.0)
+    writer = HoldingWriter()
+    part = HistorySinkPartition(writer, open_backlog(pipeline, "1"), "1", [])
+    part.write_batch([Outgoing(0, ROWS[:4])])
+    assert writer.began.wait(20)
+    # Four are on their way to the database, six stand behind them.
+    part.write_batch([Outgoing(0, ROWS[4:])])
+    state = decode_state(part.snapshot())
+    assert state.rows == ROWS
+    assert not pipeline.read("history-backlog")
+    # As after a crash: only the snapshot is left.
+    later = FakeWriter()
+    later.up = True
+    restarted = HistorySinkPartition(later, open_backlog(pipeline, "1", state), "1", state.rows)
+    wait_for(lambda: later.rows == ROWS)
+    restarted.close()
+    writer.go.set()
+    part.close()
+
+
 def test_a_busy_database_holds_up_the_flow_for_a_moment_and_gets_every_row(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:

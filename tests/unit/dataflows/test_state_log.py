@@ -180,7 +180,13 @@ def start_copy(folder: Path, place: bytes) -> Shard:
     return Shard(default_policy(), *documents)
 
 
-@pytest.mark.parametrize("version", [1, 2, 3])
+def test_every_older_format_has_a_snapshot() -> None:
+    """`tests/support/record_snapshot.py` writes one."""
+    found = {path.stem for path in SNAPSHOTS.glob("format-*.bin")}
+    assert {f"format-{version}" for version in range(1, FORMAT)} <= found
+
+
+@pytest.mark.parametrize("version", range(1, FORMAT))
 def test_a_whole_snapshot_of_an_older_format_goes_on_in_a_log(tmp_path: Path, version: int) -> None:
     log, shard_log, shard = start(tmp_path, (SNAPSHOTS / f"format-{version}.bin").read_bytes())
     assert shard.get("A") is not None
