@@ -44,7 +44,7 @@ export function FreezeDialog({ scope: given, onClose }: { scope: string; onClose
     <Modal
       title="Stop prices from moving"
       onClose={onClose}
-      description="A freeze holds prices as they are. Demand goes on counting; lifting it decides every held price anew."
+      description="A freeze holds prices as they are. Demand goes on counting; when it is lifted, every held price is decided again."
     >
       <form onSubmit={submit}>
         <ScopeField given={given} value={scope} onChange={setScope} />
@@ -120,8 +120,8 @@ function Sure({ scope, reason, busy, onConfirm, onCancel }: SureProps) {
       title={`Freeze ${scopeText(scope, nameOf)}?`}
       description={
         <p>
-          {count === 1 ? "1 price holds" : `${count.toLocaleString()} prices hold`} from now on, whatever happens,
-          until somebody lifts the freeze. Overrides set by hand still apply. Reason: “{reason}”.
+          {count === 1 ? "1 price holds" : `${count.toLocaleString()} prices hold`} from now on, until the freeze is
+          lifted. Overrides set by hand still apply. Reason: “{reason}”.
         </p>
       }
       action="Freeze now"
