@@ -11,7 +11,6 @@ from core.errors import StartError
 from stack.process import Program, free_port
 
 VERSION = "4.1.1"
-JAVA_AT_LEAST = 17
 READY_WITHIN_S = 60.0
 CACHE = Path(__file__).parent.parent / ".cache" / f"kafka-{VERSION}"
 POM = Path(__file__).parent / "kafka-pom.xml"

@@ -8,6 +8,7 @@ from api.live.feed import LiveFeed
 from api.live.relay import Relay
 from api.live.versions import Versions
 from api.pricing.board import Board, SeenUpdate
+from clients.kafka import ClientOptions
 from pricing.decision import PriceUpdate, encode_update
 from sinks.redis.reader import PriceReader, StoredPrice
 
@@ -63,7 +64,7 @@ class StoredPrices:
 
 
 def make_price_feed(
-    client: Mapping[str, str | int],
+    client: ClientOptions,
     topic: str,
     topics: Mapping[str, Mapping[str, str]],
     *,

@@ -14,11 +14,11 @@ from api.web.errors import ApiError
 from api.web.requests import PAGE_MAX, LimitQuery, parse_ids
 from api.web.responses import encode_json, json_response, responses
 from core.errors import RedisDownError
+from pricing.commands import CATEGORY_MAX_CHARS
 from pricing.explanation import bound_by, explain
 from sinks.redis.reader import StoredPrice
 
 DEFAULT_PAGE = 100
-CATEGORY_MAX_CHARS = 500
 COMPRESS_FROM_BYTES = 4_096
 
 router = APIRouter(tags=["prices"])

@@ -11,9 +11,8 @@ import oracledb
 import telemetry
 from clients import oracle
 from core.errors import StoreError, describe_error
-from core.timestamps import to_rfc3339
 from sinks.history.schema import migrations
-from sinks.history.store import Dialect
+from sinks.history.store import Dialect, bind_time
 from sinks.history.tables import Column, Kind, Table, Value, parse_row, split_by_table
 
 DUPLICATE = 1  # ORA-00001: unique constraint violated
@@ -75,7 +74,7 @@ def binds_of(table: Table, row: bytes) -> list[Value]:
 
 def _bind(column: Column, value: Value) -> Value:
     if column.kind == "time" and value is not None:
-        return to_rfc3339(int(value)).replace("Z", "+00:00")
+        return bind_time(int(value))
     return value
 
 

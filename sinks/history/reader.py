@@ -5,10 +5,12 @@ from typing import Any
 import msgspec
 
 from core.positions import SourcePosition
-from core.timestamps import LATEST_MS, parse_rfc3339, to_rfc3339
-from sinks.history.store import Database, Dialect
+from core.timestamps import LATEST_MS, parse_rfc3339
+from sinks.history.store import Database, Dialect, bind_time
 
-EARLIEST_MS = 0
+EARLIEST_MS, END_MS = -30_610_224_000_000, 253_370_764_800_000
+"""The years 1000 to 9999 (exclusive): the range of a query without `from` or `to`. The time of a command is that of
+Kafka, which may be before or after every event time that is valid."""
 
 
 class HistoryPoint(msgspec.Struct, frozen=True):
@@ -209,17 +211,13 @@ def _json(value: Any) -> msgspec.Raw:
     return msgspec.Raw(value.encode() if isinstance(value, str) else msgspec.json.encode(value))
 
 
-def _time(ms: int) -> str:
-    return to_rfc3339(ms).replace("Z", "+00:00")
-
-
 def _range(product_id: str, from_ms: int | None, to_ms: int | None) -> dict[str, Any]:
-    since, until = EARLIEST_MS if from_ms is None else from_ms, LATEST_MS if to_ms is None else to_ms
-    return {"product_id": product_id, "since": _time(since), "until": _time(until)}
+    since, until = EARLIEST_MS if from_ms is None else from_ms, END_MS if to_ms is None else to_ms
+    return {"product_id": product_id, "since": bind_time(since), "until": bind_time(until)}
 
 
 def _before(cursor: AuditCursor, limit: int) -> dict[str, Any]:
-    return {"before": _time(cursor.at_ms), "part": cursor.partition, "position": cursor.offset, "limit": limit}
+    return {"before": bind_time(cursor.at_ms), "part": cursor.partition, "position": cursor.offset, "limit": limit}
 
 
 def _cursor(set_at: str, partition: Any, offset: Any) -> AuditCursor:

@@ -4,6 +4,13 @@ from typing import Any, Protocol
 
 import msgspec
 
+from core.timestamps import to_rfc3339
+
+
+def bind_time(ms: int) -> str:
+    """UTC milliseconds as text that both databases read as a time, such as `2011-12-05T08:38:00.000+00:00`."""
+    return to_rfc3339(ms).replace("Z", "+00:00")
+
 
 class HistoryWriter(Protocol):
     """A writer of rows (`sinks/history/tables.py`). Belongs to one thread. Made by `open_writer`."""

@@ -1,5 +1,6 @@
 """Sinks against real servers: a row that is refused is never lost without a report."""
 
+import asyncio
 import math
 import threading
 import time
@@ -14,15 +15,22 @@ from clients.kafka_producer import KafkaProducer
 from clients.kafka_topics import ensure_topics, keeps_all_messages
 from clients.redis import connect, parse_address
 from core.errors import BacklogError, StoreError
+from core.timestamps import LATEST_MS
+from pricing.commands import OverrideRemoval
 from sinks.base.outgoing import Outgoing
 from sinks.history import sink as history
 from sinks.history.backlog import Backlog
+from sinks.history.postgres import PostgresDatabase, PostgresWriter
+from sinks.history.pricing import TABLES
+from sinks.history.reader import HistoryReader
 from sinks.history.sink import HistorySinkPartition, HistoryState, decode_state
 from sinks.kafka.sink import KafkaSink
 from sinks.redis import sink as redis
 from sinks.redis.pricing import SCRIPT
 from stack import kafka
+from tests.support.history import rows_of
 from tests.support.pipeline import Pipeline, wait_for
+from tests.support.signals import event, override
 
 ROWS = [b"P\trow %d" % index for index in range(10)]
 
@@ -276,6 +284,22 @@ def test_a_busy_database_is_waited_for_where_the_backlog_may_lose_rows(
     assert not pipeline.read("history-backlog")
     assert part._patience_s == math.inf
     part.close()
+
+
+@pytest.mark.parametrize("removed_at_ms", [-1, LATEST_MS + 1])
+def test_history_without_a_range_has_rows_of_any_time(pipeline: Pipeline, removed_at_ms: int) -> None:
+    writer = PostgresWriter(pipeline.history_url, TABLES)
+    writer.write(rows_of(event(10.0), override(99), OverrideRemoval("A", removed_at_ms, 3)))
+    writer.close()
+
+    async def read() -> tuple[list[str], int]:
+        reader = HistoryReader(PostgresDatabase(pipeline.history_url))
+        points = await reader.read("A", 50, None, None)
+        chart = await reader.chart("A", 50, None, None)
+        await reader.close()
+        return sorted(point.cause for point in points), chart.prices
+
+    assert asyncio.run(read()) == (["event", "override_removed", "override_set"], 3)
 
 
 def test_a_topic_that_drops_messages_is_noticed(pipeline: Pipeline) -> None:
