@@ -3,10 +3,13 @@
 import logging
 import os
 import sys
+import threading
 from typing import NoReturn
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+from core.alerts import ALERTS, describe_alert
 
 _LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
 
@@ -34,6 +37,7 @@ EPOCH_CLOSE = Histogram(
 BREAKER_OPEN = Gauge("pricewax_breaker_open", "1 while a sink is known to be down", ["sink", "part"])
 BACKLOG = Gauge("pricewax_history_backlog_messages", "Batches of rows waiting in the backlog topic", ["part"])
 REFILLS = Counter("pricewax_redis_refills", "Times that Redis was refilled from the flow's state")
+ALERT = Gauge("pricewax_alert", "1 while an alert holds, by code and what it concerns", ["code", "subject"])
 
 API_REQUESTS = Counter("pricewax_api_requests", "HTTP requests", ["method", "route", "status"])
 API_LATENCY = Histogram("pricewax_api_request_seconds", "Time to answer", ["route"], buckets=_LATENCY_BUCKETS_S)
@@ -89,6 +93,33 @@ def serve_metrics(host: str, port: int) -> int:
         server, _ = start_http_server(0, host)
         log.warning("metrics port is taken, using another", wanted=port, port=server.server_port)
     return int(server.server_port)
+
+
+_alerts: set[tuple[str, str]] = set()
+_alerts_lock = threading.Lock()
+
+
+def set_alert(code: str, subject: str = "", *, holds: bool) -> None:
+    """Raise an alert of `core.alerts.ALERTS`, or clear it. Logs one line at each change. Any thread may call it.
+
+    subject: the topic, store or group concerned. The number of subjects must be bounded."""
+    assert code in ALERTS, code
+    with _alerts_lock:
+        if holds == ((code, subject) in _alerts):
+            return
+        (_alerts.add if holds else _alerts.discard)((code, subject))
+        ALERT.labels(code, subject).set(holds)
+    log, text = get_logger("alert"), describe_alert(code, subject)
+    if holds:
+        log.warning(text, code=code, subject=subject)
+    else:
+        log.info("an alert is over", code=code, subject=subject, alert=text)
+
+
+def alerts_in_force() -> list[tuple[str, str]]:
+    """Code and subject of this process's alerts, sorted."""
+    with _alerts_lock:
+        return sorted(_alerts)
 
 
 def fatal(message: str, **details: object) -> NoReturn:

@@ -35,6 +35,14 @@ class Reading(msgspec.Struct, frozen=True):
             if found == name and wanted <= dict(given).items()
         )
 
+    def alerts(self) -> list[tuple[str, str]]:
+        """Code and subject of the alerts that hold in any process, sorted."""
+        return sorted(
+            (dict(given).get("code", ""), dict(given).get("subject", ""))
+            for (found, given), value in self.samples.items()
+            if found == "pricewax_alert" and value > 0
+        )
+
     def by(self, name: str, label: str) -> dict[str, float]:
         """The sums of a metric's samples for each value of a label."""
         found: dict[str, float] = {}

@@ -75,12 +75,23 @@ class Dependencies(BaseModel):
     redis: Literal["up", "down"]
     kafka: Literal["up", "down"]
     history: Literal["up", "down", "none"]
-    flow: Literal["up", "down"]
+    flow: Literal["up", "degraded", "down"] = Field(
+        description="`degraded`: every process answers, and some prices stand still; `alerts` has the reason."
+    )
+
+
+class AlertShown(BaseModel):
+    code: str
+    subject: str = Field(description="The topic, store or group concerned; may be empty.")
+    text: str
 
 
 class Status(BaseModel):
     at_ms: int
     dependencies: Dependencies
+    alerts: list[AlertShown] = Field(
+        description="Conditions under which prices may be wrong or stand still although every service answers."
+    )
     flow: FlowShown | None = Field(description="null where no process of the flow answers.")
     relay: RelayShown
     freezes: list[FreezeShown] | None = Field(description="null where Redis does not answer.")

@@ -9,10 +9,12 @@ import confluent_kafka
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+import telemetry
 from api.operations import models
 from api.operations.flow_metrics import FlowMetrics, Reading
 from api.services import Services, services_of
 from api.web.responses import json_response
+from core.alerts import ALERTS, describe_alert
 from core.errors import RedisDownError
 from pricing.engine import FREEZE_RULE, OVERRIDE_RULE
 from pricing.guardrails import GUARDRAILS, HELD, LABELS
@@ -33,6 +35,7 @@ async def status(request: Request) -> Response:
         services.flow_metrics.read(), services.prices.ping(), _history_up(services)
     )
     metrics, relay = services.flow_metrics, services.price_feed.relay
+    flow_alerts = reading.alerts()
     return json_response(
         {
             "at_ms": time.time_ns() // 1_000_000,
@@ -40,8 +43,12 @@ async def status(request: Request) -> Response:
                 "redis": "up" if redis_up else "down",
                 "kafka": "up" if relay.ready and relay.live else "down",
                 "history": history_up,
-                "flow": "up" if reading.processes == len(metrics.addresses) else "down",
+                "flow": _flow_state(reading, metrics, flow_alerts),
             },
+            "alerts": [
+                {"code": code, "subject": subject, "text": describe_alert(code, subject)}
+                for code, subject in sorted({*flow_alerts, *telemetry.alerts_in_force()})
+            ],
             "flow": _flow(reading, metrics),
             "relay": {
                 "updates_per_s": relay.reads.updates_per_s(),
@@ -73,6 +80,14 @@ def rules() -> list[dict[str, str]]:
     found.append((HELD, "guardrail", LABELS[HELD], "the last good price stays: a bound cannot be used"))
     found.append((FREEZE_RULE, "guardrail", "freeze", "a person has frozen the price"))
     return [{"name": name, "kind": kind, "label": label, "reason": reason} for name, kind, label, reason in found]
+
+
+def _flow_state(reading: Reading, metrics: FlowMetrics, alerts: list[tuple[str, str]]) -> str:
+    """`up`; `down` if a process does not answer; `degraded` if all answer, and some prices stand still."""
+    if reading.processes < len(metrics.addresses):
+        return "down"
+    stands_still = any(ALERTS[code].stands_still for code, _ in alerts if code in ALERTS)
+    return "degraded" if stands_still else "up"
 
 
 def _flow(reading: Reading, metrics: FlowMetrics) -> dict[str, Any] | None:

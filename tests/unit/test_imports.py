@@ -22,7 +22,7 @@ ROOMS = ("core", *SYSTEMS, "clients", "connectors", "sinks", "dataflows", "api",
 FILES = ("settings.py", "telemetry.py")
 
 BELOW: dict[str, set[str]] = {
-    "telemetry": set(),
+    "telemetry": {"core"},
     "core": {"core"},
     **{system: {"core", system} for system in SYSTEMS},
     "clients": {"core", "clients", "telemetry"},

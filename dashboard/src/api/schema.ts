@@ -497,6 +497,18 @@ export interface components {
              */
             rule: string;
         };
+        /** AlertShown */
+        AlertShown: {
+            /** Code */
+            code: string;
+            /**
+             * Subject
+             * @description The topic, store or group concerned; may be empty.
+             */
+            subject: string;
+            /** Text */
+            text: string;
+        };
         /** BoardShown */
         BoardShown: {
             /** Loading */
@@ -623,9 +635,10 @@ export interface components {
         Dependencies: {
             /**
              * Flow
+             * @description `degraded`: every process answers, and some prices stand still; `alerts` has the reason.
              * @enum {string}
              */
-            flow: "up" | "down";
+            flow: "up" | "degraded" | "down";
             /**
              * History
              * @enum {string}
@@ -1195,6 +1208,11 @@ export interface components {
         };
         /** Status */
         Status: {
+            /**
+             * Alerts
+             * @description Conditions under which prices may be wrong or stand still although every service answers.
+             */
+            alerts: components["schemas"]["AlertShown"][];
             /** At Ms */
             at_ms: number;
             dependencies: components["schemas"]["Dependencies"];

@@ -46,7 +46,7 @@ function Problems({ now }: { now: number }) {
       <AlertTriangle size={16} aria-hidden="true" />
       <div>
         {problems.map((problem) => (
-          <p key={problem.slice(0, 24)}>{problem}</p>
+          <p key={problem.slice(0, 48)}>{problem}</p>
         ))}
       </div>
     </div>

@@ -23,7 +23,8 @@ export function problemsOf(status: Status | undefined, silentMs: number): string
     ];
   }
   if (!status) return [];
-  return (Object.keys(DOWN) as (keyof typeof DOWN)[])
+  const down = (Object.keys(DOWN) as (keyof typeof DOWN)[])
     .filter((name) => status.dependencies[name] === "down")
     .map((name) => DOWN[name]);
+  return [...down, ...status.alerts.map((alert) => alert.text)];
 }

@@ -5,7 +5,7 @@ import { useNow } from "../ui/clock";
 import { formatAge, formatMilliseconds, formatNumber, formatWhole } from "../ui/format";
 import { nameOf, numberText } from "./words";
 
-const SAYS = { up: "up", down: "down", none: "not configured" };
+const SAYS = { up: "up", degraded: "degraded", down: "down", none: "not configured" };
 
 export function Tiles({ status: { dependencies, flow, relay } }: { status: Status }) {
   const now = useNow();

@@ -3,8 +3,9 @@ import type { Status } from "../../src/api/types";
 import { problemsOf } from "../../src/shell/problems";
 
 describe("the banner", () => {
-  const status = (down: string[]) =>
+  const status = (down: string[], alerts: string[] = []) =>
     ({
+      alerts: alerts.map((text) => ({ code: "any", subject: "", text })),
       dependencies: Object.fromEntries(
         ["redis", "kafka", "history", "flow"].map((name) => [name, down.includes(name) ? "down" : "up"]),
       ),
@@ -17,6 +18,9 @@ describe("the banner", () => {
     const [problem, ...others] = problemsOf(status([name]), 0);
     expect(others).toEqual([]);
     expect(problem).toMatch(/go on|is lost|last ones/);
+  });
+  test("shows the alerts of a system whose services all answer", () => {
+    expect(problemsOf(status([], ["Redis forgets."]), 0)).toEqual(["Redis forgets."]);
   });
   test("says first of all that nobody answers", () => {
     expect(problemsOf(status(["kafka"]), 9_000)).toEqual([expect.stringContaining("has not answered for 9 s")]);
