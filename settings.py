@@ -10,11 +10,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from clients import kafka, oracle, postgres, redis
-from core.errors import PolicyError, SettingsError
+from core.errors import PolicyError, PricewaxError, SettingsError
 from pricing.policy import PricingPolicy, default_policy, parse_policy
 
 EXIT_BAD_SETTING = 2
-"""Exit code of a process with a setting that is not usable."""
+"""Exit code of a process with a setting that is not usable, or of a flow that must not start as it is."""
 
 
 _ADDRESS = re.compile(r"[A-Za-z0-9_.-]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}", re.ASCII)
@@ -222,7 +222,7 @@ def load_settings() -> Settings:
         raise SettingsError(f"{name.upper()} takes {field.description}") from None
 
 
-def exit_bad_setting(error: SettingsError) -> NoReturn:
+def exit_bad_setting(error: PricewaxError) -> NoReturn:
     """End the process with code `EXIT_BAD_SETTING`, and print the error on one line of standard error."""
     print(f"pricewax: {error}", file=sys.stderr, flush=True)
     raise SystemExit(EXIT_BAD_SETTING)

@@ -6,7 +6,7 @@ for common lag tools. The flow does not read these back."""
 import os
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import msgspec
@@ -69,7 +69,8 @@ class KafkaSource(FixedPartitionedSource[tuple[str, RawBatch], int | None]):
     read from its beginning.
 
     Messages of `broadcast_topics` go to every shard. The source ends when `stop` is set, so that the flow closes
-    its last epoch and a restart continues from there. If the next offset has left its topic, the process ends."""
+    its last epoch and a restart continues from there. If the next offset has left its topic, the process ends.
+    on_build: called when Bytewax builds the flow, once for each worker."""
 
     def __init__(
         self,
@@ -78,15 +79,19 @@ class KafkaSource(FixedPartitionedSource[tuple[str, RawBatch], int | None]):
         shards: int,
         stop: threading.Event,
         broadcast_topics: Collection[str] = (),
+        *,
+        on_build: Callable[[], None] = lambda: None,
     ) -> None:
         self._client = client
         self._topics = topics
         self._broadcast_topics = broadcast_topics
         self._shards = shards
         self._stop = stop
+        self._on_build = on_build
         self._consumers: dict[int, _SharedConsumer] = {}
 
     def list_parts(self) -> list[str]:
+        self._on_build()
         try:
             counts = count_partitions(self._client, self._topics, self._stop)
         except StoppedError:

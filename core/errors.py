@@ -2,6 +2,7 @@
 
     PricewaxError
     ├── SettingsError          a setting is not usable; the process stops with code 2
+    ├── StartRefusedError      a flow must not start as it is; the process stops with code 2
     ├── PolicyError            a policy file is not usable
     ├── BadInputError          a message is not usable; it becomes a dead letter
     ├── BoundsUnusableError    a price has no usable bounds; it must not change
@@ -27,6 +28,11 @@ class PricewaxError(Exception):
 class SettingsError(PricewaxError, ValueError):
     """A setting is not usable. The message is one line with the variable's name and the values that it takes. It
     never holds the value that was set."""
+
+
+class StartRefusedError(PricewaxError):
+    """A flow must not start: another one uses its recovery folder, or its state is missing. The message is one line
+    with the reason, and what to do."""
 
 
 class PolicyError(PricewaxError, ValueError):

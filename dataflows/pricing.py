@@ -104,7 +104,14 @@ def flow(*, with_redis: bool = True) -> Dataflow:
     }
     broadcast = [settings.price_freezes_topic]
     return build(
-        KafkaSource(client, list(kinds), settings.shards, started.stop, broadcast_topics=broadcast),
+        KafkaSource(
+            client,
+            list(kinds),
+            settings.shards,
+            started.stop,
+            broadcast_topics=broadcast,
+            on_build=started.note_running,
+        ),
         RedisWatch(started.connect_redis, FILLED, settings.shards, started.stop),
         Sinks(
             updates=KafkaSink(producer, settings.price_updates_topic, "price_updates"),

@@ -13,8 +13,9 @@ from clients import redis
 from clients.kafka import ClientOptions, client_options
 from clients.kafka_producer import KafkaProducer
 from clients.kafka_topics import ensure_topics, keeps_all_messages
-from core.errors import SettingsError, StoppedError
+from core.errors import SettingsError, StartRefusedError, StoppedError
 from dataflows.recovery.epochs import forget_uncommitted
+from dataflows.recovery.fence import Fence, cluster_member
 from dataflows.recovery.shards import hold_to_shards
 from dataflows.recovery.state_log import FOLDER, StateLog, recovery_folder
 from dataflows.shutdown import stop_on_signals
@@ -33,14 +34,20 @@ class Started(msgspec.Struct, frozen=True):
     """The parts from which a flow makes its sources and sinks.
 
     stop: set when the flow is asked to stop. partitions: topic to its number of partitions. producer: shared by all
-    sinks. state_log: None without a recovery folder."""
+    sinks. fence, state_log: None without a recovery folder."""
 
     settings: Settings
     stop: threading.Event
     client: ClientOptions
     partitions: dict[str, int]
     producer: KafkaProducer
+    fence: Fence | None
     state_log: StateLog | None
+
+    def note_running(self) -> None:
+        """Call it when Bytewax builds the flow: a cluster has come together by then."""
+        if self.fence is not None:
+            self.fence.note_running()
 
     @property
     def connect_redis(self) -> Connect:
@@ -76,24 +83,32 @@ class Started(msgspec.Struct, frozen=True):
 
 
 def start_flow(name: str, state_step: str, load: Callable[[Settings], Loaded]) -> tuple[Started, Loaded]:
-    """Prepare the process for a flow: settings, signals, metrics, topics, recovery. Waits for Kafka without a time
-    limit. Ends the process with code 2 if a setting is not usable.
+    """Prepare the process for a flow: settings, signals, recovery, metrics, topics. Waits for Kafka without a time
+    limit. Ends the process with code 2 if a setting is not usable, or if the flow must not start.
 
     name: in log lines. state_step: the id of the step that holds the shards. load: reads the flow's own input from
     the settings, such as a policy; it may raise SettingsError. Its result is returned too."""
     try:
         settings = load_settings()
         loaded = load(settings)
-        folder = recovery_folder()
-        if folder:
-            # Before all other steps, because a folder of another number of shards must not change.
-            hold_to_shards(folder, settings.shards, state_step)
     except SettingsError as error:
         exit_bad_setting(error)
-    _tune_collector()
     telemetry.configure_logging(settings.log_level, settings.log_format)
     # Before any thread is started, so that all threads block the signals.
     stop = stop_on_signals()
+    folder, fence = recovery_folder(), None
+    try:
+        if folder:
+            # Before all steps that read or change the folder.
+            fence = Fence(folder, cluster_member())
+            fence.hold(stop)
+            # Before all other steps, because a folder of another number of shards must not change.
+            hold_to_shards(folder, settings.shards, state_step)
+    except (SettingsError, StartRefusedError) as error:
+        exit_bad_setting(error)
+    except StoppedError:
+        raise SystemExit(0) from None
+    _tune_collector()
     port = telemetry.serve_metrics(settings.metrics_host, settings.metrics_port)
     telemetry.get_logger(name).info("flow starts", serving_metrics_on=port, **settings.masked())
     client = client_options(settings.kafka_brokers, settings.kafka_client_options)
@@ -106,7 +121,7 @@ def start_flow(name: str, state_step: str, load: Callable[[Settings], Loaded]) -
         # Before Bytewax reads its store.
         forget_uncommitted(folder)
     state_log = StateLog(folder / FOLDER, writes=settings.state_log == "on") if folder else None
-    return Started(settings, stop, client, partitions, KafkaProducer(client), state_log), loaded
+    return Started(settings, stop, client, partitions, KafkaProducer(client), fence, state_log), loaded
 
 
 def _tune_collector() -> None:

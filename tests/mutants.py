@@ -128,6 +128,13 @@ MUTANTS = (
         "tests/flows/pricing/test_recovery_store.py",
     ),
     Mutant(
+        "a second flow on a recovery folder is refused",
+        "dataflows/recovery/fence.py",
+        "        if not _lock(shared, fcntl.LOCK_EX):\n",
+        "        if False:\n",
+        "tests/unit/dataflows/test_fence.py",
+    ),
+    Mutant(
         "of a state log, what was appended after the snapshot does not count",
         "dataflows/recovery/state_log.py",
         "        while position < extent.end:\n",

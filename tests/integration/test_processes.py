@@ -81,6 +81,28 @@ def test_a_flow_that_is_stopped_loses_nothing_and_does_nothing_twice(pipeline: P
     pipeline.stop_flow()
 
 
+def test_a_second_flow_on_the_folder_is_refused_and_harms_nothing(pipeline: Pipeline) -> None:
+    pipeline.start_flow(2)
+    send(pipeline, 500)
+    pipeline.wait_for_version("P1", 1)
+    first, pipeline.flow = pipeline.flow, []
+    pipeline.start_flow()
+    (second,) = pipeline.flow
+    send(pipeline, 500)
+    assert second.process.wait(60) == 2, pipeline.output()
+    second.stop()
+    said = [line for line in pipeline.logs if "pricewax: another flow uses the recovery folder" in line]
+    assert len(said) == 1, pipeline.output()
+    assert f"process {first[0].pid} on host" in said[0]
+    pipeline.flow = first
+    assert_matches_fold(pipeline)
+    pipeline.kill_flow()
+    pipeline.start_flow()
+    send(pipeline, 100)
+    assert_matches_fold(pipeline)
+    pipeline.stop_flow()
+
+
 def test_the_flow_waits_for_kafka_and_stops_when_asked_meanwhile(pipeline: Pipeline) -> None:
     pipeline.start_flow(KAFKA_BROKERS="127.0.0.1:1")
     wait_for(lambda: "waiting for Kafka" in pipeline.output())
