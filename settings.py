@@ -134,6 +134,12 @@ class Settings(BaseSettings):
     )
     policy: Path | None = Field(None, description="the path of a TOML file with a pricing policy")
     shards: int = Field(64, ge=1, le=4096, description="a whole number from 1 to 4096, fixed at deployment")
+    future_max_s: int = Field(
+        300,
+        ge=0,
+        le=86_400,
+        description="how many seconds an event may be ahead of Kafka's time stamp, a whole number from 0 to 86400",
+    )
     state_log: Literal["on", "off"] = Field(
         "on", description="on, or off where the flow's processes share no recovery folder"
     )

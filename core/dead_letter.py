@@ -26,6 +26,7 @@ class ErrorCode(StrEnum):
     BAD_TEXT = "bad_text"
     BAD_NUMBER = "bad_number"
     BAD_SCOPE = "bad_scope"
+    FROM_THE_FUTURE = "from_the_future"
 
 
 class DeadLetter(msgspec.Struct, frozen=True, gc=False):

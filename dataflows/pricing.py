@@ -15,6 +15,7 @@ from bytewax.outputs import Sink
 
 import telemetry
 from connectors.decode.pricing import SignalKind
+from connectors.decode.wire import DEFAULT_LIMITS, InputLimits
 from connectors.epochs import AlignedSources
 from connectors.kafka import KafkaSource, RawBatch
 from connectors.redis_watch import RedisWatch
@@ -63,19 +64,20 @@ def build(
     policy: PricingPolicy,
     kinds: Mapping[str, SignalKind],
     shards: int,
+    limits: InputLimits = DEFAULT_LIMITS,
     clock: Clock = wall_clock_ms,
     state_log: StateLog | None = None,
 ) -> Dataflow:
     """The flow on these sources and sinks. It starts nothing.
 
-    kinds: topic to the kind of its signals. shards: number of shards, fixed for a recovery store. clock: processing
-    time. state_log: None if a snapshot of a shard is to hold all of it."""
+    kinds: topic to the kind of its signals. shards: number of shards, fixed for a recovery store. limits: of input.
+    clock: processing time. state_log: None if a snapshot of a shard is to hold all of it."""
     flow = Dataflow("pricing")
     # One input step, because two drift apart and then wait for each other (connectors/epochs.py).
     arrived = op.input("messages", flow, AlignedSources(messages, refills=refills))
     split = op.branch("requests", arrived, _is_request)
     raw, refill = split.falses, split.trues  # (shard of the key, RawBatch), (shard, RefillRequest)
-    decoded = op.stateful_batch("decode", raw, lambda _: DecodingStep(kinds, shards))  # (shard, Decoded)
+    decoded = op.stateful_batch("decode", raw, lambda _: DecodingStep(kinds, shards, limits))  # (shard, Decoded)
     bad = op.filter_map("bad_input", decoded, outgoing_letters(clock))  # (shard, Outgoing[Record])
     signals = op.flat_map("key_by_shard", decoded, lambda item: item[1].batches)  # (shard, Batch)
     work: Work = op.merge("work", signals, refill)  # (shard, Batch | RefillRequest)
@@ -122,5 +124,6 @@ def flow(*, with_redis: bool = True) -> Dataflow:
         policy=policy,
         kinds=kinds,
         shards=settings.shards,
+        limits=InputLimits(future_max_ms=settings.future_max_s * 1000),
         state_log=started.state_log,
     )

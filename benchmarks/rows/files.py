@@ -26,6 +26,7 @@ from sinks.base.placement import partition_names, sink_partition
 SHARDS = 64
 BATCH = 4_096
 TOPIC = "product-events"
+KAFKA_TIME_MS = time.time_ns() // 1_000_000
 
 
 def write_file(path: Path, messages: list[tuple[bytes, bytes]]) -> None:
@@ -86,7 +87,7 @@ class FilePartition(StatefulSourcePartition[tuple[str, RawBatch], int]):
             batch.offsets.append(offset)
             batch.keys.append(key)
             batch.values.append(value)
-            batch.kafka_times_ms.append(1)
+            batch.kafka_times_ms.append(KAFKA_TIME_MS)
         self._next += len(part)
         return [(str(shard), batch) for shard, batch in batches.items()]
 

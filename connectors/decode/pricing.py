@@ -10,13 +10,17 @@ from typing import Annotated, Literal
 import msgspec
 
 from connectors.decode.wire import (
+    DEFAULT_LIMITS,
     STAGE,
     VALUE_MAX_BYTES,
+    InputLimits,
     RawMessage,
     decode_value,
     identifier,
     is_null,
+    kafka_timestamp_ms,
     key_identifier,
+    past_timestamp_ms,
     timestamp_ms,
 )
 from core.dead_letter import DeadLetter, ErrorCode
@@ -101,7 +105,7 @@ _decode_freeze = msgspec.json.Decoder(_FreezeWire).decode
 _IDENTIFIER_BYTES = bytes(byte for byte in range(128) if is_identifier(chr(byte)))
 
 
-def decode_event(raw: RawMessage) -> ProductEvent:
+def decode_event(raw: RawMessage, limits: InputLimits) -> ProductEvent:
     """A product event. Raises BadInputError with the first problem of the message."""
     value = raw.value
     if value is None:
@@ -116,17 +120,22 @@ def decode_event(raw: RawMessage) -> ProductEvent:
     return ProductEvent(
         wire.event_type,
         identifier(wire.product_id),
-        timestamp_ms(wire.timestamp, "timestamp"),
+        past_timestamp_ms(wire.timestamp, "timestamp", raw, limits),
         wire.price,
     )
 
 
-def decode_usual_events(keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> list[ProductEvent] | None:
+def decode_usual_events(
+    keys: Sequence[bytes | None],
+    values: Sequence[bytes | None],
+    kafka_times_ms: Sequence[int],
+    limits: InputLimits = DEFAULT_LIMITS,
+) -> list[ProductEvent] | None:
     """The hot path: the events of a batch in which every message is of the usual form, as `decode_event` returns
     them. None if any message needs a closer look.
 
-    The usual form: the key is the product's id, the value has ASCII characters only, and all times have the same
-    unit. The messages are checked all at once, which costs a tenth of checking each."""
+    The usual form: the key is the product's id, the value has ASCII characters only, all times have the same unit,
+    and no event is from the future. The messages are checked all at once, which costs a tenth of checking each."""
     try:
         names = b"\n".join(keys)  # type: ignore[arg-type]
         # msgspec does not look into fields that it skips, so they could hide bytes that are not UTF-8.
@@ -145,17 +154,26 @@ def decode_usual_events(keys: Sequence[bytes | None], values: Sequence[bytes | N
         return None
     times = [event.event_time_ms for event in events]
     earliest, latest = min(times), max(times)
-    if earliest >= MILLISECONDS_FROM and latest < LATEST_MS:
-        return events
     if earliest * 1000 >= EARLIEST_MS and latest * 1000 < LATEST_MS:
-        return [ProductEvent(e.event_type, e.product_id, e.event_time_ms * 1000, e.price) for e in events]
-    return None
+        latest *= 1000
+        events = [ProductEvent(e.event_type, e.product_id, e.event_time_ms * 1000, e.price) for e in events]
+    elif not (earliest >= MILLISECONDS_FROM and latest < LATEST_MS):
+        return None
+    first = min(kafka_times_ms)
+    if first < EARLIEST_MS or max(kafka_times_ms) >= LATEST_MS:
+        return None
+    if latest - first > limits.future_max_ms:
+        # The batch may span more time than that, so only a look at each event can tell.
+        ahead_ms = [event.event_time_ms - at_ms for event, at_ms in zip(events, kafka_times_ms, strict=True)]
+        if max(ahead_ms) > limits.future_max_ms:
+            return None
+    return events
 
 
 def decode_catalogue(raw: RawMessage) -> CatalogueChange:
     """A catalogue entry, or its removal if the value is null. Raises BadInputError."""
     if raw.value is None or is_null(raw.value):
-        return CatalogueChange(key_identifier(raw.key), None, raw.kafka_time_ms, raw.offset)
+        return CatalogueChange(key_identifier(raw.key), None, kafka_timestamp_ms(raw), raw.offset)
     wire = decode_value(raw.value, _CatalogueWire, _decode_catalogue)
     product_id = identifier(wire.product_id)
     for name in ("name", "category"):
@@ -181,13 +199,15 @@ def decode_catalogue(raw: RawMessage) -> CatalogueChange:
         wire.stock_level,
         wire.reorder_threshold,
     )
-    return CatalogueChange(product_id, entry, raw.kafka_time_ms, raw.offset)
+    return CatalogueChange(product_id, entry, kafka_timestamp_ms(raw), raw.offset)
 
 
-def decode_override(raw: RawMessage, position: SourcePosition) -> PriceOverride | OverrideRemoval:
+def decode_override(
+    raw: RawMessage, position: SourcePosition, limits: InputLimits
+) -> PriceOverride | OverrideRemoval:
     """An override, or its removal if the value is null. Raises BadInputError."""
     if raw.value is None or is_null(raw.value):
-        return OverrideRemoval(key_identifier(raw.key), raw.kafka_time_ms, raw.offset)
+        return OverrideRemoval(key_identifier(raw.key), kafka_timestamp_ms(raw), raw.offset)
     wire = decode_value(raw.value, _OverrideWire, _decode_override)
     price = to_cents(wire.override_price) if is_price(wire.override_price) else 0.0
     if price <= 0:
@@ -200,24 +220,26 @@ def decode_override(raw: RawMessage, position: SourcePosition) -> PriceOverride 
         price,
         wire.reason,
         wire.set_by,
-        timestamp_ms(wire.set_at, "set_at"),
+        past_timestamp_ms(wire.set_at, "set_at", raw, limits),
         expires,
         position,
         raw.kafka_time_ms,
     )
 
 
-def decode_freeze(raw: RawMessage, position: SourcePosition, *, recorded: bool) -> Freeze | FreezeLift:
+def decode_freeze(
+    raw: RawMessage, position: SourcePosition, limits: InputLimits, *, recorded: bool
+) -> Freeze | FreezeLift:
     """A freeze, or its end if the value is null. recorded: as in `Freeze`. Raises BadInputError."""
     if raw.value is None or is_null(raw.value):
         try:
             scope = (raw.key or b"").decode()
         except UnicodeDecodeError:
             scope = ""
-        return FreezeLift(_scope(scope), raw.kafka_time_ms, raw.offset, recorded)
+        return FreezeLift(_scope(scope), kafka_timestamp_ms(raw), raw.offset, recorded)
     wire = decode_value(raw.value, _FreezeWire, _decode_freeze)
     _check_reasons(wire.reason, wire.set_by)
-    set_at_ms = timestamp_ms(wire.set_at, "set_at")
+    set_at_ms = past_timestamp_ms(wire.set_at, "set_at", raw, limits)
     return Freeze(_scope(wire.scope), wire.reason, wire.set_by, set_at_ms, position, recorded)
 
 
@@ -234,17 +256,23 @@ def _check_reasons(reason: str, set_by: str) -> None:
 
 
 def decode(
-    kind: SignalKind, raw: RawMessage, topic: str, partition: int, *, recorded: bool = True
+    kind: SignalKind,
+    raw: RawMessage,
+    topic: str,
+    partition: int,
+    *,
+    limits: InputLimits = DEFAULT_LIMITS,
+    recorded: bool = True,
 ) -> Signal | DeadLetter:
     """The signal of a message on a topic of this kind, or a dead letter with the reason why there is none."""
+    position = SourcePosition(topic, partition, raw.offset)
     try:
         if kind is SignalKind.PRODUCT_EVENTS:
-            return decode_event(raw)
+            return decode_event(raw, limits)
         if kind is SignalKind.CATALOGUE:
             return decode_catalogue(raw)
         if kind is SignalKind.FREEZES:
-            return decode_freeze(raw, SourcePosition(topic, partition, raw.offset), recorded=recorded)
-        return decode_override(raw, SourcePosition(topic, partition, raw.offset))
+            return decode_freeze(raw, position, limits, recorded=recorded)
+        return decode_override(raw, position, limits)
     except BadInputError as error:
-        position = SourcePosition(topic, partition, raw.offset)
         return DeadLetter(error.code, STAGE, error.detail, position, raw.value or b"")

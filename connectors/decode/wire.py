@@ -9,7 +9,7 @@ import msgspec
 from core.dead_letter import ErrorCode
 from core.errors import BadInputError
 from core.identifiers import is_identifier
-from core.timestamps import parse_timestamp
+from core.timestamps import EARLIEST_MS, LATEST_MS, parse_timestamp
 
 VALUE_MAX_BYTES = 1024 * 1024
 """A larger value is bad input. This is Kafka's own default limit for a message."""
@@ -20,8 +20,18 @@ STAGE = "decode"
 Wire = TypeVar("Wire", bound=msgspec.Struct)
 
 
+class InputLimits(msgspec.Struct, frozen=True):
+    """Limits of input that are settings. future_max_ms: how far a time in a message may be after Kafka's time stamp
+    of the message."""
+
+    future_max_ms: int = 300_000
+
+
+DEFAULT_LIMITS = InputLimits()
+
+
 class RawMessage(msgspec.Struct, frozen=True, gc=False):
-    """A message as Kafka gave it. `kafka_time_ms` is Kafka's time stamp, 0 if there is none."""
+    """A message as Kafka gave it. `kafka_time_ms` is Kafka's time stamp, -1 if there is none."""
 
     offset: int
     key: bytes | None
@@ -122,3 +132,24 @@ def timestamp_ms(value: float | str, name: str) -> int:
         return parse_timestamp(value)
     except ValueError as error:
         raise BadInputError(ErrorCode.BAD_TIMESTAMP, f"{name} {error}") from None
+
+
+def past_timestamp_ms(value: float | str, name: str, raw: RawMessage, limits: InputLimits) -> int:
+    """UTC milliseconds of the field `name`, for a time that a message may not place in the future.
+
+    The upper bound is Kafka's time stamp of the message and not a clock, so that it is the same in every replay.
+    Raises BadInputError if the time is further after the time stamp than `limits` allow."""
+    at_ms = timestamp_ms(value, name)
+    if at_ms - kafka_timestamp_ms(raw) > limits.future_max_ms:
+        takes = f"{name} is more than {limits.future_max_ms // 1000} s after Kafka's time stamp of the message"
+        raise BadInputError(ErrorCode.FROM_THE_FUTURE, takes)
+    return at_ms
+
+
+def kafka_timestamp_ms(raw: RawMessage) -> int:
+    """Kafka's time stamp of a message, to be used as a time. Raises BadInputError if there is none, or if it is
+    not from 2000 (inclusive) to 2100 (exclusive): a producer may set any."""
+    if EARLIEST_MS <= raw.kafka_time_ms < LATEST_MS:
+        return raw.kafka_time_ms
+    code = ErrorCode.FROM_THE_FUTURE if raw.kafka_time_ms >= LATEST_MS else ErrorCode.BAD_TIMESTAMP
+    raise BadInputError(code, "Kafka's time stamp of the message is not between the years 2000 and 2100")

@@ -8,6 +8,7 @@ from bytewax.operators import StatefulBatchLogic
 
 import telemetry
 from connectors.decode.pricing import SignalKind, decode, decode_usual_events
+from connectors.decode.wire import DEFAULT_LIMITS, InputLimits
 from connectors.kafka import RawBatch
 from core.dead_letter import DeadLetter
 from core.shards import shard_of
@@ -27,11 +28,12 @@ class DecodingStep(StatefulBatchLogic[RawBatch, Decoded, None]):
     """The decoding of one shard's raw messages: `RawBatch` in, `Decoded` out. It has no state.
 
     It runs in the worker that owns the shard of the key, so that decoding scales with processes. kinds: topic to
-    the kind of its signals."""
+    the kind of its signals. limits: of input, from the settings."""
 
-    def __init__(self, kinds: Mapping[str, SignalKind], shards: int) -> None:
+    def __init__(self, kinds: Mapping[str, SignalKind], shards: int, limits: InputLimits = DEFAULT_LIMITS) -> None:
         self._kinds = kinds
         self._shards = shards
+        self._limits = limits
         self._ok = {topic: telemetry.EVENTS.labels(topic, "ok") for topic in kinds}
         self._bad = {topic: telemetry.EVENTS.labels(topic, "dead_letter") for topic in kinds}
 
@@ -45,7 +47,7 @@ class DecodingStep(StatefulBatchLogic[RawBatch, Decoded, None]):
         batches: list[tuple[str, Batch]]
         if self._kinds[topic] is not SignalKind.PRODUCT_EVENTS:
             batches = self._decode_changes(batch, dead_letters)
-        elif usual := decode_usual_events(batch.keys, batch.values):
+        elif usual := decode_usual_events(batch.keys, batch.values, batch.kafka_times_ms, self._limits):
             # Their keys are their products' ids, so this shard owns the products.
             keys: list[bytes] = batch.keys  # type: ignore[assignment]
             events = EventBatch(topic, partition, batch.offsets, keys, usual, kafka_time_ms)
@@ -64,7 +66,7 @@ class DecodingStep(StatefulBatchLogic[RawBatch, Decoded, None]):
         topic, partition, shards = batch.topic, batch.partition, self._shards
         groups: dict[int, EventBatch] = {}
         for raw in batch.messages():
-            event = decode(SignalKind.PRODUCT_EVENTS, raw, topic, partition)
+            event = decode(SignalKind.PRODUCT_EVENTS, raw, topic, partition, limits=self._limits)
             if isinstance(event, DeadLetter):
                 dead_letters.append(event)
                 continue
@@ -72,7 +74,7 @@ class DecodingStep(StatefulBatchLogic[RawBatch, Decoded, None]):
             key = event.product_id.encode()
             shard = shard_of(key, shards)
             if shard not in groups:
-                groups[shard] = EventBatch(topic, partition, [], [], [], batch.kafka_times_ms[0])
+                groups[shard] = EventBatch(topic, partition, [], [], [], raw.kafka_time_ms)
             group = groups[shard]
             group.offsets.append(raw.offset)
             group.keys.append(key)
@@ -85,10 +87,10 @@ class DecodingStep(StatefulBatchLogic[RawBatch, Decoded, None]):
         shard of the freeze's key reports it to the sinks."""
         topic, partition, home = batch.topic, batch.partition, batch.shard
         kind = self._kinds[topic]
-        groups: dict[int, list[Change]] = {}
+        groups: dict[int, tuple[int, list[Change]]] = {}
         for raw in batch.messages():
             recorded = kind is not SignalKind.FREEZES or shard_of(raw.key or b"", self._shards) == home
-            change = decode(kind, raw, topic, partition, recorded=recorded)
+            change = decode(kind, raw, topic, partition, limits=self._limits, recorded=recorded)
             if isinstance(change, DeadLetter):
                 if recorded:
                     dead_letters.append(change)
@@ -97,11 +99,11 @@ class DecodingStep(StatefulBatchLogic[RawBatch, Decoded, None]):
             shard = home
             if not isinstance(change, Freeze | FreezeLift):
                 shard = shard_of(change.product_id.encode(), self._shards)
-            groups.setdefault(shard, []).append(change)
-        telemetry.REROUTED.inc(sum(len(group) for shard, group in groups.items() if shard != home))
+            groups.setdefault(shard, (raw.kafka_time_ms, []))[1].append(change)
+        telemetry.REROUTED.inc(sum(len(group) for shard, (_, group) in groups.items() if shard != home))
         return [
-            (str(shard), ChangeBatch(topic, partition, group, batch.kafka_times_ms[0]))
-            for shard, group in groups.items()
+            (str(shard), ChangeBatch(topic, partition, group, kafka_time_ms))
+            for shard, (kafka_time_ms, group) in groups.items()
         ]
 
     def snapshot(self) -> None:

@@ -47,6 +47,8 @@ BAD_EVENT_FIELDS: list[tuple[Change, ErrorCode]] = [
     ({"timestamp": 95_617_584_000}, ErrorCode.BAD_TIMESTAMP),
     ({"timestamp": "5000-01-01T00:00:00Z"}, ErrorCode.BAD_TIMESTAMP),
     ({"timestamp": -1}, ErrorCode.BAD_TIMESTAMP),
+    ({"timestamp": 4_000_000_000}, ErrorCode.FROM_THE_FUTURE),
+    ({"timestamp": "2099-12-31T23:59:59Z"}, ErrorCode.FROM_THE_FUTURE),
     ({"timestamp": True}, ErrorCode.WRONG_TYPE),
     ({"timestamp": None}, ErrorCode.WRONG_TYPE),
 ]
@@ -81,6 +83,7 @@ BAD_OVERRIDE_FIELDS: list[tuple[Change, ErrorCode]] = [
     ({"reason": "x" * 201}, ErrorCode.BAD_TEXT),
     ({"set_by": " "}, ErrorCode.BAD_TEXT),
     ({"set_at": "yesterday"}, ErrorCode.BAD_TIMESTAMP),
+    ({"set_at": "2099-01-01T00:00:00Z"}, ErrorCode.FROM_THE_FUTURE),
     ({"expires_at": 5}, ErrorCode.BAD_TIMESTAMP),
 ]
 BAD_ENTRY_FIELDS: list[tuple[Change, ErrorCode]] = [
@@ -103,6 +106,7 @@ BAD_FREEZE_FIELDS: list[tuple[Change, ErrorCode]] = [
     ({"reason": ""}, ErrorCode.BAD_TEXT),
     ({"set_by": "\x07"}, ErrorCode.BAD_TEXT),
     ({"set_at": "soon"}, ErrorCode.BAD_TIMESTAMP),
+    ({"set_at": 4_000_000_000}, ErrorCode.FROM_THE_FUTURE),
 ]
 
 

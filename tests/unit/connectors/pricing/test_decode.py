@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.decode.pricing import SignalKind, decode, decode_usual_events
-from connectors.decode.wire import RawMessage, routing_key
+from connectors.decode.wire import DEFAULT_LIMITS, InputLimits, RawMessage, routing_key
 from core.dead_letter import DeadLetter, ErrorCode
 from pricing.batches import Signal
 from pricing.catalogue import CatalogueChange
@@ -25,9 +25,18 @@ from tests.support.bad_messages import (
 )
 
 
-def read(kind: SignalKind, value: Any, key: bytes | None = b"A1") -> Signal | DeadLetter:
+KAFKA_MS = 1_700_000_000_000
+
+
+def read(
+    kind: SignalKind,
+    value: Any,
+    key: bytes | None = b"A1",
+    kafka_ms: int = KAFKA_MS,
+    limits: InputLimits = DEFAULT_LIMITS,
+) -> Signal | DeadLetter:
     raw = value if value is None or isinstance(value, bytes) else json.dumps(value).encode()
-    return decode(kind, RawMessage(7, key, raw, 1_700_000_000_000), "topic", 3)
+    return decode(kind, RawMessage(7, key, raw, kafka_ms), "topic", 3, limits=limits)
 
 
 def fields_of(event: ProductEvent) -> tuple[str, str, int, float]:
@@ -39,8 +48,8 @@ def code_of(kind: SignalKind, value: Any, key: bytes | None = b"A1") -> ErrorCod
     assert isinstance(letter, DeadLetter), letter
     if kind is SignalKind.PRODUCT_EVENTS:
         raw = value if value is None or isinstance(value, bytes) else json.dumps(value).encode()
-        assert decode_usual_events([key], [raw]) is None
-        assert decode_usual_events([b"A1", key], [json.dumps(EVENT).encode(), raw]) is None
+        assert decode_usual_events([key], [raw], [KAFKA_MS]) is None
+        assert decode_usual_events([b"A1", key], [json.dumps(EVENT).encode(), raw], [KAFKA_MS] * 2) is None
     assert letter.detail
     assert (letter.position.topic, letter.position.partition, letter.position.offset) == ("topic", 3, 7)
     return letter.error_code
@@ -73,7 +82,8 @@ def test_good_events_are_read(change: dict[str, Any]) -> None:
     assert isinstance(event, ProductEvent), event
     value = json.dumps({**EVENT, **change}).encode()
     for others in ([], [json.dumps(EVENT).encode()]):
-        usual = decode_usual_events([event.product_id.encode()] + [b"A1"] * len(others), [value, *others])
+        keys = [event.product_id.encode()] + [b"A1"] * len(others)
+        usual = decode_usual_events(keys, [value, *others], [KAFKA_MS] * len(keys))
         assert usual is None or (fields_of(usual[0]), len(usual)) == (fields_of(event), 1 + len(others))
     assert event.event_time_ms == 1_700_000_000_000
 
@@ -150,6 +160,57 @@ def test_bad_freezes_are_dead_letters(change: dict[str, Any], code: ErrorCode) -
     assert code_of(SignalKind.FREEZES, {**FREEZE, **change}) == code
 
 
+TIMED = [(SignalKind.PRODUCT_EVENTS, EVENT, "timestamp"), (SignalKind.OVERRIDES, OVERRIDE, "set_at")]
+TIMED += [(SignalKind.FREEZES, FREEZE, "set_at")]
+
+
+def refused(result: Any) -> ErrorCode | None:
+    return result.error_code if isinstance(result, DeadLetter) else None
+
+
+@pytest.mark.parametrize(("kind", "whole", "field"), TIMED)
+def test_a_time_may_be_ahead_of_kafka_by_the_limit_and_not_by_a_millisecond_more(
+    kind: SignalKind, whole: dict[str, Any], field: str
+) -> None:
+    for limit_ms in (300_000, 0):
+        limits = InputLimits(limit_ms)
+        for ahead_ms, code in ((limit_ms, None), (limit_ms + 1, ErrorCode.FROM_THE_FUTURE), (-(10**12), None)):
+            value = {**whole, field: KAFKA_MS + ahead_ms if ahead_ms >= 0 else 10**9}
+            assert refused(read(kind, value, limits=limits)) == code
+            if kind is SignalKind.PRODUCT_EVENTS:
+                raw = json.dumps(value).encode()
+                usual = decode_usual_events([b"A1"], [raw], [KAFKA_MS], limits)
+                assert (usual is None) == (code is not None)
+
+
+def test_each_event_of_a_batch_has_the_limit_of_its_own_message() -> None:
+    hour_ms = 3_600_000
+    values = [json.dumps({**EVENT, "timestamp": KAFKA_MS + hours * hour_ms}).encode() for hours in range(4)]
+    times = [KAFKA_MS + hours * hour_ms for hours in range(4)]
+    assert len(decode_usual_events([b"A1"] * 4, values, times) or []) == 4
+    assert decode_usual_events([b"A1"] * 4, values, [*times[:3], times[2]]) is None
+
+
+NOT_A_TIME = [(-1, ErrorCode.BAD_TIMESTAMP), (0, ErrorCode.BAD_TIMESTAMP), (1_700_000_000, ErrorCode.BAD_TIMESTAMP)]
+NOT_A_TIME += [(4_102_444_800_000, ErrorCode.FROM_THE_FUTURE), (2**62, ErrorCode.FROM_THE_FUTURE)]
+
+
+@pytest.mark.parametrize(("kafka_ms", "code"), NOT_A_TIME)
+def test_a_kafka_time_stamp_out_of_range_is_no_time(kafka_ms: int, code: ErrorCode) -> None:
+    """It bounds the times in a message, and is itself the time of a removal, a lift and a catalogue entry."""
+    for kind, whole, _ in TIMED:
+        assert refused(read(kind, whole, kafka_ms=kafka_ms)) == code
+    for kind, value, key in (
+        (SignalKind.CATALOGUE, ENTRY, b"A1"),
+        (SignalKind.CATALOGUE, None, b"A1"),
+        (SignalKind.OVERRIDES, None, b"A1"),
+        (SignalKind.FREEZES, b"null", b"all"),
+    ):
+        assert refused(read(kind, value, key, kafka_ms)) == code
+    raw = json.dumps(EVENT).encode()
+    assert decode_usual_events([b"A1"] * 2, [raw] * 2, [KAFKA_MS, kafka_ms]) is None
+
+
 @given(
     st.sampled_from(list(SignalKind)),
     st.none() | st.binary(max_size=300),
@@ -173,7 +234,7 @@ def test_any_json_in_any_field_gives_a_signal_or_a_dead_letter(kind: SignalKind,
     raw = json.dumps(whole).encode()
     assert read(kind, raw) is not None
     event = read(SignalKind.PRODUCT_EVENTS, raw)
-    if usual := decode_usual_events([b"A1"], [raw]):
+    if usual := decode_usual_events([b"A1"], [raw], [KAFKA_MS]):
         assert isinstance(event, ProductEvent)
         assert [fields_of(each) for each in usual] == [fields_of(event)]
 
