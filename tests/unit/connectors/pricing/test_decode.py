@@ -24,7 +24,6 @@ from tests.support.bad_messages import (
     OVERRIDE,
 )
 
-
 KAFKA_MS = 1_700_000_000_000
 
 
