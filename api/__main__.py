@@ -1,7 +1,9 @@
 """`python -m api`: serve the API as the environment configures it."""
 
+import os
 import signal
 import sys
+import traceback
 
 import telemetry
 from api.app import create_app
@@ -34,7 +36,23 @@ def main() -> None:
     # For signals before uvicorn handles them, and for the one that uvicorn raises again after it has stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
-    serve(CachedPrices(app, services.price_cache), listener)
+    try:
+        serve(CachedPrices(app, services.price_cache), listener)
+    finally:
+        # At its end, Python would wait for threads that a frozen server holds up.
+        _end_now(sys.exception())
+
+
+def _end_now(error: BaseException | None) -> None:
+    """End the process at once: with the status that uvicorn asked for, 0 after a signal, 1 after an error."""
+    if error is not None and not isinstance(error, SystemExit | KeyboardInterrupt):
+        traceback.print_exception(error)
+        status = 1
+    else:
+        status = error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 0
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 if __name__ == "__main__":

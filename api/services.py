@@ -15,6 +15,7 @@ from api.pricing.commands import Commands
 from api.pricing.price_cache import PriceCache
 from api.pricing.price_feed import make_price_feed
 from api.pricing.recent_changes import RecentChanges
+from api.web.work import WorkPool
 from clients.kafka import client_options
 from pricing.policy import PricingPolicy
 from settings import Settings
@@ -31,7 +32,8 @@ from sinks.redis.tracking import KeyTracker
 class Services(msgspec.Struct, frozen=True):
     """Connections and shared state. Used in the event loop's thread; some have threads of their own.
 
-    history: None if no history database is configured."""
+    letter_reads, letter_replays: the threads in which `dead_letters` is called. history: None if no history
+    database is configured."""
 
     prices: PriceReader
     price_cache: PriceCache
@@ -45,6 +47,8 @@ class Services(msgspec.Struct, frozen=True):
     freezes_topic: str
     recent: RecentChanges
     dead_letters: DeadLetterTopic
+    letter_reads: WorkPool
+    letter_replays: WorkPool
     flow_metrics: FlowMetrics
     policy: PricingPolicy
     stop: threading.Event
@@ -92,6 +96,8 @@ def make_services(settings: Settings, policy: PricingPolicy) -> Services:
         freezes_topic=settings.price_freezes_topic,
         recent=RecentChanges(),
         dead_letters=DeadLetterTopic(client, settings.dead_letters_topic),
+        letter_reads=WorkPool("letter-reads", threads=2, waiting_max=4, within_s=3.0),
+        letter_replays=WorkPool("letter-replays", threads=2, waiting_max=4, within_s=9.0),
         flow_metrics=FlowMetrics(settings.flow_metrics.split(",")),
         policy=policy,
         stop=threading.Event(),

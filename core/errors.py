@@ -10,8 +10,11 @@
     │   ├── RedisDownError
     │   ├── StoreError         the history database
     │   ├── BacklogError       the backlog topic
+    │   ├── NotAnsweredError   Kafka did not answer in time
+    │   ├── BusyError          too much work of a kind waits already
     │   └── NotConfirmedError  Kafka did not confirm a command in time
     ├── LetterError            a dead letter cannot be read or sent again
+    │   └── LetterNotFoundError
     ├── StoppedError           the process was asked to stop while it waited
     └── StartError             a program of the local stack did not start
 
@@ -68,12 +71,24 @@ class BacklogError(UnavailableError):
     """Kafka did not answer about the backlog topic."""
 
 
+class NotAnsweredError(UnavailableError):
+    """Kafka did not answer in time."""
+
+
+class BusyError(UnavailableError):
+    """So much work of a kind waits already that more would only wait too long."""
+
+
 class NotConfirmedError(UnavailableError):
     """Kafka did not confirm a command in time."""
 
 
 class LetterError(PricewaxError):
     """A dead letter cannot be read or sent again. The message gives the reason."""
+
+
+class LetterNotFoundError(LetterError):
+    """There is no such dead letter among those that are read."""
 
 
 class StoppedError(PricewaxError):

@@ -3,46 +3,66 @@
 import argparse
 import sys
 from datetime import UTC, datetime
+from unicodedata import category
 
 import msgspec
 from confluent_kafka import KafkaException
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from clients.kafka import client_options
 from core.dead_letter import format_position, parse_position
-from core.errors import LetterError, StoppedError
+from core.errors import LetterError, NotAnsweredError, NotConfirmedError
 from core.positions import SourcePosition
-from sinks.dead_letters.reader import DeadLetterTopic, Letter
+from sinks.dead_letters.reader import DeadLetterTopic, Letter, LetterList
+from tools.interrupts import run_interruptibly
 from tools.pacing import start_tool
 
 LIST_DEFAULT = 20
 SHOWN_BYTES = 2_000
+WITHIN_S = 15.0
+"""The longest time that a command may take."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command of the tool; returns the exit code."""
     options = _parser().parse_args(arguments)
-    settings, _stop = start_tool()
+    settings, stop = start_tool()
     client = client_options(settings.kafka_brokers, settings.kafka_client_options)
     topic = DeadLetterTopic(client, settings.dead_letters_topic)
+    return run_interruptibly(
+        "dead_letters", lambda: _run(options, topic, settings.kafka_brokers), stop, grace_s=0.0
+    )
+
+
+def _run(options: argparse.Namespace, topic: DeadLetterTopic, brokers: str) -> int:
     console = Console()
     try:
         if options.command == "list":
-            _print_list(console, topic.newest(options.limit, options.code))
+            _print_list(console, topic.newest(options.limit, options.code, within_s=WITHIN_S))
         elif options.command == "show":
-            _print_letter(console, topic.find(options.source))
+            _print_letter(console, topic.find(options.source, within_s=WITHIN_S))
         else:
             value = options.value.encode() if options.value is not None else None
-            topic.replay(options.source, value, again=options.again)
+            topic.replay(options.source, value, again=options.again, within_s=WITHIN_S)
             console.print(f"sent again to {options.source.topic}")
-    except (LetterError, KafkaException, StoppedError) as error:
+    except NotAnsweredError as error:
+        print(f"dead_letters: {error} (KAFKA_BROKERS={brokers})", file=sys.stderr)
+        return 1
+    except (LetterError, NotConfirmedError, KafkaException) as error:
         print(f"dead_letters: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _print_list(console: Console, letters: list[Letter]) -> None:
+def _print_list(console: Console, found: LetterList) -> None:
+    letters = found.letters
+    if not found.complete:
+        print(
+            f"dead_letters: not all could be read within {WITHIN_S:.0f} s; older ones may be missing",
+            file=sys.stderr,
+        )
     if not letters:
         console.print("no dead letters")
         return
@@ -51,7 +71,12 @@ def _print_list(console: Console, letters: list[Letter]) -> None:
         moment = datetime.fromtimestamp(letter.at / 1000, UTC).isoformat(timespec="seconds")
         again = "yes" if letter.replayed else ""
         table.add_row(
-            moment, format_position(letter.source), letter.error_code, letter.detail, str(letter.raw_size), again
+            moment,
+            _on_terminal(format_position(letter.source)),
+            _on_terminal(letter.error_code),
+            _on_terminal(letter.detail),
+            str(letter.raw_size),
+            again,
         )
     console.print(table)
 
@@ -61,9 +86,15 @@ def _print_letter(console: Console, letter: Letter) -> None:
     raw = letter.raw_bytes
     del shown["raw"]
     for name, value in shown.items():
-        console.print(f"{name:>12}  {value}", markup=False, highlight=False)
+        console.print(f"{name:>12}  {_on_terminal(str(value))}", markup=False, highlight=False)
     text = raw[:SHOWN_BYTES].decode(errors="backslashreplace")
-    console.print(f"{'raw':>12}  {text}", markup=False, highlight=False)
+    console.print(f"{'raw':>12}  {_on_terminal(text)}", markup=False, highlight=False)
+
+
+def _on_terminal(text: str) -> Text:
+    """Text from outside, as it may go to a terminal: control characters, of which a terminal obeys some, as
+    escapes, except line breaks and tabs."""
+    return Text("".join(each if each in "\n\t" or category(each) != "Cc" else repr(each)[1:-1] for each in text))
 
 
 def _position(text: str) -> SourcePosition:

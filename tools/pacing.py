@@ -20,13 +20,18 @@ from rich.progress import (
 )
 
 import telemetry
-from clients.kafka import client_options, make_producer
+from clients.kafka import ClientOptions, client_options, make_producer
 from clients.kafka_topics import ensure_topics
 from connectors.generators.funnel import Timed
-from core.errors import SettingsError
+from core.errors import SettingsError, StoppedError
 from settings import Settings, exit_bad_setting, load_settings
 
-FLUSH_WITHIN_S = 30.0
+KAFKA_WITHIN_S = 30.0
+"""Seconds after which a tool gives up on a Kafka that does not answer, or that confirms nothing."""
+
+STOP_GRACE_S = 2.0
+"""Seconds after a signal in which a tool may still send what it has queued."""
+
 TICK_S = 0.005
 
 _encode = msgspec.json.Encoder().encode
@@ -81,23 +86,31 @@ def start_tool() -> tuple[Settings, threading.Event]:
 
 class EventProducer:
     """A Kafka producer of JSON events. It makes missing topics at its start. Kafka confirms each event; `poll` and
-    `close` raise KafkaException if it refused one."""
+    `close` raise KafkaException if it refused one. The constructor and `send` raise TimeoutError if Kafka does not
+    answer for `KAFKA_WITHIN_S`."""
 
     def __init__(self, settings: Settings, stop: threading.Event) -> None:
         self._stop = stop
         client = client_options(settings.kafka_brokers, settings.kafka_client_options)
-        ensure_topics(client, settings.topics, stop)
+        _ensure_topics(client, settings, stop)
         self._producer = make_producer(client, {"linger.ms": 5})
         self._failure: KafkaException | None = None
 
     def send(self, topic: str, key: str, event: dict[str, object]) -> None:
-        """Queue one event as JSON. Blocks while the producer's queue is full."""
+        """Queue one event as JSON. Blocks while the producer's queue is full. Raises StoppedError if the tool is
+        told to stop meanwhile."""
+        until_s = None
         while True:
             try:
                 self._producer.produce(topic, _encode(event), key, on_delivery=self._on_delivery)
                 return
             except BufferError:
+                until_s = until_s or time.monotonic() + KAFKA_WITHIN_S
                 self._producer.poll(0.05)
+            if self._stop.is_set():
+                raise StoppedError
+            if time.monotonic() >= until_s:
+                raise TimeoutError(f"Kafka has confirmed nothing for {KAFKA_WITHIN_S:.0f} s")
 
     def poll(self) -> None:
         """Handle confirmations that have come. Raises KafkaException if Kafka refused an event."""
@@ -106,13 +119,13 @@ class EventProducer:
             raise self._failure
 
     def close(self) -> None:
-        """Wait until Kafka has confirmed all events. Raises KafkaException or, after `FLUSH_WITHIN_S`,
+        """Wait until Kafka has confirmed all events. Raises KafkaException or, after `KAFKA_WITHIN_S`,
         TimeoutError."""
-        waiting = self._producer.flush(FLUSH_WITHIN_S)
+        waiting = self._producer.flush(KAFKA_WITHIN_S)
         if self._failure:
             raise self._failure
         if waiting:
-            raise TimeoutError(f"Kafka has not confirmed {waiting} events within {FLUSH_WITHIN_S:.0f} s")
+            raise TimeoutError(f"Kafka has not confirmed {waiting} events within {KAFKA_WITHIN_S:.0f} s")
 
     def _on_delivery(self, error: object, _message: object) -> None:
         if error is not None:
@@ -149,6 +162,38 @@ class EventProducer:
             if bar and task is not None:
                 bar.update(task, completed=sent)
         return sent
+
+
+def _ensure_topics(client: ClientOptions, settings: Settings, stop: threading.Event) -> None:
+    """Make missing topics. Raises TimeoutError if Kafka does not answer, and StoppedError if `stop` is set."""
+    gives_up = threading.Event()
+    timer = threading.Timer(KAFKA_WITHIN_S, gives_up.set)
+    timer.daemon = True
+    timer.start()
+    try:
+        ensure_topics(client, settings.topics, _Either(stop, gives_up))
+    except StoppedError:
+        if stop.is_set():
+            raise
+        waited = f"{KAFKA_WITHIN_S:.0f} s"
+        raise TimeoutError(f"Kafka at {settings.kafka_brokers} does not answer within {waited}") from None
+    finally:
+        timer.cancel()
+
+
+class _Either(threading.Event):
+    """An event that is set if one of two others is."""
+
+    def __init__(self, first: threading.Event, second: threading.Event) -> None:
+        super().__init__()
+        self._events = first, second
+
+    def is_set(self) -> bool:
+        return any(event.is_set() for event in self._events)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self._events[0].wait(timeout)
+        return self.is_set()
 
 
 def _due(pace: Pace, sent: int, event_ms: int) -> float:

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import threading
 from pathlib import Path
 
 from confluent_kafka import KafkaException
@@ -10,7 +11,9 @@ from connectors.generators.day import events_of_day, shifts
 from connectors.generators.funnel import PURCHASES_PER_VIEW
 from connectors.generators.invoices import catalogue_of, read_invoices
 from core.errors import StoppedError
-from tools.pacing import EventProducer, add_pace_arguments, pace_of, start_tool
+from settings import Settings
+from tools.interrupts import run_interruptibly
+from tools.pacing import STOP_GRACE_S, EventProducer, add_pace_arguments, pace_of, start_tool
 
 SPEED_UP = 60.0
 VIEWS_PER_PURCHASE = 1 / PURCHASES_PER_VIEW
@@ -20,6 +23,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Send the catalogue and the events of the files; returns the exit code."""
     options = _parser().parse_args(arguments)
     settings, stop = start_tool()
+    return run_interruptibly("replay", lambda: _run(options, settings, stop), stop, grace_s=STOP_GRACE_S)
+
+
+def _run(options: argparse.Namespace, settings: Settings, stop: threading.Event) -> int:
     try:
         lines = [line for path in options.files for line in read_invoices(path)]
         producer = EventProducer(settings, stop)

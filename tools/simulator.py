@@ -4,19 +4,26 @@ views become carts and purchases; the rate follows the hours of a day. The same 
 import argparse
 import itertools
 import sys
+import threading
 import time
 
 from confluent_kafka import KafkaException
 
 from connectors.generators.shop import simulate
 from core.errors import StoppedError
-from tools.pacing import EventProducer, add_pace_arguments, pace_of, start_tool
+from settings import Settings
+from tools.interrupts import run_interruptibly
+from tools.pacing import STOP_GRACE_S, EventProducer, add_pace_arguments, pace_of, start_tool
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Send the simulated events; returns the exit code."""
     options = _parser().parse_args(arguments)
     settings, stop = start_tool()
+    return run_interruptibly("simulator", lambda: _run(options, settings, stop), stop, grace_s=STOP_GRACE_S)
+
+
+def _run(options: argparse.Namespace, settings: Settings, stop: threading.Event) -> int:
     topic = options.topic or settings.product_events_topic
     events = simulate(options.products, options.seed, time.time_ns() // 1_000_000)
     try:

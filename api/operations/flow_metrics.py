@@ -5,11 +5,19 @@ import time
 import urllib.request
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
+from api.web.work import WorkPool
+from core.errors import UnavailableError
+
 TIMEOUT_S = 1.0
+ANSWER_WITHIN_S = 1.5
+"""Seconds after which a process counts as one that does not answer, however slowly its answer goes on."""
+
+SCRAPES_MAX = 16
 FRESH_S = 1.0
 WINDOW_S = 15.0
 """Seconds that rates and quantiles are taken over."""
@@ -62,6 +70,8 @@ class FlowMetrics:
         self.addresses = addresses
         self._readings: deque[Reading] = deque()
         self._lock = asyncio.Lock()
+        threads = min(SCRAPES_MAX, 2 * len(addresses))
+        self._pool = WorkPool("flow-metrics", threads=threads, waiting_max=len(addresses), within_s=ANSWER_WITHIN_S)
 
     async def read(self) -> Reading:
         """A reading that is at most FRESH_S old."""
@@ -69,7 +79,7 @@ class FlowMetrics:
             now = time.monotonic()
             if self._readings and now - self._readings[-1].at_s < FRESH_S:
                 return self._readings[-1]
-            answers = await asyncio.gather(*(asyncio.to_thread(_scrape, each) for each in self.addresses))
+            answers = await asyncio.gather(*map(self._ask, self.addresses))
             samples: Samples = {}
             for answer in answers:
                 for key, value in (answer or {}).items():
@@ -82,6 +92,13 @@ class FlowMetrics:
             while len(self._readings) > 2 and now - self._readings[1].at_s > WINDOW_S:
                 self._readings.popleft()
             return reading
+
+    async def _ask(self, address: str) -> Samples | None:
+        """The samples of a process. None if it does not answer in time."""
+        try:
+            return await self._pool.run(partial(_scrape, address))
+        except UnavailableError:
+            return None
 
     def rate(self, name: str, **labels: str) -> float | None:
         """A counter's growth a second, over the window; None before there are two readings."""

@@ -128,6 +128,9 @@ class DeadLetterShown(BaseModel):
 
 class DeadLetterList(BaseModel):
     dead_letters: list[DeadLetterShown]
+    complete: bool = Field(
+        description="False if they could not all be read in time: older ones may be missing.",
+    )
 
 
 class ReplayRequest(BaseModel):

@@ -23,6 +23,8 @@ from pricing.rules import RULES
 VERSION = "0.1.0"
 SINKS = ("price_updates", "redis", "history", "dead_letters")
 HISTORY_WITHIN_S = 3.0
+FREEZES_MAX = 1_000
+"""The page asks for them every few seconds; `/freezes` lists all."""
 
 router = APIRouter(tags=["operations"])
 
@@ -130,9 +132,9 @@ async def _history_up(services: Services) -> str:
 
 
 async def _freezes(services: Services) -> list[Any] | None:
-    """The freezes in force. None if Redis does not answer."""
+    """The first FREEZES_MAX freezes in force, by scope. None if Redis does not answer."""
     try:
-        return list(await services.prices.freezes())
+        return list((await services.prices.freezes(FREEZES_MAX)).rows)
     except RedisDownError:
         return None
 

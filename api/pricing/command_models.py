@@ -74,6 +74,7 @@ class OverrideShown(BaseModel):
 
 class OverrideList(BaseModel):
     overrides: list[OverrideShown]
+    next_cursor: str | None = Field(None, description="Only if there are more: give it as `cursor`.")
 
 
 class BulkChange(BaseModel):
@@ -184,6 +185,7 @@ class FreezeShown(BaseModel):
 
 class FreezeList(BaseModel):
     freezes: list[FreezeShown]
+    next_cursor: str | None = Field(None, description="Only if there are more: give it as `cursor`.")
 
 
 class PastFreezeShown(FreezeShown):

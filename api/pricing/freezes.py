@@ -15,7 +15,7 @@ from api.pricing.audit import audit_page
 from api.pricing.history_database import history_of
 from api.pricing.override_changes import SET_BY, check_reason
 from api.services import Services, services_of
-from api.web.cursors import AuditCursorQuery
+from api.web.cursors import AuditCursorQuery, TextCursorQuery, listed, read_text_cursor
 from api.web.errors import ApiError
 from api.web.requests import LimitQuery, body_of, read_body
 from api.web.responses import json_response, responses
@@ -62,7 +62,8 @@ async def lift(scope: command_models.Scope, request: Request) -> Response:
     _check_scope(scope)
 
     async def read_set_at() -> str | None:
-        return next((each.set_at for each in await services.prices.freezes() if each.scope == scope), None)
+        stored = await services.prices.freeze(scope)
+        return stored.set_at if stored else None
 
     if not await services.recent.is_active(f"freeze {scope}", read_set_at):
         raise ApiError(404, "no freeze of this scope is in force")
@@ -71,10 +72,12 @@ async def lift(scope: command_models.Scope, request: Request) -> Response:
     return json_response({"scope": scope, "lifted": True})
 
 
-@open_router.get("/freezes", response_model=command_models.FreezeList, responses=responses(503))
-async def list_freezes(request: Request) -> Response:
-    """The freezes in force, by scope. Needs no key: a reader of prices may know that they are held."""
-    return json_response({"freezes": await services_of(request).prices.freezes()})
+@open_router.get("/freezes", response_model=command_models.FreezeList, responses=responses(400, 503))
+async def list_freezes(request: Request, cursor: TextCursorQuery = None) -> Response:
+    """The freezes in force, by scope; at most 5,000 an answer. Needs no key: a reader of prices may know that they
+    are held."""
+    found = await services_of(request).prices.freezes(after=read_text_cursor(cursor))
+    return json_response(listed("freezes", found))
 
 
 @router.get("/freezes/audit", response_model=command_models.FreezeAudit, responses=responses(400, 401, 503))
@@ -97,7 +100,7 @@ async def _is_known(services: Services, scope: str) -> bool:
     kind, _, name = scope.partition(":")
     if kind == "product":
         return services.board.get(name) is not None or await services.prices.is_known(name)
-    return name in await services.prices.categories()
+    return await services.prices.is_category(name)
 
 
 async def _publish(services: Services, scope: str, value: bytes | None) -> None:

@@ -111,6 +111,7 @@ class ChartShown(BaseModel):
 
 class CategoryList(BaseModel):
     categories: list[str]
+    next_cursor: str | None = Field(None, description="Only if there are more: give it as `cursor`.")
 
 
 class BoardShown(BaseModel):

@@ -16,7 +16,7 @@ from api.pricing.bulk_overrides import apply_changes
 from api.pricing.history_database import history_of
 from api.pricing.models import ProductId
 from api.services import services_of
-from api.web.cursors import AuditCursorQuery
+from api.web.cursors import AuditCursorQuery, TextCursorQuery, listed, read_text_cursor
 from api.web.errors import ApiError
 from api.web.requests import ID_PATTERN, LimitQuery, body_of, check_id, read_body
 from api.web.responses import json_response, responses
@@ -98,10 +98,11 @@ async def delete_override(product_id: ProductId, request: Request) -> Response:
     return json_response({"product_id": product_id, "deleted": True})
 
 
-@router.get("/overrides", response_model=command_models.OverrideList, responses=responses(401, 503))
-async def list_overrides(request: Request) -> Response:
-    """All active overrides, by product."""
-    return json_response({"overrides": await services_of(request).prices.overrides()})
+@router.get("/overrides", response_model=command_models.OverrideList, responses=responses(400, 401, 503))
+async def list_overrides(request: Request, cursor: TextCursorQuery = None) -> Response:
+    """All active overrides, by product; at most 5,000 an answer."""
+    found = await services_of(request).prices.overrides(after=read_text_cursor(cursor))
+    return json_response(listed("overrides", found))
 
 
 @router.get("/overrides/audit", response_model=command_models.OverrideAudit, responses=responses(400, 401, 503))

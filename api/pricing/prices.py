@@ -9,7 +9,14 @@ from fastapi.responses import Response
 
 from api.pricing import models
 from api.services import Services, services_of
-from api.web.cursors import IdCursorQuery, read_id_cursor, write_id_cursor
+from api.web.cursors import (
+    IdCursorQuery,
+    TextCursorQuery,
+    listed,
+    read_id_cursor,
+    read_text_cursor,
+    write_id_cursor,
+)
 from api.web.errors import ApiError
 from api.web.requests import PAGE_MAX, LimitQuery, parse_ids
 from api.web.responses import encode_json, json_response, responses
@@ -193,7 +200,8 @@ async def board(
     return Response(body, headers=headers, media_type="application/json")
 
 
-@router.get("/categories", response_model=models.CategoryList, responses=responses(503))
-async def categories(request: Request) -> Response:
-    """The names of all categories in the catalogue."""
-    return json_response({"categories": await services_of(request).prices.categories()})
+@router.get("/categories", response_model=models.CategoryList, responses=responses(400, 503))
+async def categories(request: Request, cursor: TextCursorQuery = None) -> Response:
+    """The names of all categories in the catalogue, in order; at most 5,000 an answer."""
+    found = await services_of(request).prices.categories(after=read_text_cursor(cursor))
+    return json_response(listed("categories", found))

@@ -2,7 +2,7 @@
 
 import base64
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import Query
@@ -11,12 +11,14 @@ from api.web.errors import ApiError
 from core.identifiers import is_identifier
 from core.timestamps import LATEST_MS
 from sinks.history.reader import NEWEST, AuditCursor
+from sinks.redis.reader import Listing
 
 CURSOR_MAX_CHARS = 200
 
 IdCursorQuery = Annotated[
     str | None, Query(description="`next_cursor` of the page before.", json_schema_extra={"format": "cursor"})
 ]
+TextCursorQuery = IdCursorQuery
 AuditCursorQuery = Annotated[
     str | None,
     Query(
@@ -48,6 +50,30 @@ def read_id_cursor(cursor: str | None) -> str | None:
     except ValueError:
         raise _not_a_cursor() from None
     return last_id
+
+
+def write_text_cursor(last: str) -> str:
+    """The cursor of a page that ends with the text `last`, for pages in the order of texts."""
+    return _to_base64(last.encode())
+
+
+def read_text_cursor(cursor: str | None) -> str:
+    """The text that the last page ended with; empty for the first page. Raises ApiError (400)."""
+    if cursor is None:
+        return ""
+    try:
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,4000}", cursor):
+            raise ValueError
+        return _from_base64(cursor).decode()
+    except ValueError:
+        raise _not_a_cursor() from None
+
+
+def listed(name: str, found: Listing[Any]) -> dict[str, Any]:
+    """The answer `{name: rows}`, with `next_cursor` if there are more."""
+    if found.after is None:
+        return {name: found.rows}
+    return {name: found.rows, "next_cursor": write_text_cursor(found.after)}
 
 
 def write_audit_cursor(last: AuditCursor) -> str:

@@ -2,16 +2,26 @@
 
 import gc
 import logging
+import os
 import resource
 import socket
+import threading
+from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp
 
+import telemetry
 from api.live.frames import FanOutProtocol
 from api.web.http_protocol import LimitedHttpProtocol
 
 STOP_WITHIN_S = 5
+"""Seconds after a signal in which requests may still be answered."""
+
+END_HARD_S = 8.0
+"""Seconds after a signal after which the process ends, whatever still runs."""
+
+TERMINATED = 143
 BACKLOG_CONNECTIONS = 2048
 FILES_MAX = 65_536
 PING_S = 10.0
@@ -31,7 +41,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve(app: ASGIApp, listener: socket.socket) -> None:
-    """Serve until SIGTERM or SIGINT; then finish within STOP_WITHIN_S."""
+    """Serve until SIGTERM or SIGINT; then finish requests within STOP_WITHIN_S, and end within END_HARD_S."""
     _raise_file_limit()
     # All objects made until now live as long as the process, so the collector need not look at them again.
     gc.collect()
@@ -52,7 +62,24 @@ def serve(app: ASGIApp, listener: socket.socket) -> None:
         timeout_graceful_shutdown=STOP_WITHIN_S,
     )
     logging.getLogger("uvicorn.error").addFilter(_is_not_a_clients_fault)
-    uvicorn.Server(config).run(sockets=[listener])
+    _Server(config).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, with a limit on the time that a stop may take."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if not self.should_exit:
+            timer = threading.Timer(END_HARD_S, _end_hard)
+            timer.daemon = True
+            timer.start()
+        super().handle_exit(sig, frame)
+
+
+def _end_hard() -> None:
+    # The API has no state, so nothing is lost.
+    telemetry.get_logger("api").warning("not stopped in time; ending hard")
+    os._exit(TERMINATED)
 
 
 def _raise_file_limit() -> None:

@@ -3,22 +3,31 @@
 After a message was sent again, a null value under the letter's key (its source position) marks the letter. Lists
 show the mark, so that a message is not sent twice by mistake."""
 
-import threading
+import contextlib
+import time
+from collections.abc import Iterator
 
 import msgspec
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from clients.kafka import ClientOptions, make_consumer, make_producer
-from clients.kafka_topics import count_partitions
+from clients.kafka import ClientOptions, make_producer
 from core.dead_letter import LetterMessage, format_position
-from core.errors import LetterError
+from core.errors import LetterError, LetterNotFoundError, NotAnsweredError, NotConfirmedError
 from core.positions import SourcePosition
+from core.shards import shard_of
+from core.timestamps import LATEST_MS
+from sinks.dead_letters.tail import GROWTH, TopicTail, read_message
 
-GROUP = "pricewax-dead-letters"
-TIMEOUT_S = 5.0
-CONFIRM_WITHIN_S = 10.0
-SCAN_MAX = 20_000
-"""Largest number of messages that are read from a partition: the newest ones."""
+SHOWN_BYTES = 4_000
+"""Bytes of a message's value that a list holds for each letter, from the beginning."""
+
+KEY_MAX_BYTES = 400
+"""A longer key is no source position: the name of a topic has 249 characters at most."""
+
+FIRST_WINDOW = 4
+"""Messages of a partition that are read first, besides its share of the letters asked for."""
+
+_SHOWN_BASE64 = 4 * (SHOWN_BYTES // 3 + 1)
 
 
 class Letter(LetterMessage, kw_only=True):
@@ -27,125 +36,181 @@ class Letter(LetterMessage, kw_only=True):
     replayed: bool = False
 
 
+class LetterList(msgspec.Struct, frozen=True):
+    """The newest letters, newest first, one for each position; `raw` has the first SHOWN_BYTES only.
+
+    complete: false if the time was over before all letters that belong here were read: older ones may be
+    missing."""
+
+    letters: list[Letter]
+    complete: bool
+
+
 _decode = msgspec.json.Decoder(Letter).decode
 
 
 class DeadLetterTopic:
-    """The topic of dead letters. Each call reads it from its end, because letters are few and calls are rare.
-    Methods raise LetterError, or KafkaException if Kafka does not answer."""
+    """The topic of dead letters. Each call reads it from its end. Memory is bounded by the number of letters asked
+    for, and time by `within_s`.
+
+    Methods raise NotAnsweredError if Kafka does not answer in time, LetterError, and KafkaException for other
+    errors of Kafka. Any thread may call them. Used by the API and by `tools/dead_letters.py`."""
 
     def __init__(self, client: ClientOptions, topic: str) -> None:
         self._client = client
         self._topic = topic
 
-    def newest(self, limit: int, code: str | None = None) -> list[Letter]:
-        """The newest letters, newest first, one for each position. code: only letters with this error code."""
-        letters, replayed = self._scan()
-        found = [letter for letter in letters.values() if code is None or letter.error_code == code]
-        found.sort(key=lambda letter: (letter.at, format_position(letter.source)), reverse=True)
-        return [_marked(letter, replayed) for letter in found[:limit]]
+    def newest(self, limit: int, code: str | None = None, *, within_s: float) -> LetterList:
+        """The newest letters. code: only letters with this error code."""
+        with self._tail(time.monotonic() + within_s) as tail:
+            newest, replayed = _Newest(limit, code), set[str]()
+            # By partition: the time of the oldest letter that was read.
+            oldest_ms = dict.fromkeys(tail.partitions, LATEST_MS)
+            size = limit // max(1, tail.count) + FIRST_WINDOW
+            while partitions := [each for each in tail.partitions if oldest_ms[each] > newest.enough_from_ms()]:
+                for partition in partitions:
+                    for message in tail.window(partition, size):
+                        if message.value() is None:
+                            _note_mark(message, replayed)
+                        elif letter := _read(message.value() or b""):
+                            letter.raw = letter.raw[:_SHOWN_BASE64]
+                            oldest_ms[partition] = min(oldest_ms[partition], letter.at)
+                            newest.add(letter)
+                size *= GROWTH
+            if not tail.complete and not tail.messages:
+                raise NotAnsweredError("Kafka does not answer in time")
+            return LetterList([_marked(letter, replayed) for letter in newest.best()], tail.complete)
 
-    def find(self, source: SourcePosition) -> Letter:
-        """The letter of a position. Raises LetterError if it is not among the newest."""
-        letters, replayed = self._scan()
-        letter = letters.get(format_position(source))
+    def find(self, source: SourcePosition, *, within_s: float) -> Letter:
+        """The letter of a position, with all of its `raw`. Raises LetterNotFoundError if it is not among the
+        newest."""
+        wanted = format_position(source)
+        key = wanted.encode()
+        replayed: set[str] = set()
+        with self._tail(time.monotonic() + within_s) as tail:
+            # Pricewax's own producer chooses the partition by this hash of the key, so it is read first.
+            likely = shard_of(key, max(1, tail.count))
+            letter: Letter | None = None
+            size = FIRST_WINDOW
+            while letter is None and tail.partitions:
+                for partition in sorted(tail.partitions, key=lambda each: each != likely):
+                    # The window is read to its end, because a mark comes after its letter.
+                    for message in tail.window(partition, size):
+                        if message.value() is None:
+                            _note_mark(message, replayed)
+                        elif message.key() in (None, key):
+                            found = _read(message.value() or b"")
+                            letter = found if found and format_position(found.source) == wanted else letter
+                    if letter is not None:
+                        break
+                size *= GROWTH
+            if letter is None and not tail.complete:
+                raise NotAnsweredError("not all dead letters could be read in time")
         if letter is None:
-            raise LetterError("no such dead letter among the newest")
+            raise LetterNotFoundError("no such dead letter among the newest")
         return _marked(letter, replayed)
 
-    def replay(self, source: SourcePosition, value: bytes | None = None, *, again: bool = False) -> None:
+    def replay(
+        self, source: SourcePosition, value: bytes | None = None, *, again: bool = False, within_s: float
+    ) -> None:
         """Send the message of a letter to its topic again, then mark the letter. value: sent in place of the
         original value.
 
         The original value and key come from the topic if the message is still there. Else the value comes from the
-        letter, without a key. Raises LetterError if the letter was sent before (unless `again`), or if it holds
-        only the beginning of the value."""
-        letter = self.find(source)
+        letter, without a key. Raises LetterError if the letter was sent before (unless `again`), if it holds only
+        the beginning of the value, or if Kafka refuses the message; NotConfirmedError if Kafka does not confirm the
+        message in time: it may still arrive."""
+        deadline_s = time.monotonic() + within_s
+        # Half of the time for reading, so that the other half is left for the confirmations.
+        letter = self.find(source, within_s=within_s / 2)
         if letter.replayed and not again:
             raise LetterError("this letter has been sent again before")
-        original = self._original(source)
-        key = original[0] if original else None
+        original = read_message(self._client, source.topic, source.partition, source.offset, deadline_s)
+        key = original.key() if original else None
         if value is None:
-            value = original[1] if original else letter.raw_bytes
+            value = original.value() if original else letter.raw_bytes
             if original is None and letter.raw_size > len(letter.raw_bytes):
                 raise LetterError("the message has left its topic, and the letter holds only its beginning")
-        producer = make_producer(self._client)
-        _send(producer, source.topic, key, value)
-        _send(producer, self._topic, format_position(source).encode(), None)
-
-    def _scan(self) -> tuple[dict[str, Letter], set[str]]:
-        letters: dict[str, Letter] = {}
-        replayed: set[str] = set()
-        count = count_partitions(self._client, [self._topic], threading.Event())[self._topic]
-        consumer = self._consumer()
+        left_s = max(0.5, deadline_s - time.monotonic())
+        producer = make_producer(self._client, {"message.timeout.ms": int(left_s * 1000), "linger.ms": 0})
+        _send(producer, source.topic, key, value, left_s)
         try:
-            for index in range(count):
-                for key, value in _tail(consumer, TopicPartition(self._topic, index), SCAN_MAX):
-                    if value is None:
-                        replayed.add((key or b"").decode(errors="replace"))
-                        continue
-                    try:
-                        letter = _decode(value)
-                    except (msgspec.MsgspecError, RecursionError):
-                        continue
-                    # Letters are written at least once, so a position may come twice.
-                    letters.setdefault(format_position(letter.source), letter)
-        finally:
-            consumer.close()
-        return letters, replayed
+            _send(producer, self._topic, format_position(source).encode(), None, max(0.5, left_s / 2))
+        except (LetterError, NotConfirmedError) as error:
+            raise LetterError(f"the message was sent again, but its letter is not marked: {error}") from None
 
-    def _original(self, source: SourcePosition) -> tuple[bytes | None, bytes | None] | None:
-        consumer = self._consumer()
-        try:
-            partition = TopicPartition(source.topic, source.partition)
-            low, high = consumer.get_watermark_offsets(partition, timeout=TIMEOUT_S)
-            if not low <= source.offset < high:
-                return None
-            partition.offset = source.offset
-            consumer.assign([partition])
-            message = consumer.poll(TIMEOUT_S)
-            if message is None or message.error() is not None or message.offset() != source.offset:
-                return None
-            return message.key(), message.value()
-        except KafkaException:
-            return None
-        finally:
-            consumer.close()
-
-    def _consumer(self) -> Consumer:
-        return make_consumer(self._client, GROUP, {"auto.offset.reset": "earliest"})
+    @contextlib.contextmanager
+    def _tail(self, deadline_s: float) -> Iterator[TopicTail]:
+        with contextlib.closing(TopicTail(self._client, self._topic, deadline_s)) as tail:
+            yield tail
 
 
-def _tail(consumer: Consumer, partition: TopicPartition, most: int) -> list[tuple[bytes | None, bytes | None]]:
-    """Key and value of a partition's newest messages, in order."""
-    low, high = consumer.get_watermark_offsets(partition, timeout=TIMEOUT_S)
-    partition.offset = max(low, high - most)
-    if partition.offset >= high:
-        return []
-    consumer.assign([partition])
-    found = []
-    position = partition.offset
-    while position < high:
-        messages = consumer.consume(1, TIMEOUT_S)
-        if not messages:
-            raise LetterError("Kafka does not answer in time")
-        # The messages that have arrived already, without waiting for more.
-        messages += consumer.consume(1000, 0)
-        for message in messages:
-            if (error := message.error()) is not None:
-                raise KafkaException(error)
-            found.append((message.key(), message.value()))
-            position = (message.offset() or 0) + 1
-    return found
+class _Newest:
+    """The newest letters by position, little more than `limit` of them."""
+
+    def __init__(self, limit: int, code: str | None) -> None:
+        self._limit = limit
+        self._code = code
+        self._letters: dict[str, Letter] = {}
+
+    def add(self, letter: Letter) -> None:
+        """Keep a letter if it is among the newest with the code."""
+        if self._code is not None and letter.error_code != self._code:
+            return
+        name = format_position(letter.source)
+        before = self._letters.get(name)
+        # Letters are written at least once, so a position may come twice. The first was written first.
+        if before is None or letter.at < before.at:
+            self._letters[name] = letter
+        if len(self._letters) > 2 * self._limit + FIRST_WINDOW:
+            self._letters = {format_position(each.source): each for each in self.best()}
+
+    def enough_from_ms(self) -> int:
+        """The time of the last letter that belongs here, UTC milliseconds. -1 if there are too few letters yet."""
+        return self.best()[-1].at if len(self._letters) >= self._limit else -1
+
+    def best(self) -> list[Letter]:
+        """The newest letters, newest first."""
+        letters = self._letters.values()
+        order = sorted(letters, key=lambda each: (each.at, format_position(each.source)), reverse=True)
+        return order[: self._limit]
+
+
+def _note_mark(message: Message, replayed: set[str]) -> None:
+    key = message.key() or b""
+    if len(key) <= KEY_MAX_BYTES:
+        replayed.add(key.decode(errors="replace"))
+
+
+def _read(value: bytes) -> Letter | None:
+    """The letter in a message's value. None if the value is no letter: any program can write to the topic."""
+    try:
+        letter = _decode(value)
+        _ = letter.raw_bytes
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        return None
+    source = letter.source
+    usable = 0 <= letter.at < LATEST_MS and 0 <= source.partition < 2**31 and 0 <= source.offset < 2**63
+    return letter if usable and len(source.topic) <= KEY_MAX_BYTES else None
 
 
 def _marked(letter: Letter, replayed: set[str]) -> Letter:
     return msgspec.structs.replace(letter, replayed=format_position(letter.source) in replayed)
 
 
-def _send(producer: Producer, topic: str, key: bytes | None, value: bytes | None) -> None:
-    problems: list[object] = []
-    producer.produce(topic, value, key, on_delivery=lambda error, _: problems.append(error))
-    producer.flush(CONFIRM_WITHIN_S)
-    if problems != [None]:
-        raise LetterError(f"Kafka has not confirmed the message: {problems[0] if problems else 'no answer'}")
+def _send(producer: Producer, topic: str, key: bytes | None, value: bytes | None, within_s: float) -> None:
+    problems: list[KafkaError | None] = []
+    try:
+        producer.produce(topic, value, key, on_delivery=lambda error, _: problems.append(error))
+        producer.flush(within_s)
+    except KafkaException as refusal:
+        problems.append(refusal.args[0])
+    if problems == [None]:
+        return
+    problem = problems[0] if problems else None
+    if problem is None or problem.code() in (KafkaError._MSG_TIMED_OUT, KafkaError._TIMED_OUT):
+        raise NotConfirmedError("Kafka has not confirmed the message; it may still arrive")
+    if problem.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+        size = len(value or b"") + len(key or b"")
+        raise LetterError(f"the message has {size} bytes, more than Kafka takes for {topic}")
+    raise LetterError(f"Kafka has refused the message: {problem.str()}")

@@ -1,8 +1,9 @@
 """The reader of Redis, from which the API answers."""
 
+import heapq
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from redis import RedisError
@@ -20,6 +21,15 @@ IDS_READ_SHARE = 0.05
 """Largest share of the time that reading ids may take."""
 
 IDS_KEPT_MAX = 1000
+
+LISTED_MAX = 5_000
+"""Largest number of overrides, freezes or categories in one call."""
+
+CALLS_MAX = 500
+"""Commands in one round trip. Its answers are in memory together."""
+
+SCAN_COUNT = 1_000
+SCAN_WITHIN_S = 2.5
 
 
 class StoredPrice(msgspec.Struct, frozen=True):
@@ -67,6 +77,16 @@ class StoredFreeze(msgspec.Struct, frozen=True):
     reason: str
     set_by: str
     set_at: str
+
+
+Row = TypeVar("Row")
+
+
+class Listing(msgspec.Struct, Generic[Row], frozen=True):
+    """A part of a list, in order. after: the name after which the next part begins; None at the end."""
+
+    rows: list[Row]
+    after: str | None
 
 
 _decode_adjustments = msgspec.json.Decoder(list[Adjustment]).decode
@@ -162,24 +182,64 @@ class PriceReader:
         fields = (await self._calls([("HGETALL", keys.override_key(product_id))]))[0]
         return _override(product_id, fields) if fields else None
 
-    async def overrides(self) -> list[StoredOverride]:
-        """All active overrides, in order of product id."""
-        ids = sorted(member.decode() for member in await self._call("SMEMBERS", keys.OVERRIDES))
-        hashes = await self._calls([("HGETALL", keys.override_key(name)) for name in ids])
-        return [_override(name, fields) for name, fields in zip(ids, hashes, strict=True) if fields]
+    async def overrides(self, limit: int = LISTED_MAX, after: str = "") -> Listing[StoredOverride]:
+        """The first `limit` active overrides after a product id, in order of product id."""
+        ids, next_after = await self._first("SSCAN", keys.OVERRIDES, limit, after)
+        found: list[StoredOverride] = []
+        for start in range(0, len(ids), CALLS_MAX):
+            names = ids[start : start + CALLS_MAX]
+            hashes = await self._calls([("HGETALL", keys.override_key(name)) for name in names])
+            found += [_override(name, fields) for name, fields in zip(names, hashes, strict=True) if fields]
+        return Listing(found, next_after)
 
-    async def categories(self) -> list[str]:
-        """The names of all categories, sorted."""
-        return sorted(member.decode() for member in await self._call("SMEMBERS", keys.CATEGORIES))
+    async def categories(self, limit: int = LISTED_MAX, after: str = "") -> Listing[str]:
+        """The first `limit` names of categories after a name, sorted."""
+        names, next_after = await self._first("SSCAN", keys.CATEGORIES, limit, after)
+        return Listing(names, next_after)
 
-    async def freezes(self) -> list[StoredFreeze]:
-        """The freezes in force, in order of scope."""
-        stored = await self._call("HVALS", keys.FREEZES)
-        return sorted((_decode_freeze(each) for each in stored), key=lambda freeze: freeze.scope)
+    async def is_category(self, name: str) -> bool:
+        """True if any product has this category."""
+        return bool(await self._call("SISMEMBER", keys.CATEGORIES, name))
+
+    async def freezes(self, limit: int = LISTED_MAX, after: str = "") -> Listing[StoredFreeze]:
+        """The first `limit` freezes in force after a scope, in order of scope."""
+        scopes, next_after = await self._first("HSCAN", keys.FREEZES, limit, after)
+        found: list[StoredFreeze] = []
+        for start in range(0, len(scopes), CALLS_MAX):
+            stored = await self._call("HMGET", keys.FREEZES, *scopes[start : start + CALLS_MAX])
+            found += [_decode_freeze(each) for each in stored if each is not None]
+        return Listing(found, next_after)
+
+    async def freeze(self, scope: str) -> StoredFreeze | None:
+        """The freeze of a scope, None if there is none in force."""
+        stored = await self._call("HGET", keys.FREEZES, scope)
+        return None if stored is None else _decode_freeze(stored)
 
     async def close(self) -> None:
         """Close all connections."""
         await self._client.aclose()
+
+    async def _first(self, scan: str, key: str, limit: int, after: str) -> tuple[list[str], str | None]:
+        """The first `limit` members of a set (SSCAN) or fields of a hash (HSCAN) after a text, sorted, and the last
+        of them if there are more.
+
+        They are read in steps, and only the first ones are kept, so that memory does not grow with the set. Raises
+        RedisDownError if that takes longer than `SCAN_WITHIN_S`."""
+        kept: set[bytes] = set()
+        # The order of UTF-8 bytes is that of code points.
+        last, cursor = after.encode(), 0
+        ends_s = time.monotonic() + SCAN_WITHIN_S
+        while True:
+            cursor, members = await self._call(scan, key, str(cursor), "COUNT", str(SCAN_COUNT))
+            kept.update(member for member in members if member > last)
+            if len(kept) > limit + SCAN_COUNT:
+                # One more than the limit, which says that there are more.
+                kept = set(heapq.nsmallest(limit + 1, kept))
+            if not int(cursor):
+                first = [member.decode(errors="replace") for member in heapq.nsmallest(limit, kept)]
+                return first, first[-1] if len(kept) > limit else None
+            if time.monotonic() > ends_s:
+                raise RedisDownError(f"{key} has too many members to be read in {SCAN_WITHIN_S} s")
 
     async def _call(self, *command: str) -> Any:
         try:

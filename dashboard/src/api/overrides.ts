@@ -42,5 +42,12 @@ export async function removeOverrides(productIds: string[]): Promise<Removal[]> 
 }
 
 export async function activeOverrides(): Promise<Override[]> {
-  return (await answer(api.GET("/overrides"))).overrides;
+  const found: Override[] = [];
+  let cursor: string | null | undefined;
+  do {
+    const page = await answer(api.GET("/overrides", { params: { query: { cursor } } }));
+    found.push(...page.overrides);
+    cursor = page.next_cursor;
+  } while (cursor);
+  return found;
 }

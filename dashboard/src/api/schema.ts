@@ -35,7 +35,7 @@ export interface paths {
         };
         /**
          * Categories
-         * @description The names of all categories in the catalogue.
+         * @description The names of all categories in the catalogue, in order; at most 5,000 an answer.
          */
         get: operations["categories_categories_get"];
         put?: never;
@@ -55,7 +55,8 @@ export interface paths {
         };
         /**
          * List Dead Letters
-         * @description The newest messages that could not be used, newest first.
+         * @description The newest messages that could not be used, newest first. `complete` is false if they could not all be read
+         *     in time: older ones may then be missing.
          */
         get: operations["list_dead_letters_dead_letters_get"];
         put?: never;
@@ -76,10 +77,10 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Replay
+         * Replay Letter
          * @description Send a message to its topic again, as it was or with another value: for after a fix.
          */
-        post: operations["replay_dead_letters_replay_post"];
+        post: operations["replay_letter_dead_letters_replay_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -136,7 +137,8 @@ export interface paths {
         };
         /**
          * List Freezes
-         * @description The freezes in force, by scope. Needs no key: a reader of prices may know that they are held.
+         * @description The freezes in force, by scope; at most 5,000 an answer. Needs no key: a reader of prices may know that they
+         *     are held.
          */
         get: operations["list_freezes_freezes_get"];
         put?: never;
@@ -297,7 +299,7 @@ export interface paths {
         };
         /**
          * List Overrides
-         * @description All active overrides, by product.
+         * @description All active overrides, by product; at most 5,000 an answer.
          */
         get: operations["list_overrides_overrides_get"];
         put?: never;
@@ -581,6 +583,11 @@ export interface components {
         CategoryList: {
             /** Categories */
             categories: string[];
+            /**
+             * Next Cursor
+             * @description Only if there are more: give it as `cursor`.
+             */
+            next_cursor?: string | null;
         };
         /** ChartShown */
         ChartShown: {
@@ -596,6 +603,11 @@ export interface components {
         };
         /** DeadLetterList */
         DeadLetterList: {
+            /**
+             * Complete
+             * @description False if they could not all be read in time: older ones may be missing.
+             */
+            complete: boolean;
             /** Dead Letters */
             dead_letters: components["schemas"]["DeadLetterShown"][];
         };
@@ -764,6 +776,11 @@ export interface components {
         FreezeList: {
             /** Freezes */
             freezes: components["schemas"]["FreezeShown"][];
+            /**
+             * Next Cursor
+             * @description Only if there are more: give it as `cursor`.
+             */
+            next_cursor?: string | null;
         };
         /** FreezeShown */
         FreezeShown: {
@@ -925,6 +942,11 @@ export interface components {
         };
         /** OverrideList */
         OverrideList: {
+            /**
+             * Next Cursor
+             * @description Only if there are more: give it as `cursor`.
+             */
+            next_cursor?: string | null;
             /** Overrides */
             overrides: components["schemas"]["OverrideShown"][];
         };
@@ -1295,7 +1317,10 @@ export interface operations {
     };
     categories_categories_get: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -1309,6 +1334,24 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CategoryList"];
+                };
+            };
+            /** @description The request is malformed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
             /** @description A service behind the API does not answer; try again. */
@@ -1383,7 +1426,7 @@ export interface operations {
             };
         };
     };
-    replay_dead_letters_replay_post: {
+    replay_letter_dead_letters_replay_post: {
         parameters: {
             query?: never;
             header?: never;
@@ -1600,7 +1643,10 @@ export interface operations {
     };
     list_freezes_freezes_get: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -1614,6 +1660,24 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["FreezeList"];
+                };
+            };
+            /** @description The request is malformed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
             /** @description A service behind the API does not answer; try again. */
@@ -2035,7 +2099,10 @@ export interface operations {
     };
     list_overrides_overrides_get: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -2051,6 +2118,15 @@ export interface operations {
                     "application/json": components["schemas"]["OverrideList"];
                 };
             };
+            /** @description The request is malformed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description The admin key is missing or wrong. */
             401: {
                 headers: {
@@ -2058,6 +2134,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
             /** @description A service behind the API does not answer; try again. */

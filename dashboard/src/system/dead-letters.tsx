@@ -41,7 +41,12 @@ export function DeadLetters({ counts }: { counts: Record<string, number> }) {
       {!hasKey ? <NeedsKey what="Messages that could not be used" /> : null}
       {letters.error ? <p className="error">{letters.error.message}</p> : null}
       {hasKey && letters.isPending ? <p className="loading">Loading…</p> : null}
-      {found?.length === 0 ? <p className="empty-note">None: every message could be used.</p> : null}
+      {letters.data?.complete === false ? (
+        <p className="dim">Kafka was too slow to read all of them: older ones may be missing.</p>
+      ) : null}
+      {found?.length === 0 && letters.data?.complete ? (
+        <p className="empty-note">None: every message could be used.</p>
+      ) : null}
       {found?.length ? <LetterTable letters={found} inspect={setShown} /> : null}
       {shown ? <LetterDialog letter={shown} onClose={() => setShown(null)} /> : null}
     </section>
