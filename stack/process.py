@@ -3,6 +3,7 @@
 import ctypes
 import importlib.util
 import os
+import pwd
 import signal
 import socket
 import subprocess
@@ -18,6 +19,8 @@ from core.errors import StartError
 STOP_WITHIN_S = 10.0
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 OnLine = Callable[[str], None]
 
@@ -36,13 +39,21 @@ def is_listening(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def fetch(url: str) -> str:
+    """GET `url` of one of our servers, past any proxy of the environment. Raises OSError, also for a status of
+    400 or more."""
+    with _direct.open(url, timeout=2) as answer:
+        text: str = answer.read().decode()
+        return text
+
+
 def answers(url: str) -> bool:
     """Return True if one of our servers answers a GET of `url` with a status below 400."""
     try:
-        with urllib.request.urlopen(url, timeout=2):  # noqa: S310  # our own loopback port
-            return True
+        fetch(url)
     except OSError:
         return False
+    return True
 
 
 class Program:
@@ -50,7 +61,7 @@ class Program:
 
     A thread reads its output (standard output and standard error) and gives each line to `on_line`. `tail` has the
     last 40 lines, for error messages. Start programs from the main thread only: Linux ends the child when the
-    thread that made it ends."""
+    thread that made it ends. Raises StartError if the program cannot be run at all."""
 
     def __init__(
         self,
@@ -67,19 +78,23 @@ class Program:
         self.tail: list[str] = []
         self._on_line = on_line
         self._stop_signal = stop_signal
-        self.process = subprocess.Popen(
-            [str(part) for part in command],
-            env={**os.environ, **(env or {})},
-            cwd=cwd,
-            user=user,
-            group=user and _group_of(user),
-            extra_groups=[] if user else None,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=_end_with_parent if _LIBC else None,  # noqa: PLW1509  # one prctl, nothing that locks
-        )
+        try:
+            self.process = subprocess.Popen(
+                [str(part) for part in command],
+                env={**os.environ, **(env or {})},
+                cwd=cwd,
+                user=user,
+                group=user and group_of(user),
+                extra_groups=[] if user else None,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=_end_with_parent if _LIBC else None,  # noqa: PLW1509  # one prctl, nothing that locks
+            )
+        except OSError as error:
+            as_user = f" as {user}" if user else ""
+            raise StartError(f"{name} cannot be run{as_user} ({command[0]}): {error.strerror}") from None
         self._reader = threading.Thread(target=self._read, name=f"output-{name}", daemon=True)
         self._reader.start()
 
@@ -144,9 +159,8 @@ class Program:
         return "".join(f"\n  {line}" for line in self.tail[-10:])
 
 
-def _group_of(user: str) -> int:
-    import pwd
-
+def group_of(user: str) -> int:
+    """Return the id of an account's own group."""
     return pwd.getpwnam(user).pw_gid
 
 

@@ -13,13 +13,14 @@ READY_WITHIN_S = 10.0
 
 
 class RedisServer:
-    """Redis on a loopback port, in memory only: after a stop or a kill, it starts empty."""
+    """Redis on a loopback port, in memory only: after a stop or a kill, it starts empty. It runs in a new folder in
+    `parent`, by default that for temporary files."""
 
-    def __init__(self, port: int | None = None) -> None:
+    def __init__(self, port: int | None = None, parent: Path | None = None) -> None:
         self.port = port or free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.program: Program | None = None
-        self._folder = Path(tempfile.gettempdir()) / f"pricewax-redis-{uuid.uuid4().hex[:10]}"
+        self._folder = (parent or Path(tempfile.gettempdir())) / f"pricewax-redis-{uuid.uuid4().hex[:10]}"
 
     def start(self) -> None:
         """Start Redis and wait until it answers. Raises StartError."""
