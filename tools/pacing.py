@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterable
 from contextlib import nullcontext
+from typing import cast
 
 import msgspec
 from confluent_kafka import KafkaException
@@ -25,6 +26,7 @@ from clients.kafka_topics import ensure_topics
 from connectors.generators.funnel import Timed
 from core.errors import SettingsError, StoppedError
 from settings import Settings, exit_bad_setting, load_settings
+from tools.lag import LagLimit
 
 KAFKA_WITHIN_S = 30.0
 """Seconds after which a tool gives up on a Kafka that does not answer, or that confirms nothing."""
@@ -33,16 +35,19 @@ STOP_GRACE_S = 2.0
 """Seconds after a signal in which a tool may still send what it has queued."""
 
 TICK_S = 0.005
+LAG_POLL_S = 0.1
 
 _encode = msgspec.json.Encoder().encode
 
 
 class Pace(msgspec.Struct, frozen=True):
     """The speed of sending. `rate`: events a second. `speed_up`: how many times faster than event time. If both are
-    None, events go as fast as Kafka takes them."""
+    None, events go as fast as Kafka takes them. `rate_max`: a limit in events a second; what is due earlier is sent
+    later."""
 
     rate: float | None = None
     speed_up: float | None = None
+    rate_max: float | None = None
 
 
 def add_pace_arguments(parser: argparse.ArgumentParser, speed_up: float | None) -> None:
@@ -54,13 +59,22 @@ def add_pace_arguments(parser: argparse.ArgumentParser, speed_up: float | None) 
         "--speed-up", type=_positive, default=speed_up, metavar="X", help="follow event time, X times as fast"
     )
     pace.add_argument("--flat-out", action="store_true", help="as fast as Kafka takes them")
+    parser.add_argument("--rate-max", type=_positive, metavar="N", help="events a second, at most")
+    parser.add_argument(
+        "--lag-max",
+        type=_positive,
+        metavar="N",
+        help="wait while the flow is more than N messages behind, as FLOW_METRICS says, or does not answer",
+    )
 
 
 def pace_of(arguments: argparse.Namespace) -> Pace:
     """Return the pace that the parsed arguments ask for."""
     if arguments.flat_out:
-        return Pace()
-    return Pace(rate=arguments.rate) if arguments.rate else Pace(speed_up=arguments.speed_up)
+        return Pace(rate_max=arguments.rate_max)
+    if arguments.rate:
+        return Pace(rate=arguments.rate, rate_max=arguments.rate_max)
+    return Pace(speed_up=arguments.speed_up, rate_max=arguments.rate_max)
 
 
 def _positive(text: str) -> float:
@@ -89,8 +103,9 @@ class EventProducer:
     `close` raise KafkaException if it refused one. The constructor and `send` raise TimeoutError if Kafka does not
     answer for `KAFKA_WITHIN_S`."""
 
-    def __init__(self, settings: Settings, stop: threading.Event) -> None:
+    def __init__(self, settings: Settings, stop: threading.Event, lag_max: float | None = None) -> None:
         self._stop = stop
+        self._lag = LagLimit(settings.flow_metrics.split(","), lag_max) if lag_max else None
         client = client_options(settings.kafka_brokers, settings.kafka_client_options)
         _ensure_topics(client, settings, stop)
         self._producer = make_producer(client, {"linger.ms": 5})
@@ -136,32 +151,42 @@ class EventProducer:
     ) -> int:
         """Send events in order until their end or until `stop` is set; returns how many were sent. `total` is for
         the progress bar; None if it is not known. With `stamp_now`, an event's time stamp is the time at which it
-        is sent."""
+        is sent. Without it, that time is the latest time stamp: an event from the future is a dead letter."""
         sent = 0
-        started = time.monotonic()
-        first_ms: int | None = None
+        schedule = _Schedule(pace)
         bar = progress_bar()
         with bar or nullcontext():
             task = bar.add_task(topic, total=total) if bar else None
             for at_ms, key, event in events:
-                first_ms = at_ms if first_ms is None else first_ms
-                due = _due(pace, sent, at_ms - first_ms)
-                while (wait := started + due - time.monotonic()) > TICK_S and not self._stop.is_set():
+                schedule.next(at_ms)
+                while (wait := schedule.wait_s()) > TICK_S and not self._stop.is_set():
                     self.poll()
                     self._stop.wait(min(wait, 0.1))
                 if self._stop.is_set():
                     break
-                if stamp_now:
-                    event["timestamp"] = time.time_ns() // 1_000_000
+                now_ms = time.time_ns() // 1_000_000
+                if stamp_now or cast(int, event["timestamp"]) > now_ms:
+                    event["timestamp"] = now_ms
                 self.send(topic, key, event)
                 sent += 1
                 if sent % 100 == 0:
                     self.poll()
+                    schedule.shift(self._wait_for_the_flow())
                     if bar and task is not None:
                         bar.update(task, completed=sent)
             if bar and task is not None:
                 bar.update(task, completed=sent)
         return sent
+
+    def _wait_for_the_flow(self) -> float:
+        """Wait while the flow is too far behind; returns the seconds that this took."""
+        if self._lag is None:
+            return 0.0
+        started = time.monotonic()
+        while self._lag.is_exceeded() and not self._stop.is_set():
+            self.poll()
+            self._stop.wait(LAG_POLL_S)
+        return time.monotonic() - started
 
 
 def _ensure_topics(client: ClientOptions, settings: Settings, stop: threading.Event) -> None:
@@ -196,11 +221,36 @@ class _Either(threading.Event):
         return self.is_set()
 
 
-def _due(pace: Pace, sent: int, event_ms: int) -> float:
-    """Return the time at which an event is due, in seconds after the start."""
-    if pace.rate:
-        return sent / pace.rate
-    return event_ms / 1000 / pace.speed_up if pace.speed_up else 0.0
+class _Schedule:
+    """The times at which events are due, in seconds after the start. Used by one thread."""
+
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
+        self._started = time.monotonic()
+        self._first_ms: int | None = None
+        self._count = 0
+        self._due_s = 0.0
+
+    def next(self, at_ms: int) -> None:
+        """Take the next event, by its event time in milliseconds."""
+        if self._first_ms is None:
+            self._first_ms = at_ms
+        pace, before_s = self._pace, self._due_s
+        if pace.rate:
+            self._due_s = self._count / pace.rate
+        elif pace.speed_up:
+            self._due_s = (at_ms - self._first_ms) / 1000 / pace.speed_up
+        if pace.rate_max and self._count:
+            self._due_s = max(self._due_s, before_s + 1 / pace.rate_max)
+        self._count += 1
+
+    def wait_s(self) -> float:
+        """The seconds until the event is due; below 0 if it is overdue."""
+        return self._started + self._due_s - time.monotonic()
+
+    def shift(self, seconds: float) -> None:
+        """Move all that follows, so that a pause is followed by no burst."""
+        self._started += seconds
 
 
 def progress_bar() -> Progress | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from confluent_kafka import KafkaException
 
-from connectors.generators.day import events_of_day, shifts
+from connectors.generators.day import events_of_day, shifts, without_pauses
 from connectors.generators.funnel import PURCHASES_PER_VIEW
 from connectors.generators.invoices import catalogue_of, read_invoices
 from core.errors import StoppedError
@@ -16,6 +16,8 @@ from tools.interrupts import run_interruptibly
 from tools.pacing import STOP_GRACE_S, EventProducer, add_pace_arguments, pace_of, start_tool
 
 SPEED_UP = 60.0
+PAUSE_MAX_MS = 60_000
+"""With `--skip-closed`; in event time."""
 VIEWS_PER_PURCHASE = 1 / PURCHASES_PER_VIEW
 
 
@@ -29,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(options: argparse.Namespace, settings: Settings, stop: threading.Event) -> int:
     try:
         lines = [line for path in options.files for line in read_invoices(path)]
-        producer = EventProducer(settings, stop)
+        producer = EventProducer(settings, stop, options.lag_max)
         if not options.no_catalogue:
             for entry in catalogue_of(lines):
                 producer.send(settings.product_catalogue_topic, str(entry["product_id"]), entry)
@@ -37,6 +39,8 @@ def _run(options: argparse.Namespace, settings: Settings, stop: threading.Event)
         sent = 0
         for shift_ms in shifts(lines, options.loop):
             events = events_of_day(lines, shift_ms, options.views, options.seed)
+            if options.skip_closed:
+                events = without_pauses(events, PAUSE_MAX_MS)
             total = None if options.views else len(lines)
             sent += producer.send_paced(topic, events, total, pace_of(options), stamp_now=options.stamp_now)
             if stop.is_set():
@@ -56,6 +60,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="CSV in the UCI Online Retail layout")
     add_pace_arguments(parser, SPEED_UP)
     parser.add_argument("--loop", action="store_true", help="start again at the end, a day later in event time")
+    parser.add_argument(
+        "--skip-closed",
+        action="store_true",
+        help="send at once what follows a pause of over a minute in event time",
+    )
     parser.add_argument(
         "--views",
         type=float,

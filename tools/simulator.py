@@ -27,7 +27,7 @@ def _run(options: argparse.Namespace, settings: Settings, stop: threading.Event)
     topic = options.topic or settings.product_events_topic
     events = simulate(options.products, options.seed, time.time_ns() // 1_000_000)
     try:
-        producer = EventProducer(settings, stop)
+        producer = EventProducer(settings, stop, options.lag_max)
         limited = events if options.loop else itertools.islice(events, options.events)
         total = None if options.loop else options.events
         sent = producer.send_paced(topic, limited, total, pace_of(options))

@@ -3,7 +3,7 @@
 import heapq
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from connectors.generators.funnel import LOOKED_AT_BEFORE_MS, Timed, events_before
 from connectors.generators.invoices import InvoiceLine, purchase_event
@@ -33,6 +33,18 @@ def events_of_day(lines: list[InvoiceLine], shift_ms: int, views_per_purchase: f
 def _timed(entry: tuple[int, int, str, dict[str, object]]) -> Timed:
     at_ms, _, key, event = entry
     return at_ms, key, event
+
+
+def without_pauses(events: Iterable[Timed], pause_max_ms: int) -> Iterator[Timed]:
+    """The same events, with times of sending that leave no pause longer than `pause_max_ms`: closed hours, and the
+    days between two files. The time stamps in the events stay as they are."""
+    before_ms: int | None = None
+    skipped_ms = 0
+    for at_ms, key, event in events:
+        if before_ms is not None:
+            skipped_ms += max(0, at_ms - before_ms - pause_max_ms)
+        before_ms = at_ms
+        yield at_ms - skipped_ms, key, event
 
 
 def shifts(lines: list[InvoiceLine], loop: bool) -> Iterator[int]:
