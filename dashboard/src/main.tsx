@@ -14,9 +14,12 @@ import { PolicyProvider } from "./prices/policy";
 import { Prices } from "./prices/store";
 import { askForKey } from "./shell/dialogs/opened";
 import { applyPreferences } from "./shell/preferences";
-import { sendKey, session } from "./shell/session";
+import { sendKey, session, signInByLink } from "./shell/session";
 
 applyPreferences();
+signInByLink();
+// A link that signs in, opened in a tab that shows the dashboard already, loads no page.
+window.addEventListener("hashchange", signInByLink);
 sendKey();
 session.answerWith(askForKey);
 const scheme = location.protocol === "https:" ? "wss" : "ws";

@@ -376,9 +376,29 @@ def test_the_stop_button_takes_two_steps_is_shown_everywhere_and_lifted(shop: Pi
     expect(page.locator(".list li").first).to_contain_text("prices run wild")
 
 
+def test_a_link_with_the_key_signs_in_and_the_key_leaves_the_address(shop: Pipeline, tab: Tab) -> None:
+    page = tab("/system", key=None)
+    expect(page.get_by_role("button", name="Read-only")).to_be_visible()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{shop.url}/product/MUG-1?range=all#key={KEY}")
+    expect(page.get_by_text(re.compile(r"\d+ decisions"))).to_be_visible()
+    assert page.url == f"{shop.url}/product/MUG-1?range=all"
+    assert asked
+    assert not [url for url in asked if KEY in url]
+    page.get_by_role("button", name="Lock").click()
+    expect(page.get_by_role("button", name="Read-only")).to_be_visible()
+    # In a tab that shows the dashboard already, such a link loads no page.
+    page.evaluate(f"location.hash = 'key={KEY}'")
+    expect(page.get_by_role("button", name="Lock")).to_be_visible()
+    assert "key" not in page.url
+
+
 def test_reading_needs_no_key_and_changing_asks_for_it(tab: Tab) -> None:
     page = tab("/product/MUG-1", key=None)
     expect(page.get_by_text("Why this price")).to_be_visible()
+    expect(page.get_by_text("Live prices since this page was opened")).to_be_visible()
+    expect(page.locator("canvas").first).to_be_visible()
     expect(page.get_by_text("History can be seen with the admin key")).to_be_visible()
     page.get_by_role("button", name="Set the price…").click()
     dialog = page.get_by_role("dialog")

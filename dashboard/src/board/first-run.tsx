@@ -10,10 +10,13 @@ export function FirstRun({ events }: { events: number }) {
           : "No event has arrived yet. Prices appear here with the first one."}
       </p>
       <p>
-        Send a day of a real shop: <code>python -m connectors.replay data/online-retail-2011-12-05.csv</code>
+        Send a day of a real shop: <code>python -m tools.replay data/online-retail-2011-12-05.csv</code>
       </p>
       <p>
-        Or a simulated one: <code>python -m connectors.simulator</code>
+        Or a simulated one: <code>python -m tools.simulator</code>
+      </p>
+      <p>
+        Both send to the Kafka of the setting <code>KAFKA_BROKERS</code>, as the flow reads from it.
       </p>
     </div>
   );

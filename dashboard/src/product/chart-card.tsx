@@ -13,17 +13,21 @@ import { download, toCsv } from "../ui/csv";
 import { Problem } from "../ui/problem";
 import { useSignal } from "../ui/signal";
 import type { ChartPoint } from "./chart-points";
+import { useLivePoints } from "./live-points";
 import { type ChartHandle, PriceChart } from "./price-chart";
 
 /** Lengths in milliseconds. */
 const RANGES = { "15m": 15 * 60_000, "1h": 3_600_000, "1d": 86_400_000, all: null } as const;
 type Range = keyof typeof RANGES;
 const CHART_POINTS = 800;
+/** One array for all drawings: the chart is drawn again if it gets another one. */
+const NONE: PastOverride[] = [];
 
 export function ChartCard({ id, version }: { id: string; version: number }) {
   const hasKey = useKeyState() === "given";
   const [range, setRange] = useRange(id);
   const chart = useRef<ChartHandle>(null);
+  const live = useLivePoints(id, !hasKey);
   const loaded = useQuery({
     queryKey: ["chart", id, range, Math.floor(version / 5)],
     enabled: hasKey,
@@ -36,10 +40,10 @@ export function ChartCard({ id, version }: { id: string; version: number }) {
         <h2 id="chart">Price and demand</h2>
         <div className="spacer" />
         <RangeChoice range={range} setRange={setRange} />
-        <Exports id={id} points={loaded.data?.points ?? []} chart={chart} />
+        <Exports id={id} points={hasKey ? (loaded.data?.points ?? []) : live} chart={chart} />
       </div>
       {!hasKey ? (
-        <NeedsKey what="History" />
+        <LiveChart points={live} ref={chart} />
       ) : loaded.isError ? (
         <Problem text={loaded.error.message} />
       ) : loaded.isPending ? (
@@ -98,6 +102,21 @@ function Chart({
           : `${points.length} decisions.`}{" "}
         Red markers and shaded spans: overrides.
       </p>
+    </>
+  );
+}
+
+function LiveChart({ points, ref }: { points: ChartPoint[]; ref: RefObject<ChartHandle | null> }) {
+  const mode = useSignal(theme);
+  return (
+    <>
+      {points.length > 0 && (
+        <>
+          <PriceChart ref={ref} points={points} overrides={NONE} theme={mode} />
+          <p className="dim small">Live prices since this page was opened.</p>
+        </>
+      )}
+      <NeedsKey what="History" />
     </>
   );
 }

@@ -1,4 +1,5 @@
-/** The admin key: kept for this tab only (session storage), never in the address. */
+/** The admin key: kept for this tab only (session storage). The address holds it only in a link that signs in, for
+ * the moment in which the page reads it. */
 
 import { ApiError, api } from "../api/client";
 import { Signal, useSignal } from "../ui/signal";
@@ -51,6 +52,15 @@ function read(): string | null {
 export const session = new Session();
 
 export const useKeyState = () => useSignal(session.state);
+
+/** Take the key out of a link that signs in, such as `/product/A#key=KEY`, and keep it. Browsers send the part after
+ * `#` to no server; it is also removed from the address, and so from this tab's history. */
+export function signInByLink(): void {
+  const key = new URLSearchParams(location.hash.slice(1)).get("key");
+  if (!key) return;
+  history.replaceState(history.state, "", location.pathname + location.search);
+  session.keep(key);
+}
 
 /** From now on each request to the API carries the key, and an answer of 401 ends the session. */
 export function sendKey(): void {
