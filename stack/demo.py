@@ -2,14 +2,11 @@
 
 import argparse
 import os
-import re
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 from types import FrameType
 from typing import Protocol
@@ -19,20 +16,30 @@ from rich.live import Live
 from rich.text import Text
 
 from core.errors import StartError
-from stack import kafka
+from stack import kafka, postgres
 from stack.broker import EmbeddedBroker
-from stack.postgres import PostgresServer
+from stack.folders import ProcessFolder, remove_stale
+from stack.history_limit import HistoryLimit
 from stack.process import Program, answers, free_port, is_listening
+from stack.rates import Rates
 from stack.redis import RedisServer
+from stack.welcome import Addresses, busiest_product, policy_name, sales_of, welcome
 
 ROOT = Path(__file__).parent.parent
 STATE = ROOT / ".pricewax"
 DAYS = (ROOT / "data" / "online-retail-2011-12-05.csv", ROOT / "data" / "online-retail-2011-12-08.csv")
 POLICY = ROOT / "policies" / "demo.toml"
-READY_WITHIN_S = 30.0
+FOLDER_PREFIX = "demo"
+READY_WITHIN_S = 60.0
 RESTART_AFTER_S = 1.0
 STATUS_EVERY_S = 1.0
 STATUS_LINE_EVERY_S = 10.0
+RATE_MAX = 1500
+"""Events a second. The day's busiest minute would be 27,807 a second at sixty times its speed."""
+LAG_MAX = 5000
+"""The replay waits while the flow is further behind. The embedded broker keeps some 35,000 messages a partition."""
+KAFKA_RETENTION_BYTES = 256 * 1024 * 1024
+"""Of each partition of a real Kafka."""
 
 console = Console(highlight=False)
 
@@ -55,87 +62,120 @@ class Demo:
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
         self._key = os.environ.get("ADMIN_API_KEY") or secrets.token_urlsafe(12)
-        self._metrics_port = free_port()
-        self._folder = STATE / f"demo-{os.getpid()}"
+        self._policy = os.environ.get("POLICY") or str(POLICY)
+        self._metrics = f"127.0.0.1:{free_port()}"
+        self._folder: ProcessFolder | None = None
+        self._postgres: postgres.PostgresServer | None = None
         self._servers: list[_Server] = []
         self._programs: dict[str, Program] = {}
         self._commands: dict[str, list[str]] = {}
         self._environment: dict[str, str] = {}
+        self._addresses: Addresses | None = None
 
     def start(self) -> None:
         """Start all servers and programs, and print each step. Raises StartError."""
         if is_listening(self._options.port):
             raise StartError(f"port {self._options.port} is in use; choose another: make demo DEMO='--port 8081'")
-        _remove_stale_folders()
-        self._folder.mkdir(parents=True)
-        for folder in (STATE, self._folder):
-            folder.chmod(0o755)
-        broker = kafka.KafkaServer(self._folder) if self._options.kafka else EmbeddedBroker()
-        redis, postgres = RedisServer(), PostgresServer(self._folder)
-        for what, server in (("broker", broker), ("Redis", redis), ("Postgres", postgres)):
+        if self._options.kafka and not kafka.is_available():
+            raise StartError("--kafka needs Java 17 and Maven on the path; without it the demo needs neither")
+        remove_stale(STATE, FOLDER_PREFIX)
+        postgres.remove_stale_folders()
+        self._folder = ProcessFolder(STATE, FOLDER_PREFIX)
+        folder = self._folder.path
+        broker = kafka.KafkaServer(folder, None, KAFKA_RETENTION_BYTES) if self._options.kafka else EmbeddedBroker()
+        redis = RedisServer(parent=folder)
+        self._postgres = postgres.PostgresServer(folder)
+        for what, server in ((broker.kind, broker), ("Redis", redis), ("Postgres", self._postgres)):
             self._step(f"starting {what}")
             self._servers.append(server)
             server.start()
-        recovery = self._folder / "recovery"
-        recovery.mkdir()
+        api = f"http://localhost:{self._options.port}"
+        self._addresses = Addresses(
+            api, self._key, broker.brokers, redis.address, self._postgres.url, policy_name(self._policy)
+        )
         self._environment = {
             "KAFKA_BROKERS": broker.brokers,
             "KAFKA_OPTIONS": "",
             "REDIS_ADDR": redis.address,
             "REDIS_PASSWORD": "",
-            "HISTORY_URL": postgres.url,
+            "REDIS_URL": "",
+            "HISTORY_URL": self._postgres.url,
             "ORACLE_DSN": "",
-            "POLICY": os.environ.get("POLICY") or str(POLICY),
+            "POLICY": self._policy,
             "API_HOST": "127.0.0.1",
             "API_PORT": str(self._options.port),
             "ADMIN_API_KEY": self._key,
-            "METRICS_PORT": str(self._metrics_port),
-            "FLOW_METRICS": f"127.0.0.1:{self._metrics_port}",
+            "METRICS_PORT": self._metrics.rpartition(":")[2],
+            "FLOW_METRICS": self._metrics,
+            "NO_PROXY": "localhost,127.0.0.1",
             "PYTHONUNBUFFERED": "1",
         }
-        python = sys.executable
         self._step("starting the flow and the API")
-        subprocess.run([python, "-m", "bytewax.recovery", str(recovery), "4"], check=True, cwd=ROOT)
-        run = [python, "-m", "bytewax.run", "dataflows.pricing", "-r", str(recovery), "-s", "1", "-b", "0"]
-        self._launch("flow", run)
-        self._launch("api", [python, "-m", "api"])
+        self._start_flow(folder / "recovery")
+        self._launch("api", [sys.executable, "-m", "api"])
         ready = f"http://127.0.0.1:{self._options.port}/ready"
         self._programs["api"].wait_until(lambda: answers(ready), READY_WITHIN_S)
-        metrics = f"http://127.0.0.1:{self._metrics_port}/metrics"
-        self._programs["flow"].wait_until(lambda: answers(metrics), READY_WITHIN_S)
-        replay = [python, "-m", "tools.replay", *map(str, DAYS), "--loop", "--stamp-now"]
-        pace = ["--views", str(self._options.views), "--speed-up", str(self._options.speed_up)]
-        self._launch("replay", [*replay, *pace])
+        self._programs["flow"].wait_until(lambda: answers(f"http://{self._metrics}/metrics"), READY_WITHIN_S)
+        self._step("sending a shop's day")
+        self._launch("replay", [sys.executable, "-m", "tools.replay", *map(str, DAYS), *self._pace()])
 
     def watch(self) -> None:
         """Show the status until SIGINT or SIGTERM. A program that ends is started again. Raises StartError if a
         server ends."""
-        console.print(f"\n  Pricewax is running on [bold]http://localhost:{self._options.port}[/bold]")
-        console.print(f"  admin key  {self._key}")
-        console.print(f"  API page   http://localhost:{self._options.port}/docs")
-        console.print("  Ctrl-C stops everything.\n")
-        rates = _Rates(f"http://127.0.0.1:{self._metrics_port}/metrics")
+        assert self._addresses is not None
+        product_id = busiest_product(f"http://127.0.0.1:{self._options.port}", sales_of(DAYS))
+        console.print()
+        for line in welcome(self._addresses, product_id):
+            console.print(Text(f"  {line}"), soft_wrap=True)
+        console.print()
+        rates = Rates(f"http://{self._metrics}/metrics")
+        history = HistoryLimit(self._addresses.postgres)
         terminal = console.is_terminal
         with Live(Text("waiting for the first events"), console=console, auto_refresh=False) as live:
             while True:
-                status = rates.read()
+                status = rates.line()
                 if terminal:
                     live.update(Text(status, style="cyan"), refresh=True)
                 else:
                     print(status, flush=True)
+                history.apply_if_due()
                 until = time.monotonic() + (STATUS_EVERY_S if terminal else STATUS_LINE_EVERY_S)
                 while time.monotonic() < until:
                     self._restart_ended()
                     time.sleep(0.1)
 
     def stop(self) -> None:
-        """Stop everything in reverse order, and remove the demo's folder."""
+        """Stop everything in reverse order, and remove the demo's folders."""
         for program in reversed(self._programs.values()):
             program.stop()
         for server in reversed(self._servers):
             if server.program is not None:
                 server.stop()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._postgres is not None:
+            self._postgres.remove()
+        if self._folder is not None:
+            self._folder.remove()
+
+    def _start_flow(self, recovery: Path) -> None:
+        recovery.mkdir()
+        made = subprocess.run(
+            [sys.executable, "-m", "bytewax.recovery", str(recovery), "4"],
+            check=False,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+        if made.returncode:
+            raise StartError(f"the recovery folder could not be made: {made.stderr.strip()[-500:]}")
+        run = ["-m", "bytewax.run", "dataflows.pricing", "-r", str(recovery), "-s", "1", "-b", "0"]
+        self._launch("flow", [sys.executable, *run])
+
+    def _pace(self) -> list[str]:
+        """The arguments of the replay: at all times as many events as the machine keeps up with, never none."""
+        options = self._options
+        numbers = ["--views", str(options.views), "--speed-up", str(options.speed_up)]
+        limits = ["--rate-max", str(options.rate_max), "--lag-max", str(LAG_MAX)]
+        return ["--loop", "--stamp-now", "--skip-closed", *numbers, *limits]
 
     def _launch(self, name: str, command: list[str]) -> None:
         self._commands[name] = command
@@ -157,68 +197,47 @@ class Demo:
         console.print(f"[dim]{time.strftime('%H:%M:%S')}[/dim] {what}")
 
 
-class _Rates:
-    """The status line, from the flow's metrics."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._events = 0.0
-        self._at = time.monotonic()
-
-    def read(self) -> str:
-        try:
-            with urllib.request.urlopen(self._url, timeout=2) as answer:  # noqa: S310  # our own loopback port
-                text = answer.read().decode()
-        except OSError:
-            return "the flow is not up"
-        events = _total(text, "pricewax_events_total")
-        now = time.monotonic()
-        rate = max(0.0, events - self._events) / max(now - self._at, 1e-3)
-        self._events, self._at = events, now
-        lag = _total(text, "pricewax_consumer_lag_messages")
-        letters = _total(text, "pricewax_dead_letters_total")
-        products = _total(text, "pricewax_products")
-        return (
-            f"  {rate:,.0f} events/s   lag {lag:,.0f}   dead letters {letters:,.0f}"
-            f"   products {products:,.0f}   events {events:,.0f}"
-        )
-
-
-def _total(text: str, name: str) -> float:
-    return sum(float(value) for value in re.findall(rf"^{name}(?:{{[^}}]*}})? (\S+)$", text, re.MULTILINE))
-
-
 def _say(name: str, line: str) -> None:
     console.print(f"[dim]{name:>6} |[/dim] ", end="")
     console.print(Text(line), soft_wrap=True)
 
 
-def _remove_stale_folders() -> None:
-    """Remove the folders of demos that were killed and could not remove their own."""
-    for folder in STATE.glob("demo-*"):
-        pid = folder.name.removeprefix("demo-")
-        if pid.isdigit() and not _exists(int(pid)):
-            shutil.rmtree(folder, ignore_errors=True)
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+        raise argparse.ArgumentTypeError("takes a port from 1 to 65535")
+    return int(text)
 
 
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _above_zero(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError("takes a number above 0")
+    return value
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="make demo",
+        usage="make demo [DEMO='OPTIONS']",
+        description=__doc__.split(": ")[1],
+        epilog="For example: make demo DEMO='--port 8081 --kafka'. POLICY and ADMIN_API_KEY are taken from the"
+        " environment: POLICY=policies/shop.toml make demo.",
+    )
+    # A default that is a text is checked as if a person had given it.
+    port = os.environ.get("API_PORT") or "8080"
+    parser.add_argument("--port", type=_port, default=port, help="of the page and the API (default: 8080)")
+    parser.add_argument("--speed-up", type=_above_zero, default=60.0, help="of the shop's day (default: 60)")
+    parser.add_argument("--views", type=float, default=119.0, help="before each purchase (default: 119)")
+    parser.add_argument(
+        "--rate-max", type=_above_zero, default=RATE_MAX, help=f"events a second, at most (default: {RATE_MAX})"
+    )
+    parser.add_argument("--kafka", action="store_true", help="a real Kafka (needs Java and Maven)")
+    return parser
 
 
 def main() -> int:
     """Run the demo until it is stopped; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="make demo", description=__doc__.split(": ")[1])
-    parser.add_argument("--port", type=int, default=int(os.environ.get("API_PORT") or 8080), help="default: 8080")
-    parser.add_argument("--speed-up", type=float, default=60.0, help="of the shop's day (default: 60)")
-    parser.add_argument("--views", type=float, default=119.0, help="before each purchase (default: 119)")
-    parser.add_argument("--kafka", action="store_true", help="a real Kafka (needs Java and Maven)")
-    options = parser.parse_args()
+    options = _parser().parse_args()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         # A second Ctrl-C must not interrupt the stopping.
