@@ -17,6 +17,7 @@ EVENTS = Counter("pricewax_events", "Messages read, by topic and outcome (ok, de
 CONSUMER_LAG = Gauge("pricewax_consumer_lag_messages", "Messages not read yet", ["topic", "partition"])
 REROUTED = Counter("pricewax_rerouted_messages", "Messages whose key was not their product's")
 DECISIONS = Counter("pricewax_decisions", "Price decisions, by source and cause", ["price_source", "cause"])
+LATE_EVENTS = Counter("pricewax_late_events", "Events that came late, and counted for demand and version only")
 DEAD_LETTERS = Counter("pricewax_dead_letters", "Messages that could not be used, by code", ["code"])
 GUARDRAIL_ALERTS = Counter("pricewax_guardrail_alerts", "Prices held as a bound was unusable", ["reason"])
 PRODUCTS = Gauge("pricewax_products", "Products in this process's state")

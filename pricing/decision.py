@@ -23,7 +23,7 @@ class Cause:
 
     Decisions of the first five causes are published and kept as history (`PUBLISHED`). A repeat is published but is
     not history: see `Shard.repeat`. The other causes only refresh the latest state: an event under an active
-    override or freeze, a catalogue change, the refilling of a store."""
+    override or freeze, a late event that only counts, a catalogue change, the refilling of a store."""
 
     EVENT: Final = "event"
     OVERRIDE_SET: Final = "override_set"
@@ -33,6 +33,7 @@ class Cause:
     UNDER_OVERRIDE: Final = "under_override"
     CATALOGUE: Final = "catalogue"
     UNDER_FREEZE: Final = "under_freeze"
+    LATE: Final = "late"
     REPEAT: Final = "repeat"
     REFILL: Final = "refill"
 
@@ -134,7 +135,7 @@ class Priced(msgspec.Struct, gc=False):
     """The result of pricing one batch of a shard. Every sink encodes its rows from it.
 
     decisions: in order. updates: the update of each decision as JSON, None if it has none. events: prices of
-    events; their products are not those of `decisions`. kafka_time_ms: Kafka's time stamp of the first message
+    events; a decision for one of their products, if there is one, is newer. kafka_time_ms: Kafka's time stamp of the first message
     behind the result, 0 if a timer made it."""
 
     decisions: list[PriceDecision]

@@ -15,13 +15,16 @@ VERSION_CHARS = 12
 
 class DemandPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Numbers of demand. weights: of the event types. factor: of the square root of demand, in the currency.
-    half_life_s: event time in which demand halves; None for no decay."""
+    half_life_s: event time in which demand halves; None for no decay. late_events: the effect of an event that is
+    older than the one that set the base price. `set`: it sets the price, as every event does. `count`: it counts
+    for demand and version only."""
 
     weights: dict[Literal["view", "cart", "purchase"], float] = msgspec.field(
         default_factory=lambda: {"view": 1.0, "cart": 3.0, "purchase": 5.0}
     )
     factor: float = 5.0
     half_life_s: float | None = None
+    late_events: Literal["set", "count"] = "set"
 
     @property
     def half_life_ms(self) -> int | None:

@@ -14,7 +14,7 @@ from api.web.requests import PAGE_MAX, FromQuery, LimitQuery, ToQuery, parse_tim
 from api.web.responses import json_response, responses
 from pricing.decision import Adjustment
 from pricing.explanation import bound_by, explain
-from sinks.history.reader import HistoryPoint
+from sinks.history.reader import VERSION_MAX, HistoryPoint
 
 DEFAULT_LIMIT = 50
 CHART_POINTS_MAX = 2000
@@ -36,7 +36,8 @@ async def chart(
     until: ToQuery = None,
 ) -> Response:
     """Past prices thinned for a chart: of each of `points` equal spans of time the last, oldest first. A point:
-    event_time_ms, price, demand, price_source, version; `prices` says how many they stand for."""
+    event_time_ms, price, demand, price_source, version; `prices` says how many they stand for. A late event has
+    the time at which it came into force, which is that of the newest event before it."""
     services = services_of(request)
     from_ms, to_ms = parse_time("from", since), parse_time("to", until)
     found = await answer_of(history_of(request).chart(product_id, points, from_ms, to_ms))
@@ -52,15 +53,19 @@ async def history(
     limit: LimitQuery = DEFAULT_LIMIT,
     since: FromQuery = None,
     until: ToQuery = None,
+    before_version: Annotated[
+        int | None, Query(ge=1, le=VERSION_MAX, description="Only prices of a lower version, for the next page.")
+    ] = None,
     detail: Annotated[
         bool, Query(description="With policy, adjustments, cause, source position and an explanation.")
     ] = False,
 ) -> Response:
-    """Past prices of a product, newest first by event time."""
+    """Past prices of a product, newest first: by version, as the latest price is the one with the highest."""
     services = services_of(request)
     from_ms, to_ms = parse_time("from", since), parse_time("to", until)
     database = history_of(request)
-    points = await answer_of(database.read(product_id, min(limit or DEFAULT_LIMIT, PAGE_MAX), from_ms, to_ms))
+    size = min(limit or DEFAULT_LIMIT, PAGE_MAX)
+    points = await answer_of(database.read(product_id, size, from_ms, to_ms, below=before_version))
     await _check_known(services, product_id, points)
     show = _in_detail if detail else _in_short
     return json_response({"product_id": product_id, "history": [show(point) for point in points]})

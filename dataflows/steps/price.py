@@ -98,6 +98,8 @@ class PricingStep(StatefulBatchLogic[Batch | RefillRequest, Priced, bytes]):
             telemetry.GUARDRAIL_ALERTS.labels(reason).inc(count)
             log.warning("prices held: a bound is unusable", reason=reason, decisions=count)
         alerts.clear()
+        telemetry.LATE_EVENTS.inc(self._shard.causes[Cause.LATE])
+        self._shard.causes.clear()
         for priced in results:
             _count(priced)
         return [priced for priced in results if priced.decisions or priced.freezes or priced.events]

@@ -25,17 +25,20 @@ from pricing.state.product import Decider, ProductState, record
 
 
 class EventNumbers(msgspec.Struct, frozen=True):
-    """Numbers of a policy that every event needs, looked up once. unguarded: the policy has no guardrails."""
+    """Numbers of a policy that every event needs, looked up once. unguarded: the policy has no guardrails.
+    late_count: a late event only counts."""
 
     weights: dict[str, float]
     half_life_ms: int | None
     unguarded: bool
+    late_count: bool
 
     @classmethod
     def of(cls, policy: PricingPolicy) -> "EventNumbers":
         """The numbers of a policy."""
         weights: dict[str, float] = dict(policy.demand.weights.items())
-        return cls(weights, policy.demand.half_life_ms, policy.guardrails == NO_GUARDRAILS)
+        late_count = policy.demand.late_events == "count"
+        return cls(weights, policy.demand.half_life_ms, policy.guardrails == NO_GUARDRAILS, late_count)
 
 
 def apply_event(
@@ -56,7 +59,10 @@ def apply_event(
         state.demand, state.demand_time_ms = accumulate(
             state.demand, state.demand_time_ms, weight, event_time_ms, numbers.half_life_ms
         )
+    if numbers.late_count and event_time_ms < state.base_time_ms:
+        return _count_late(state, decider, position, now_ms)
     state.event_price = event.price
+    state.base_time_ms = event_time_ms
     freeze = freezes.of(state)
     if state.override is not None or freeze is not None:
         state.version += 1
@@ -78,6 +84,14 @@ def apply_event(
     return state.to_decision(Cause.EVENT, position)
 
 
+def _count_late(state: ProductState, decider: Decider, position: SourcePosition, now_ms: int) -> PriceDecision:
+    """The decision for a late event that only counts. Its demand is counted already. Price and event time stay."""
+    decider.causes[Cause.LATE] += 1
+    state.version += 1
+    state.updated_at_ms = now_ms
+    return state.to_decision(Cause.LATE, position)
+
+
 def price_events(
     batch: EventBatch,
     products: MutableMapping[str, ProductState],
@@ -90,10 +104,12 @@ def price_events(
     """The prices of a batch's events, in its order (None if there are none), and the decisions of the events that
     get no new price.
 
-    An event gets no new price if its product is under an override or a freeze, or if the product's bounds are
-    unusable before its first price. Products that are not in `products` yet are added to it. now_ms: processing
-    time, UTC milliseconds."""
+    An event gets no new price if its product is under an override or a freeze, if it is late and only counts, or if
+    the product's bounds are unusable before its first price. Of late events, only one that is the last of its
+    product has a decision. Products that are not in `products` yet are added to it. now_ms: processing time, UTC
+    milliseconds."""
     weights, half_life_ms, unguarded = numbers.weights, numbers.half_life_ms, numbers.unguarded
+    late_count = numbers.late_count
     policy, policy_version, dynamic = decider.policy, decider.policy.version, PriceSource.DYNAMIC
     any_freeze = bool(freezes)
     updates: list[bytes] = []
@@ -120,7 +136,13 @@ def price_events(
                 state.demand, state.demand_time_ms, weights[event.event_type], event_time_ms, half_life_ms
             )
             state.demand = demand
+        if late_count and event_time_ms < state.base_time_ms:
+            index = len(updates) + len(unpriced)
+            position = SourcePosition(batch.topic, batch.partition, batch.offsets[index])
+            unpriced[index] = _count_late(state, decider, position, now_ms)
+            continue
         state.event_price = event.price
+        state.base_time_ms = event_time_ms
         state.version = version = state.version + 1
         state.event_time_ms = event_time_ms
         state.updated_at_ms = now_ms
@@ -175,4 +197,8 @@ def price_events(
         priced = [index for index in range(len(offsets)) if index not in unpriced]
         offsets, keys = [offsets[index] for index in priced], [keys[index] for index in priced]
     events = PricedEvents(batch.topic, batch.partition, now_ms, offsets, keys, updates, day_opens)
-    return (events if updates else None), list(unpriced.values())
+    decisions = list(unpriced.values())
+    if late_count and unpriced:
+        # A store takes the newest of a product, which may be the price of a later event.
+        decisions = [d for d in decisions if d.cause != Cause.LATE or d.version == products[d.product_id].version]
+    return (events if updates else None), decisions

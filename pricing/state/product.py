@@ -23,7 +23,8 @@ class ProductState(msgspec.Struct, array_like=True, gc=False):
     the last two prices decided, None if there was none. changed_at_ms: event time of the last change of price.
     event_time_ms, updated_at_ms: event and processing time of the last decision. day, day_open: the latest day of
     event time (UTC, since the epoch) and the price in force when it began; if there was none, the day's first
-    price. held: since the last decided price, a signal has come that a freeze kept from changing it."""
+    price. held: since the last decided price, a signal has come that a freeze kept from changing it. base_time_ms:
+    event time of the event that set event_price."""
 
     product_id: str
     event_price: float | None = None
@@ -43,6 +44,7 @@ class ProductState(msgspec.Struct, array_like=True, gc=False):
     day: int = -1
     day_open: float | None = None
     held: bool = False
+    base_time_ms: int = 0
 
     @property
     def inputs(self) -> PricingInputs | None:
@@ -96,11 +98,12 @@ class ProductState(msgspec.Struct, array_like=True, gc=False):
 
 
 class Decider(msgspec.Struct, frozen=True):
-    """The policy of all decisions of a shard, and the guardrail alerts of these decisions, counted by their
-    text."""
+    """The policy of all decisions of a shard, and counts of them. alerts: guardrail alerts by their text. causes: the
+    decisions of a cause that are not all reported to the sinks."""
 
     policy: PricingPolicy
     alerts: Counter[str] = msgspec.field(default_factory=Counter)
+    causes: Counter[str] = msgspec.field(default_factory=Counter)
 
     def note(self, quote: Quote) -> None:
         """Count the alert of a quote, if it has one."""

@@ -71,6 +71,11 @@ class Shard:
         """Guardrail alerts by their text. The caller clears it."""
         return self._decider.alerts
 
+    @property
+    def causes(self) -> Counter[str]:
+        """Decisions by their cause, of the causes in `Decider.causes`. The caller clears it."""
+        return self._decider.causes
+
     # Snapshots
 
     def snapshot(self) -> bytes:

@@ -12,12 +12,12 @@ from pricing.guardrails import GUARDRAILS
 from pricing.rules import RULES
 from pricing.state.product import ProductState
 
-FORMAT = 4
+FORMAT = 5
 """Version of the documents' layout. With every change of the layout, increase it and let `unpack_shard` read the
 previous one too.
 
 1: products. 2: each product's day and the price it began with; the shard's freezes. 3: products by their id,
-because a document may hold only those that changed. 4: adjustments with all their fields."""
+because a document may hold only those that changed. 4: adjustments with all their fields. 5: the event time of each product's base price."""
 
 _USUAL_REASONS = {"base": BASE_REASON, **{name: reason for name, _, reason in (*RULES, *GUARDRAILS)}}
 

@@ -16,6 +16,8 @@ from sinks.history.store import Dialect
 from sinks.history.tables import Column, Kind, Table, split_by_table
 
 LOCK_ID = 0x50524943  # "PRIC"
+MIGRATE_WITHIN_S = 3600.0
+"""Time limit of all migrations. The index of a large table takes minutes."""
 
 DIALECT = Dialect(
     name="postgres",
@@ -113,8 +115,8 @@ class PostgresWriter:
     def _connect(self) -> psycopg.Connection:
         connection = postgres.connect(self._url)
         try:
+            migrate(connection)
             with postgres.time_limit(connection):
-                migrate(connection)
                 for table in self._tables:
                     connection.execute(_safe(staging_statement(table)))
         except BaseException:
@@ -125,21 +127,33 @@ class PostgresWriter:
 
 
 def migrate(connection: psycopg.Connection) -> None:
-    """Apply missing migrations. A lock allows any number of processes to start at once. Raises psycopg.Error."""
-    with connection.transaction():
+    """Apply missing migrations. A lock allows any number of processes to start at once. Raises psycopg.Error.
+
+    A migration may take long, because an index of a large table does. Other processes try again meanwhile."""
+    with postgres.time_limit(connection):
+        if not _pending(connection):
+            return
+    with postgres.time_limit(connection, MIGRATE_WITHIN_S), connection.transaction():
+        connection.execute("SET LOCAL statement_timeout = 0")
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK_ID,))
         connection.execute(
             "CREATE TABLE IF NOT EXISTS pricewax_migrations"
             " (version integer PRIMARY KEY, applied_at timestamp with time zone NOT NULL DEFAULT now())"
         )
-        done = {row[0] for row in connection.execute("SELECT version FROM pricewax_migrations")}
-        for version, statements in migrations("postgres"):
-            if version in done:
-                continue
+        for version, statements in _pending(connection):
             for statement in statements:
                 connection.execute(sql.SQL(_safe(statement)))
             connection.execute("INSERT INTO pricewax_migrations (version) VALUES (%s)", (version,))
             log.info("migration applied", version=version)
+
+
+def _pending(connection: psycopg.Connection) -> list[tuple[int, list[str]]]:
+    """The migrations that are not applied yet."""
+    known = connection.execute("SELECT to_regclass('pricewax_migrations')").fetchone()
+    if known is None or known[0] is None:
+        return migrations("postgres")
+    done = {row[0] for row in connection.execute("SELECT version FROM pricewax_migrations")}
+    return [(version, statements) for version, statements in migrations("postgres") if version not in done]
 
 
 class PostgresDatabase:

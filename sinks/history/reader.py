@@ -12,6 +12,8 @@ EARLIEST_MS, END_MS = -30_610_224_000_000, 253_370_764_800_000
 """The years 1000 to 9999 (exclusive): the range of a query without `from` or `to`. The time of a command is that of
 Kafka, which may be before or after every event time that is valid."""
 
+VERSION_MAX = 2**63 - 1
+
 
 class HistoryPoint(msgspec.Struct, frozen=True):
     """One decided price, as `/history` returns it. The fields from `policy` on are returned only with `detail`.
@@ -83,8 +85,10 @@ class PastFreeze(msgspec.Struct, frozen=True):
 
 
 class Statements(msgspec.Struct, frozen=True):
-    """The statements of a dialect. Binds: product_id, since, until and limit; points for the chart; before, part
-    and position for pages."""
+    """The statements of a dialect. Binds: product_id, since, until and limit; below for past prices; points for the
+    chart; before, part and position for pages.
+
+    The newest price is that of the highest version, as on every other output. A late event may have set it."""
 
     history: str
     chart: str
@@ -106,11 +110,20 @@ def statements(dialect: Dialect) -> Statements:
     return Statements(
         history=f"""SELECT price, {text("event_time")}, price_source, demand, version, policy,
             {dialect.json.format("adjustments")}, cause, source_topic, source_partition, source_offset
-            {in_range} ORDER BY event_time DESC, version DESC FETCH FIRST :limit ROWS ONLY""",
-        # The last price of each of `points` equal spans of time: a chart cannot show more.
-        chart=f"""WITH found AS (
-                SELECT price, event_time, price_source, demand, version,
-                    {dialect.seconds.format("event_time")} AS at_s {in_range}),
+            {in_range} AND version < :below ORDER BY version DESC, event_time DESC
+            FETCH FIRST :limit ROWS ONLY""",
+        # The last price of each of `points` equal spans of time: a chart cannot show more. A price is in force from
+        # its decision on, which is no earlier than any event that was decided before. A correction ends what events
+        # from the future have set.
+        chart=f"""WITH bounded AS (
+                SELECT price, price_source, demand, version, LEAST(event_time, COALESCE(
+                    MIN(CASE WHEN cause = 'corrected' THEN event_time END) OVER (
+                        ORDER BY version DESC ROWS UNBOUNDED PRECEDING), event_time)) AS at_time {in_range}),
+            decided AS (
+                SELECT price, price_source, demand, version,
+                    MAX(at_time) OVER (ORDER BY version ROWS UNBOUNDED PRECEDING) AS event_time FROM bounded),
+            found AS (
+                SELECT decided.*, {dialect.seconds.format("event_time")} AS at_s FROM decided),
             spans AS (
                 SELECT found.*, COUNT(*) OVER () AS prices,
                     FLOOR((at_s - MIN(at_s) OVER ()) * :points
@@ -118,7 +131,7 @@ def statements(dialect: Dialect) -> Statements:
                 FROM found),
             ranked AS (
                 SELECT spans.*, ROW_NUMBER() OVER (
-                    PARTITION BY span ORDER BY event_time DESC, version DESC) AS rank_in_span
+                    PARTITION BY span ORDER BY version DESC) AS rank_in_span
                 FROM spans)
             SELECT {text("event_time")}, price, demand, price_source, version, prices
             FROM ranked WHERE rank_in_span = 1 ORDER BY span""",  # noqa: S608
@@ -137,10 +150,12 @@ class HistoryReader:
         self._database = database
         self._statements = statements(database.dialect)
 
-    async def read(self, product_id: str, limit: int, from_ms: int | None, to_ms: int | None) -> list[HistoryPoint]:
-        """The newest `limit` prices with `from_ms <= event time < to_ms`, newest first. None is no limit of
-        time."""
-        binds = {**_range(product_id, from_ms, to_ms), "limit": limit}
+    async def read(
+        self, product_id: str, limit: int, from_ms: int | None, to_ms: int | None, *, below: int | None = None
+    ) -> list[HistoryPoint]:
+        """The newest `limit` prices with `from_ms <= event time < to_ms`, newest first: by version. None is no
+        limit of time. below: only prices of a lower version."""
+        binds = {**_range(product_id, from_ms, to_ms), "limit": limit, "below": below or VERSION_MAX}
         rows = await self._database.fetch(self._statements.history, binds)
         return [
             HistoryPoint(
@@ -158,7 +173,8 @@ class HistoryReader:
         ]
 
     async def chart(self, product_id: str, points: int, from_ms: int | None, to_ms: int | None) -> Chart:
-        """The same prices, thinned to at most `points` (2 or more): the last one of each span of time."""
+        """The same prices, thinned to at most `points` (2 or more): the last one of each span of time. The time of
+        a point is when its price came into force. For a late event, that is the latest event time before it."""
         binds = {**_range(product_id, from_ms, to_ms), "points": points - 1}
         rows = await self._database.fetch(self._statements.chart, binds)
         found = [

@@ -11,6 +11,7 @@ from pricing.events import ProductEvent
 T0 = 1_700_000_000_000
 PRICES = st.floats(0.001, 999_999_999.99)
 TYPES = st.sampled_from(["view", "cart", "purchase"])
+POSITION = SourcePosition("commands", 0, 7)
 WEIGHTS = {"view": 1, "cart": 3, "purchase": 5}
 
 

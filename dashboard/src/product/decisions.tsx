@@ -22,9 +22,9 @@ export function Decisions({ id, version }: { id: string; version: number }) {
     queryKey: ["decisions", id, upTo],
     enabled: hasKey,
     placeholderData: (before) => before,
-    initialPageParam: null as string | null,
+    initialPageParam: null as number | null,
     queryFn: ({ pageParam }) => loadPage(id, pageParam),
-    getNextPageParam: (page: Decision[]) => (page.length === DECISIONS_A_PAGE ? page.at(-1)?.event_time : null),
+    getNextPageParam: (page: Decision[]) => (page.length === DECISIONS_A_PAGE ? page.at(-1)?.version : null),
   });
   const decisions = pages.data?.pages.flat() ?? [];
   return (
@@ -54,9 +54,9 @@ export function Decisions({ id, version }: { id: string; version: number }) {
   );
 }
 
-/** The decisions before a moment (RFC 3339), or the newest ones. */
-async function loadPage(id: string, before: string | null): Promise<Decision[]> {
-  const query = { detail: true, limit: DECISIONS_A_PAGE, to: before ?? undefined };
+/** The decisions below a version, or the newest ones. */
+async function loadPage(id: string, below: number | null): Promise<Decision[]> {
+  const query = { detail: true, limit: DECISIONS_A_PAGE, before_version: below ?? undefined };
   const path = { product_id: id };
   const page = await answer(api.GET("/history/{product_id}", { params: { path, query } }));
   return page.history as Decision[];
