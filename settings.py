@@ -111,6 +111,7 @@ class Settings(BaseSettings):
     product_catalogue_topic: Topic = Field("product-catalogue", description=TOPIC_TAKES)
     price_overrides_topic: Topic = Field("price-overrides", description=TOPIC_TAKES)
     price_freezes_topic: Topic = Field("price-freezes", description=TOPIC_TAKES)
+    product_corrections_topic: Topic = Field("product-corrections", description=TOPIC_TAKES)
     price_updates_topic: Topic = Field("price-updates", description=TOPIC_TAKES)
     dead_letters_topic: Topic = Field("dead-letters", description=TOPIC_TAKES)
     history_backlog_topic: Topic = Field("history-backlog", description=TOPIC_TAKES)
@@ -195,6 +196,7 @@ class Settings(BaseSettings):
             self.product_catalogue_topic: compacted,
             self.price_overrides_topic: compacted,
             self.price_freezes_topic: compacted,
+            self.product_corrections_topic: {},
             self.price_updates_topic: {},
             self.dead_letters_topic: {},
             # No time limit: rows wait until the database is back.

@@ -1,4 +1,4 @@
-"""The pricing flow: product events, catalogue, overrides and freezes in; prices out to Redis, SQL and Kafka.
+"""The pricing flow: product events, catalogue and commands in; prices out to Redis, SQL and Kafka.
 
 Run it with `python -m bytewax.run dataflows.pricing`. `build` makes the same flow on any sources and sinks.
 """
@@ -103,6 +103,7 @@ def flow(*, with_redis: bool = True) -> Dataflow:
         settings.product_catalogue_topic: SignalKind.CATALOGUE,
         settings.price_overrides_topic: SignalKind.OVERRIDES,
         settings.price_freezes_topic: SignalKind.FREEZES,
+        settings.product_corrections_topic: SignalKind.CORRECTIONS,
     }
     broadcast = [settings.price_freezes_topic]
     return build(

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import msgspec
 
 from pricing.catalogue import CatalogueChange
-from pricing.commands import Freeze, FreezeLift, OverrideRemoval, PriceOverride
+from pricing.commands import Freeze, FreezeLift, OverrideRemoval, PriceOverride, ProductCorrection
 from pricing.events import ProductEvent
 
-Change = CatalogueChange | PriceOverride | OverrideRemoval | Freeze | FreezeLift
+Change = CatalogueChange | PriceOverride | OverrideRemoval | ProductCorrection | Freeze | FreezeLift
 """A signal that is not an event of a product."""
 
 Signal = ProductEvent | Change

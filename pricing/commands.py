@@ -53,6 +53,16 @@ class OverrideRemoval(msgspec.Struct, frozen=True, gc=False):
     offset: int
 
 
+class ProductCorrection(msgspec.Struct, frozen=True, gc=False):
+    """The repair of a product whose state has times from the future. Afterwards no time in it is after
+    `not_after_ms` (event time, UTC milliseconds). demand: the demand to go on from; None for the one it has."""
+
+    product_id: str
+    not_after_ms: int
+    demand: float | None
+    offset: int
+
+
 class Freeze(msgspec.Struct, frozen=True, gc=False):
     """A stop set by a person: prices in its scope do not change until it is lifted.
 

@@ -21,7 +21,7 @@ class PriceSource:
 class Cause:
     """The causes of a decision.
 
-    Decisions of the first five causes are published and kept as history (`PUBLISHED`). A repeat is published but is
+    Decisions of the first six causes are published and kept as history (`PUBLISHED`). A repeat is published but is
     not history: see `Shard.repeat`. The other causes only refresh the latest state: an event under an active
     override or freeze, a late event that only counts, a catalogue change, the refilling of a store."""
 
@@ -30,6 +30,7 @@ class Cause:
     OVERRIDE_REMOVED: Final = "override_removed"
     OVERRIDE_EXPIRED: Final = "override_expired"
     FREEZE_LIFTED: Final = "freeze_lifted"
+    CORRECTED: Final = "corrected"
     UNDER_OVERRIDE: Final = "under_override"
     CATALOGUE: Final = "catalogue"
     UNDER_FREEZE: Final = "under_freeze"
@@ -39,7 +40,14 @@ class Cause:
 
 
 PUBLISHED = frozenset(
-    {Cause.EVENT, Cause.OVERRIDE_SET, Cause.OVERRIDE_REMOVED, Cause.OVERRIDE_EXPIRED, Cause.FREEZE_LIFTED}
+    {
+        Cause.EVENT,
+        Cause.OVERRIDE_SET,
+        Cause.OVERRIDE_REMOVED,
+        Cause.OVERRIDE_EXPIRED,
+        Cause.FREEZE_LIFTED,
+        Cause.CORRECTED,
+    }
 )
 """Causes of the decisions that are published on `price-updates` and kept as history."""
 
@@ -135,8 +143,8 @@ class Priced(msgspec.Struct, gc=False):
     """The result of pricing one batch of a shard. Every sink encodes its rows from it.
 
     decisions: in order. updates: the update of each decision as JSON, None if it has none. events: prices of
-    events; a decision for one of their products, if there is one, is newer. kafka_time_ms: Kafka's time stamp of the first message
-    behind the result, 0 if a timer made it."""
+    events; a decision for one of their products, if there is one, is newer. kafka_time_ms: Kafka's time stamp of
+    the first message behind the result, 0 if a timer made it."""
 
     decisions: list[PriceDecision]
     updates: list[bytes | None]

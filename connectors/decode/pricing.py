@@ -36,12 +36,15 @@ from pricing.commands import (
     FreezeLift,
     OverrideRemoval,
     PriceOverride,
+    ProductCorrection,
     is_freeze_scope,
     is_reason,
 )
 from pricing.events import EVENT_TYPES, ProductEvent
 
 TEXT_MAX_CHARS = 500
+DEMAND_MAX = 10**15
+"""Largest demand that a correction may set."""
 
 
 class SignalKind(StrEnum):
@@ -51,6 +54,7 @@ class SignalKind(StrEnum):
     CATALOGUE = "catalogue"
     OVERRIDES = "overrides"
     FREEZES = "freezes"
+    CORRECTIONS = "corrections"
 
 
 class _EventWire(msgspec.Struct, gc=False):
@@ -96,11 +100,18 @@ class _FreezeWire(msgspec.Struct, gc=False):
     set_at: int | float | str
 
 
+class _CorrectionWire(msgspec.Struct, gc=False):
+    product_id: str | int
+    not_after: int | float | str
+    demand: float | None = None
+
+
 _decode_event = msgspec.json.Decoder(_EventWire).decode
 _decode_usual = msgspec.json.Decoder(_UsualEvent).decode
 _decode_catalogue = msgspec.json.Decoder(_CatalogueWire).decode
 _decode_override = msgspec.json.Decoder(_OverrideWire).decode
 _decode_freeze = msgspec.json.Decoder(_FreezeWire).decode
+_decode_correction = msgspec.json.Decoder(_CorrectionWire).decode
 
 _IDENTIFIER_BYTES = bytes(byte for byte in range(128) if is_identifier(chr(byte)))
 
@@ -243,6 +254,17 @@ def decode_freeze(
     return Freeze(_scope(wire.scope), wire.reason, wire.set_by, set_at_ms, position, recorded)
 
 
+def decode_correction(raw: RawMessage, limits: InputLimits) -> ProductCorrection:
+    """A correction of a product. Raises BadInputError."""
+    if raw.value is None:
+        raise BadInputError(ErrorCode.TOMBSTONE, "a correction has no value")
+    wire = decode_value(raw.value, _CorrectionWire, _decode_correction)
+    if wire.demand is not None and not 0 <= wire.demand <= DEMAND_MAX:
+        raise BadInputError(ErrorCode.BAD_NUMBER, f"demand takes a number from 0 to {DEMAND_MAX:,}")
+    not_after_ms = past_timestamp_ms(wire.not_after, "not_after", raw, limits)
+    return ProductCorrection(identifier(wire.product_id), not_after_ms, wire.demand, raw.offset)
+
+
 def _scope(text: str) -> str:
     if not is_freeze_scope(text):
         raise BadInputError(ErrorCode.BAD_SCOPE, "scope takes all, product:ID or category:NAME")
@@ -271,6 +293,8 @@ def decode(
             return decode_event(raw, limits)
         if kind is SignalKind.CATALOGUE:
             return decode_catalogue(raw)
+        if kind is SignalKind.CORRECTIONS:
+            return decode_correction(raw, limits)
         if kind is SignalKind.FREEZES:
             return decode_freeze(raw, position, limits, recorded=recorded)
         return decode_override(raw, position, limits)

@@ -98,8 +98,8 @@ class ProductState(msgspec.Struct, array_like=True, gc=False):
 
 
 class Decider(msgspec.Struct, frozen=True):
-    """The policy of all decisions of a shard, and counts of them. alerts: guardrail alerts by their text. causes: the
-    decisions of a cause that are not all reported to the sinks."""
+    """The policy of all decisions of a shard, and counts of them. alerts: guardrail alerts by their text. causes:
+    the decisions of a cause that are not all reported to the sinks."""
 
     policy: PricingPolicy
     alerts: Counter[str] = msgspec.field(default_factory=Counter)

@@ -13,12 +13,13 @@ import msgspec
 from core.positions import NO_POSITION, SourcePosition
 from pricing.batches import ChangeBatch, EventBatch
 from pricing.catalogue import CatalogueChange
-from pricing.commands import Freeze, FreezeLift, OverrideRemoval, PriceOverride
+from pricing.commands import Freeze, FreezeLift, OverrideRemoval, PriceOverride, ProductCorrection
 from pricing.decision import Cause, FreezeChange, PriceDecision, PricedEvents
 from pricing.policy import PricingPolicy
 from pricing.state import freezes as frozen
 from pricing.state import overrides
 from pricing.state.catalogue import change_catalogue
+from pricing.state.corrections import correct
 from pricing.state.event_loop import EventNumbers, price_events
 from pricing.state.freezes import Freezes
 from pricing.state.overrides import Expiries
@@ -120,6 +121,8 @@ class Shard:
                 decisions += self._lift_freeze(signal, position, now_ms)
             elif isinstance(signal, OverrideRemoval):
                 decisions += self._remove_override(signal, position, now_ms)
+            elif isinstance(signal, ProductCorrection):
+                decisions += self._correct(signal, position, now_ms)
             else:
                 decisions += self._change_catalogue(signal, position, now_ms)
         return decisions
@@ -158,6 +161,14 @@ class Shard:
                 if decision is not None:
                     decisions.append(decision)
         return decisions
+
+    def _correct(self, correction: ProductCorrection, position: SourcePosition, now_ms: int) -> list[PriceDecision]:
+        state = self._products.get(correction.product_id)
+        if state is None:
+            return []
+        self._dirty[correction.product_id] = None
+        freeze = self._freezes.of(state)
+        return [correct(state, correction, self._decider, freeze=freeze, position=position, now_ms=now_ms)]
 
     def _change_catalogue(
         self, change: CatalogueChange, position: SourcePosition, now_ms: int

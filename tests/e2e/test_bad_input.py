@@ -13,6 +13,7 @@ TOPICS = {
     SignalKind.OVERRIDES: "price-overrides",
     SignalKind.CATALOGUE: "product-catalogue",
     SignalKind.FREEZES: "price-freezes",
+    SignalKind.CORRECTIONS: "product-corrections",
 }
 
 

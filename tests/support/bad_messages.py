@@ -18,6 +18,8 @@ OVERRIDE = {
 ENTRY = {"product_id": "A1", "name": "Café", "category": "kitchen", "base_price": 4.5}
 FREEZE = {"scope": "all", "reason": "it runs wild", "set_by": "ann", "set_at": 1_700_000_000}
 
+CORRECTION = {"product_id": "A1", "not_after": 1_700_000_000, "demand": 12.5}
+
 Change = dict[str, Any]
 
 BAD_EVENT_FIELDS: list[tuple[Change, ErrorCode]] = [
@@ -108,6 +110,13 @@ BAD_FREEZE_FIELDS: list[tuple[Change, ErrorCode]] = [
     ({"set_at": "soon"}, ErrorCode.BAD_TIMESTAMP),
     ({"set_at": 4_000_000_000}, ErrorCode.FROM_THE_FUTURE),
 ]
+BAD_CORRECTION_FIELDS: list[tuple[Change, ErrorCode]] = [
+    ({"product_id": "a b"}, ErrorCode.BAD_PRODUCT_ID),
+    ({"not_after": "2099-01-01T00:00:00Z"}, ErrorCode.FROM_THE_FUTURE),
+    ({"not_after": None}, ErrorCode.WRONG_TYPE),
+    ({"demand": -1}, ErrorCode.BAD_NUMBER),
+    ({"demand": 1e300}, ErrorCode.BAD_NUMBER),
+]
 
 
 def all_bad_messages() -> list[tuple[SignalKind, bytes | None, ErrorCode]]:
@@ -123,6 +132,7 @@ def all_bad_messages() -> list[tuple[SignalKind, bytes | None, ErrorCode]]:
         (SignalKind.OVERRIDES, OVERRIDE, BAD_OVERRIDE_FIELDS),
         (SignalKind.CATALOGUE, ENTRY, BAD_ENTRY_FIELDS),
         (SignalKind.FREEZES, FREEZE, BAD_FREEZE_FIELDS),
+        (SignalKind.CORRECTIONS, CORRECTION, BAD_CORRECTION_FIELDS),
     ):
         found += [(kind, json.dumps({**whole, **change}).encode(), code) for change, code in changes]
     return found

@@ -31,6 +31,7 @@ TOPICS = (
     "product-catalogue",
     "price-overrides",
     "price-freezes",
+    "product-corrections",
     "price-updates",
     "dead-letters",
     "history-backlog",

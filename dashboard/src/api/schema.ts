@@ -198,7 +198,7 @@ export interface paths {
         };
         /**
          * History
-         * @description Past prices of a product, newest first by event time.
+         * @description Past prices of a product, newest first: by version, as the latest price is the one with the highest.
          */
         get: operations["history_history__product_id__get"];
         put?: never;
@@ -219,7 +219,8 @@ export interface paths {
         /**
          * Chart
          * @description Past prices thinned for a chart: of each of `points` equal spans of time the last, oldest first. A point:
-         *     event_time_ms, price, demand, price_source, version; `prices` says how many they stand for.
+         *     event_time_ms, price, demand, price_source, version; `prices` says how many they stand for. A late event has
+         *     the time at which it came into force, which is that of the newest event before it.
          */
         get: operations["chart_history__product_id__chart_get"];
         put?: never;
@@ -1781,6 +1782,8 @@ export interface operations {
                 from?: string | null;
                 /** @description RFC 3339, exclusive. */
                 to?: string | null;
+                /** @description Only prices of a lower version, for the next page. */
+                before_version?: number | null;
                 /** @description With policy, adjustments, cause, source position and an explanation. */
                 detail?: boolean;
             };

@@ -10,13 +10,15 @@ from connectors.decode.wire import DEFAULT_LIMITS, InputLimits, RawMessage, rout
 from core.dead_letter import DeadLetter, ErrorCode
 from pricing.batches import Signal
 from pricing.catalogue import CatalogueChange
-from pricing.commands import OverrideRemoval, PriceOverride
+from pricing.commands import OverrideRemoval, PriceOverride, ProductCorrection
 from pricing.events import ProductEvent
 from tests.support.bad_messages import (
+    BAD_CORRECTION_FIELDS,
     BAD_ENTRY_FIELDS,
     BAD_EVENT_FIELDS,
     BAD_FREEZE_FIELDS,
     BAD_OVERRIDE_FIELDS,
+    CORRECTION,
     ENTRY,
     EVENT,
     FREEZE,
@@ -159,8 +161,19 @@ def test_bad_freezes_are_dead_letters(change: dict[str, Any], code: ErrorCode) -
     assert code_of(SignalKind.FREEZES, {**FREEZE, **change}) == code
 
 
+@pytest.mark.parametrize(("change", "code"), BAD_CORRECTION_FIELDS)
+def test_bad_corrections_are_dead_letters(change: dict[str, Any], code: ErrorCode) -> None:
+    assert code_of(SignalKind.CORRECTIONS, {**CORRECTION, **change}) == code
+
+
+def test_a_correction_is_read_and_null_is_none() -> None:
+    expected = ProductCorrection("A1", 1_700_000_000_000, 12.5, 7)
+    assert read(SignalKind.CORRECTIONS, CORRECTION) == expected
+    assert code_of(SignalKind.CORRECTIONS, None) == ErrorCode.TOMBSTONE
+
+
 TIMED = [(SignalKind.PRODUCT_EVENTS, EVENT, "timestamp"), (SignalKind.OVERRIDES, OVERRIDE, "set_at")]
-TIMED += [(SignalKind.FREEZES, FREEZE, "set_at")]
+TIMED += [(SignalKind.FREEZES, FREEZE, "set_at"), (SignalKind.CORRECTIONS, CORRECTION, "not_after")]
 
 
 def refused(result: Any) -> ErrorCode | None:
