@@ -20,6 +20,7 @@ EXIT_BAD_SETTING = 2
 _ADDRESS = re.compile(r"[A-Za-z0-9_.-]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}", re.ASCII)
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}", re.ASCII)
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}", re.ASCII)
+_ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+", re.ASCII)
 _KEY = re.compile(r"[\x21-\x7e]{1,256}")
 _ORACLE_DSN = re.compile(r"[^\s/]+/[^\s]+@[^\s@]+")
 
@@ -125,6 +126,10 @@ class Settings(BaseSettings):
     )
     api_key_header: Annotated[str, _matching(_HEADER)] = Field(
         "X-API-Key", description="the name of an HTTP header"
+    )
+    root_path: Annotated[str, _matching(_ROOT_PATH)] | None = Field(
+        None,
+        description="the path prefix under which a proxy serves the API, such as /pricing, no slash at its end",
     )
     history_url: Annotated[SecretStr | None, AfterValidator(_check_history_url)] = Field(
         None,

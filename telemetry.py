@@ -4,10 +4,10 @@ import logging
 import os
 import sys
 import threading
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 import structlog
-from prometheus_client import Counter, Gauge, Histogram, start_http_server
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram, start_http_server
 
 from core.alerts import ALERTS, describe_alert
 
@@ -38,10 +38,18 @@ EPOCH_CLOSE = Histogram(
 BREAKER_OPEN = Gauge("pricewax_breaker_open", "1 while a sink is known to be down", ["sink", "part"])
 BACKLOG = Gauge("pricewax_history_backlog_messages", "Batches of rows waiting in the backlog topic", ["part"])
 REFILLS = Counter("pricewax_redis_refills", "Times that Redis was refilled from the flow's state")
+POLICY = Gauge(
+    "pricewax_policy", "1 for the policy that this process decides by", ["version", "currency", "document"]
+)
 ALERT = Gauge("pricewax_alert", "1 while an alert holds, by code and what it concerns", ["code", "subject"])
 
 API_REQUESTS = Counter("pricewax_api_requests", "HTTP requests", ["method", "route", "status"])
 API_LATENCY = Histogram("pricewax_api_request_seconds", "Time to answer", ["route"], buckets=_LATENCY_BUCKETS_S)
+COMMANDS = Counter(
+    "pricewax_commands",
+    "Overrides, removals, freezes and lifts, by outcome (applied, accepted, not_confirmed, refused)",
+    ["outcome"],
+)
 PRICE_CACHE_HITS = Counter("pricewax_price_cache_hits", "Prices answered from memory, as Redis told of no change")
 WS_CLIENTS = Gauge("pricewax_ws_clients", "WebSocket clients connected")
 WS_FRAMES = Counter("pricewax_ws_frames", "Frames handed to clients")
@@ -53,6 +61,31 @@ RELAY_LATENCY = Histogram(
     buckets=_LATENCY_BUCKETS_S,
 )
 RELAY_UPDATES = Counter("pricewax_relay_updates", "Updates read by the relay, by outcome", ["outcome"])
+
+API_METRICS = (
+    API_REQUESTS,
+    API_LATENCY,
+    COMMANDS,
+    PRICE_CACHE_HITS,
+    WS_CLIENTS,
+    WS_FRAMES,
+    WS_CONFLATED,
+    WS_DROPPED,
+    RELAY_LATENCY,
+    RELAY_UPDATES,
+)
+"""The metrics that the API sets."""
+
+SHARED_METRICS = (ALERT,)
+"""The metrics that every process sets. All that are in neither tuple are the flow's."""
+
+
+def export_only(process: Literal["flow", "api"]) -> None:
+    """Export the metrics that this process sets, and no other: a zero would look like a measurement. Called once,
+    at the start."""
+    for metric in [each for each in globals().values() if isinstance(each, Counter | Gauge | Histogram)]:
+        if metric not in SHARED_METRICS and (metric in API_METRICS) != (process == "api"):
+            REGISTRY.unregister(metric)
 
 
 def get_logger(name: str) -> "structlog.stdlib.BoundLogger":

@@ -9,6 +9,7 @@ import telemetry
 from api.app import create_app
 from api.pricing.price_cache import CachedPrices
 from api.services import make_services
+from api.web.prefix import UnderPrefix
 from api.web.server import listen, serve
 from core.errors import SettingsError
 from settings import Settings, exit_bad_setting, load_settings
@@ -31,13 +32,16 @@ def main() -> None:
         print(f"pricewax: API_PORT {settings.api_port} cannot be used: {error.strerror}", file=sys.stderr)
         raise SystemExit(1) from None
     telemetry.get_logger("api").info("API starts", **settings.masked())
+    telemetry.export_only("api")
     services = make_services(settings, policy)
-    app = create_app(services, settings.api_key_header, settings.admin_keys)
+    root_path = settings.root_path or ""
+    app = create_app(services, settings.api_key_header, settings.admin_keys, root_path=root_path)
+    cached = CachedPrices(app, services.price_cache)
     # For signals before uvicorn handles them, and for the one that uvicorn raises again after it has stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
     try:
-        serve(CachedPrices(app, services.price_cache), listener)
+        serve(UnderPrefix(cached, root_path) if root_path else cached, listener)
     finally:
         # At its end, Python would wait for threads that a frozen server holds up.
         _end_now(sys.exception())

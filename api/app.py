@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import Depends, FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse
 from fastapi.security import APIKeyHeader
 
 from api import dashboard
@@ -20,9 +22,10 @@ OPEN = ("/freezes",)
 """Paths that begin like a protected one and may be read without a key."""
 
 
-def create_app(services: Services, header: str, admin_keys: list[str]) -> FastAPI:
-    """The application. header: the name of the header for the admin key; admin_keys: the valid ones, ASCII. The
-    services are started and closed with the application."""
+def create_app(services: Services, header: str, admin_keys: list[str], *, root_path: str = "") -> FastAPI:
+    """The application. header: the name of the header for the admin key; admin_keys: the valid ones, ASCII.
+    root_path: the path prefix that the description names. The services are started and closed with the
+    application."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -38,6 +41,8 @@ def create_app(services: Services, header: str, admin_keys: list[str]) -> FastAP
         " products by message.",
         version=status.VERSION,
         lifespan=lifespan,
+        servers=[{"url": root_path}] if root_path else None,
+        docs_url=None,
         redoc_url=None,
     )
     app.state.services = services
@@ -54,6 +59,11 @@ def create_app(services: Services, header: str, admin_keys: list[str]) -> FastAP
     app.include_router(health.router)
     app.include_router(live.router)
 
-    dashboard.install(app)
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        # The address is relative, for a reverse proxy with a path prefix.
+        return get_swagger_ui_html(openapi_url="openapi.json", title=f"{app.title} - Swagger UI")
+
+    dashboard.install(app, header)
     app.add_middleware(Guard, header=header, keys=admin_keys, protected=PROTECTED, open_paths=OPEN)
     return app

@@ -10,6 +10,8 @@ from starlette.websockets import WebSocket
 
 from api.live.feed import LiveFeed
 from api.operations.flow_metrics import FlowMetrics
+from api.operations.policy_in_force import PolicyInForce
+from api.pricing.applied import AppliedCommands
 from api.pricing.board import Board
 from api.pricing.commands import Commands
 from api.pricing.price_cache import PriceCache
@@ -24,7 +26,7 @@ from sinks.history.databases import open_database, open_writer
 from sinks.history.pricing import TABLES
 from sinks.history.reader import HistoryReader
 from sinks.history.schema import prepare_schema
-from sinks.redis.pricing import price_key
+from sinks.redis.pricing import FREEZES, override_key, price_key
 from sinks.redis.reader import PriceReader
 from sinks.redis.tracking import KeyTracker
 
@@ -33,11 +35,14 @@ class Services(msgspec.Struct, frozen=True):
     """Connections and shared state. Used in the event loop's thread; some have threads of their own.
 
     letter_reads, letter_replays: the threads in which `dead_letters` is called. history: None if no history
-    database is configured."""
+    database is configured. applied_overrides: by product id.
+    applied_freezes: one name, the empty text, for all."""
 
     prices: PriceReader
     price_cache: PriceCache
-    price_keys: KeyTracker
+    redis_keys: KeyTracker
+    applied_overrides: AppliedCommands
+    applied_freezes: AppliedCommands
     price_feed: LiveFeed
     board: Board
     history: HistoryReader | None
@@ -50,14 +55,14 @@ class Services(msgspec.Struct, frozen=True):
     letter_reads: WorkPool
     letter_replays: WorkPool
     flow_metrics: FlowMetrics
-    policy: PricingPolicy
+    policy: PolicyInForce
     stop: threading.Event
 
     def start(self) -> None:
         """Start all services. It waits for no server, so that the API starts while they are down."""
         if self.history_url is not None:
             prepare_schema(partial(open_writer, self.history_url, TABLES), self.stop)
-        self.price_keys.start()
+        self.redis_keys.start()
         self.commands.start()
         self.price_feed.start(self.board.note)
 
@@ -67,7 +72,7 @@ class Services(msgspec.Struct, frozen=True):
         self.price_feed.stop()
         self.commands.stop()
         await self.board.close()
-        await self.price_keys.close()
+        await self.redis_keys.close()
         await self.prices.close()
         if self.history is not None:
             await self.history.close()
@@ -79,12 +84,25 @@ def make_services(settings: Settings, policy: PricingPolicy) -> Services:
     url = settings.history_dsn
     redis = settings.redis
     prices = PriceReader(redis)
+    flow_metrics = FlowMetrics(settings.flow_metrics.split(","))
     board = Board()
     cache = PriceCache(board)
+    overrides, freezes = AppliedCommands(), AppliedCommands()
     return Services(
         prices=prices,
         price_cache=cache,
-        price_keys=KeyTracker(redis, price_key(""), on_start=cache.start, on_change=cache.change, on_end=cache.end),
+        redis_keys=KeyTracker(
+            redis,
+            {
+                price_key(""): cache.change,
+                override_key(""): overrides.change,
+                FREEZES: freezes.change,
+            },
+            on_start=cache.start,
+            on_end=cache.end,
+        ),
+        applied_overrides=overrides,
+        applied_freezes=freezes,
         price_feed=make_price_feed(
             client, settings.price_updates_topic, settings.topics, prices=prices, board=board
         ),
@@ -98,8 +116,8 @@ def make_services(settings: Settings, policy: PricingPolicy) -> Services:
         dead_letters=DeadLetterTopic(client, settings.dead_letters_topic),
         letter_reads=WorkPool("letter-reads", threads=2, waiting_max=4, within_s=3.0),
         letter_replays=WorkPool("letter-replays", threads=2, waiting_max=4, within_s=9.0),
-        flow_metrics=FlowMetrics(settings.flow_metrics.split(",")),
-        policy=policy,
+        flow_metrics=flow_metrics,
+        policy=PolicyInForce(policy, flow_metrics),
         stop=threading.Event(),
     )
 

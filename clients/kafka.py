@@ -81,3 +81,25 @@ def offset_is_gone(error: KafkaError) -> bool:
     """True if an error means that the next offset to read has left its topic: retention dropped it, or the topic
     was deleted and created again."""
     return error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
+
+
+_REFUSALS = frozenset(
+    {
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.INVALID_MSG,
+        KafkaError.INVALID_RECORD,
+        KafkaError.INVALID_TIMESTAMP,
+        KafkaError.TOPIC_EXCEPTION,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.POLICY_VIOLATION,
+        KafkaError._UNKNOWN_TOPIC,
+        KafkaError._UNKNOWN_PARTITION,
+    }
+)
+
+
+def was_refused(error: KafkaError) -> bool:
+    """True if the error of a delivery means that Kafka has not taken the message. After any other error it may
+    have."""
+    return error.code() in _REFUSALS

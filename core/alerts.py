@@ -15,7 +15,19 @@ class AlertKind(msgspec.Struct, frozen=True):
     stands_still: bool = False
 
 
-ALERTS: dict[str, AlertKind] = {}
+ALERTS: dict[str, AlertKind] = {
+    "flow_policies_differ": AlertKind(
+        "Processes of the flow have different pricing policies, so equal products may get different prices. Start"
+        " all of them again with the same POLICY."
+    ),
+    "api_policy_differs": AlertKind(
+        "The API has another pricing policy than the flow. Prices, previews and the system page follow the flow's."
+        " Start the API again with the flow's POLICY."
+    ),
+    "api_currency_differs": AlertKind(
+        "The API's pricing policy has another currency than the flow's. Amounts are in the flow's currency."
+    ),
+}
 """Code to kind. Codes are bounded: they are labels of a metric."""
 
 

@@ -12,7 +12,8 @@
     │   ├── BacklogError       the backlog topic
     │   ├── NotAnsweredError   Kafka did not answer in time
     │   ├── BusyError          too much work of a kind waits already
-    │   └── NotConfirmedError  Kafka did not confirm a command in time
+    │   ├── CommandRefusedError  Kafka has not taken a command
+    │   └── NotConfirmedError  Kafka did not confirm a command in time; it may have taken it
     ├── LetterError            a dead letter cannot be read or sent again
     │   └── LetterNotFoundError
     ├── StoppedError           the process was asked to stop while it waited
@@ -79,8 +80,12 @@ class BusyError(UnavailableError):
     """So much work of a kind waits already that more would only wait too long."""
 
 
+class CommandRefusedError(UnavailableError):
+    """Kafka has not taken a command. The message gives its reason."""
+
+
 class NotConfirmedError(UnavailableError):
-    """Kafka did not confirm a command in time."""
+    """Kafka did not confirm a command or message in time. It may have taken it, so it may still take effect."""
 
 
 class LetterError(PricewaxError):

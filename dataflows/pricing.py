@@ -25,7 +25,7 @@ from dataflows.steps.decode import DecodingStep
 from dataflows.steps.encode import outgoing, outgoing_letters
 from dataflows.steps.price import Clock, PricingStep, wall_clock_ms
 from pricing.batches import Batch, RefillRequest
-from pricing.policy import PricingPolicy
+from pricing.policy import PricingPolicy, encode_policy
 from settings import Settings
 from sinks.history.pricing import TABLES, encode_history
 from sinks.kafka.pricing import encode_updates
@@ -98,6 +98,7 @@ def flow(*, with_redis: bool = True) -> Dataflow:
     started, policy = start_flow("pricing", STATE_STEP, Settings.load_policy)
     settings, client, producer = started.settings, started.client, started.producer
     log.info("policy in force", version=policy.version, currency=policy.currency)
+    telemetry.POLICY.labels(policy.version, policy.currency, encode_policy(policy)).set(1)
     kinds = {
         settings.product_events_topic: SignalKind.PRODUCT_EVENTS,
         settings.product_catalogue_topic: SignalKind.CATALOGUE,

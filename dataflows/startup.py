@@ -109,6 +109,7 @@ def start_flow(name: str, state_step: str, load: Callable[[Settings], Loaded]) -
     except StoppedError:
         raise SystemExit(0) from None
     _tune_collector()
+    telemetry.export_only("flow")
     port = telemetry.serve_metrics(settings.metrics_host, settings.metrics_port)
     telemetry.get_logger(name).info("flow starts", serving_metrics_on=port, **settings.masked())
     client = client_options(settings.kafka_brokers, settings.kafka_client_options)

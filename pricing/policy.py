@@ -3,7 +3,7 @@
 import hashlib
 import math
 import tomllib
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -91,6 +91,33 @@ def default_policy() -> PricingPolicy:
     """The policy that is used without a file: `price + sqrt(demand) * 5`, weights 1, 3 and 5, no guardrails, so
     that prices are only rounded."""
     return parse_policy("")
+
+
+def encode_policy(policy: PricingPolicy) -> str:
+    """A policy as JSON, for readers outside of the flow."""
+    return msgspec.json.encode(policy, order="sorted").decode()
+
+
+def decode_policy(text: str) -> PricingPolicy:
+    """A policy from the text of `encode_policy`. Fields that a newer version of the code has written are left out.
+    Raises PolicyError for any other text."""
+    try:
+        return msgspec.convert(_known_fields(msgspec.json.decode(text), PricingPolicy), PricingPolicy)
+    except msgspec.MsgspecError as error:
+        raise PolicyError(str(error)) from None
+
+
+def _known_fields(content: Any, struct: type[msgspec.Struct]) -> Any:
+    """The part of decoded JSON that the fields of a struct name, also within its own structs."""
+    if not isinstance(content, dict):
+        return content
+    known = {}
+    for field in msgspec.structs.fields(struct):
+        if field.name in content:
+            inner = isinstance(field.type, type) and issubclass(field.type, msgspec.Struct)
+            value = content[field.name]
+            known[field.name] = _known_fields(value, field.type) if inner else value
+    return known
 
 
 def _version(document: _Document) -> str:

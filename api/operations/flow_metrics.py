@@ -22,6 +22,9 @@ FRESH_S = 1.0
 WINDOW_S = 15.0
 """Seconds that rates and quantiles are taken over."""
 
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Without the proxy of the environment (`HTTP_PROXY`), which does not know our own addresses."""
+
 Labels = tuple[tuple[str, str], ...]
 Samples = dict[tuple[str, Labels], float]
 
@@ -153,7 +156,7 @@ def _buckets(reading: Reading, histogram: str, labels: dict[str, str]) -> dict[f
 def _scrape(address: str) -> Samples | None:
     """The samples of a process. None if it does not answer within TIMEOUT_S."""
     try:
-        with urllib.request.urlopen(f"http://{address}/metrics", timeout=TIMEOUT_S) as answer:
+        with _direct.open(f"http://{address}/metrics", timeout=TIMEOUT_S) as answer:
             text = answer.read().decode()
     except (OSError, ValueError):
         return None

@@ -66,6 +66,10 @@ class DemandShown(BaseModel):
 class PolicyShown(BaseModel):
     version: str
     currency: str = Field(examples=["GBP"])
+    reported_by: Literal["flow", "api"] = Field(
+        description="`flow`: the policy by which the flow decides, or has decided when it was last up. `api`: the"
+        " API's own, because no process of the flow has answered since the API started."
+    )
     demand: DemandShown
     guardrails: dict[str, Any]
     rules: list[RuleShown] = Field(description="Every name that an adjustment can have, except `base`.")

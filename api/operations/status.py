@@ -36,6 +36,8 @@ async def status(request: Request) -> Response:
     reading, redis_up, history_up = await asyncio.gather(
         services.flow_metrics.read(), services.prices.ping(), _history_up(services)
     )
+    known = await services.policy.read()
+    policy = known.policy
     metrics, relay = services.flow_metrics, services.price_feed.relay
     flow_alerts = reading.alerts()
     return json_response(
@@ -60,10 +62,11 @@ async def status(request: Request) -> Response:
             },
             "freezes": await _freezes(services),
             "policy": {
-                "version": services.policy.version,
-                "currency": services.policy.currency,
-                "demand": services.policy.demand,
-                "guardrails": services.policy.guardrails,
+                "version": policy.version,
+                "currency": policy.currency,
+                "reported_by": "flow" if known.from_flow else "api",
+                "demand": policy.demand,
+                "guardrails": policy.guardrails,
                 "rules": rules(),
             },
             "versions": _versions(),

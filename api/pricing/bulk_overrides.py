@@ -6,12 +6,15 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
+from api.operations.policy_in_force import KnownPolicy
 from api.pricing.command_models import UNSET, BulkChange
 from api.pricing.override_changes import check_expiry, check_price, check_reason, check_unchanged, set_price
 from api.pricing.preview import Preview, preview_override
+from api.pricing.publishing import UnconfirmedError, reason_of
 from api.services import Services
 from api.web.errors import ApiError, describe
 from api.web.requests import check_id
+from core.errors import RedisDownError
 from core.identifiers import is_identifier
 from core.money import PRICE_MAX, to_cents
 from sinks.redis.reader import StoredPrice, StoredProduct
@@ -31,8 +34,9 @@ async def apply_changes(
     a fault of a change: its result has the error."""
     ids = list({str(each.get("product_id")) for each in changes if isinstance(each, dict)})
     stored = await _read_stored(services, [each for each in ids if is_identifier(each)])
+    known = await services.policy.read()
     return await asyncio.gather(
-        *(_apply_change(services, stored, change, now_ms, dry_run=dry_run) for change in changes)
+        *(_apply_change(services, stored, known, change, now_ms=now_ms, dry_run=dry_run) for change in changes)
     )
 
 
@@ -43,7 +47,7 @@ async def _read_stored(services: Services, ids: list[str]) -> StoredProducts:
 
 
 async def _apply_change(
-    services: Services, stored: StoredProducts, raw: Any, now_ms: int, *, dry_run: bool
+    services: Services, stored: StoredProducts, known: KnownPolicy, raw: Any, *, now_ms: int, dry_run: bool
 ) -> dict[str, Any]:
     named = str(raw["product_id"]) if isinstance(raw, dict) and "product_id" in raw else None
     preview: Preview | None = None
@@ -56,19 +60,27 @@ async def _apply_change(
         expires_ms = check_expiry(change.expires_at, now_ms)
         if latest is None and product is None:
             raise ApiError(404, "no such product")
-        preview = preview_override(price, latest, product, services.policy)
+        preview = preview_override(price, latest, product, known.policy)
+        if not known.from_flow:
+            preview.warnings.append("the flow does not answer: guardrails are those of the API's own policy")
         if change.expected_set_at is not UNSET:
             await check_unchanged(services, product_id, change.expected_set_at)
+        status = "would be set"
         if not dry_run:
-            await set_price(
+            applied = await set_price(
                 services, product_id, price=price, reason=change.reason, now_ms=now_ms, expires_ms=expires_ms
             )
+            status = "upserted" if applied else "accepted"
     except ValidationError as error:
         return {"product_id": named, "status": "refused", "error": describe(error.errors()[0])}
+    except UnconfirmedError as unknown:
+        error_shown = {"error": unknown.detail, "command_id": unknown.command_id}
+        return {"product_id": named, "status": "not confirmed", **error_shown, **_shown(preview)}
     except ApiError as refusal:
         status = "conflict" if refusal.status_code == 409 else "refused"
         return {"product_id": named, "status": status, "error": refusal.detail, **_shown(preview)}
-    status = "would be set" if dry_run else "upserted"
+    except RedisDownError as down:
+        return {"product_id": named, "status": "refused", "error": reason_of(down), **_shown(preview)}
     return {"product_id": product_id, "status": status, "override_price": price, **_shown(preview)}
 
 

@@ -17,6 +17,10 @@ BULK_MAX = 200
 UNSET = "unset"
 """`expected_set_at` of a change that does not name one: null means that no override is expected."""
 
+APPLIED_OR_ACCEPTED = "`accepted`: the flow has not applied it within a second; it does so later."
+ONLY_ACCEPTED = "Only if the flow has not applied it within a second."
+COMMAND_ID_IS = "Of a command that is not confirmed: the set_at or removed_at that it has if it takes effect."
+
 ProductIdInBody = Annotated[StrictStr, Field(json_schema_extra={"pattern": ID_PATTERN})] | StrictInt
 """The pattern is for the description alone. The route checks the id, for an error in the words of this API."""
 
@@ -55,12 +59,13 @@ class OverrideAccepted(BaseModel):
     product_id: str = Field(examples=["85123A"])
     override_price: float = Field(examples=[19.99])
     reason: str = Field(examples=[DEFAULT_REASON])
-    status: Literal["upserted"]
+    status: Literal["upserted", "accepted"] = Field(description=APPLIED_OR_ACCEPTED)
 
 
 class OverrideDeleted(BaseModel):
     product_id: str = Field(examples=["85123A"])
     deleted: Literal[True]
+    status: Literal["accepted"] | None = Field(None, description=ONLY_ACCEPTED)
 
 
 class OverrideShown(BaseModel):
@@ -111,8 +116,12 @@ class BulkRequest(BaseModel):
 
 class BulkResult(BaseModel):
     product_id: str | None
-    status: Literal["upserted", "would be set", "refused", "conflict"]
+    status: Literal["upserted", "accepted", "would be set", "refused", "conflict", "not confirmed"] = Field(
+        description="`accepted`: Kafka has it, and the flow applies it soon. `not confirmed`: it may still take"
+        " effect. `refused` and `conflict`: nothing was changed."
+    )
     error: str | None = None
+    command_id: str | None = Field(None, description=COMMAND_ID_IS)
     override_price: float | None = None
     old_price: float | None = None
     new_price: float | None = Field(None, description="After the guardrails.")
@@ -133,7 +142,12 @@ class BulkRemovalRequest(BaseModel):
 class BulkRemoval(BaseModel):
     product_id: str
     deleted: bool
+    status: Literal["removed", "accepted", "refused", "not confirmed"] = Field(
+        description="`accepted`: Kafka has it, and the flow applies it soon. `not confirmed`: it may still take"
+        " effect."
+    )
     error: str | None = None
+    command_id: str | None = Field(None, description=COMMAND_ID_IS)
 
 
 class BulkRemovalAnswer(BaseModel):
@@ -168,12 +182,13 @@ class FreezeRequest(BaseModel):
 class FreezeAccepted(BaseModel):
     scope: str
     reason: str
-    status: Literal["frozen"]
+    status: Literal["frozen", "accepted"] = Field(description=APPLIED_OR_ACCEPTED)
 
 
 class FreezeLifted(BaseModel):
     scope: str
     lifted: Literal[True]
+    status: Literal["accepted"] | None = Field(None, description=ONLY_ACCEPTED)
 
 
 class FreezeShown(BaseModel):

@@ -1,21 +1,26 @@
-"""The producer of commands (overrides, freezes): each is confirmed by Kafka, or refused, within five seconds."""
+"""The producer of commands (overrides, freezes). Kafka confirms or refuses each within five seconds, or nothing is
+known about it: docs/decisions/0032."""
 
 import asyncio
 import threading
 
 from confluent_kafka import KafkaError, KafkaException, Message
 
-from clients.kafka import ClientOptions, Option, make_producer
-from core.errors import NotConfirmedError
+import telemetry
+from clients.kafka import ClientOptions, Option, make_producer, was_refused
+from core.errors import CommandRefusedError, NotConfirmedError
 
 CONFIRM_WITHIN_S = 5.0
 POLL_S = 0.1
 
 OPTIONS: dict[str, Option] = {
     "linger.ms": 0,
-    # Shorter than CONFIRM_WITHIN_S: a command must not take effect hours after its caller was answered with 503.
+    # Shorter than CONFIRM_WITHIN_S: after that time the producer sends a command no more. A request that is in a
+    # socket by then may still reach Kafka.
     "message.timeout.ms": 4500,
 }
+
+log = telemetry.get_logger("commands")
 
 
 class Commands:
@@ -37,9 +42,11 @@ class Commands:
         self._stop.set()
         self._thread.join(2 * POLL_S)
 
-    async def put(self, topic: str, key: str, value: bytes | None) -> None:
-        """Publish a command (JSON), or with None its removal, and wait for the confirmation. Raises
-        NotConfirmedError."""
+    async def put(self, topic: str, key: str, value: bytes | None, *, at_ms: int) -> None:
+        """Publish a command (JSON), or with None its removal, and wait for the confirmation.
+
+        at_ms: the time of the command, UTC milliseconds; it becomes Kafka's time stamp. Raises CommandRefusedError
+        if Kafka has not taken it, NotConfirmedError if that is not known after CONFIRM_WITHIN_S."""
         loop = asyncio.get_running_loop()
         confirmed: asyncio.Future[KafkaError | None] = loop.create_future()
 
@@ -51,12 +58,21 @@ class Commands:
             loop.call_soon_threadsafe(settle, error)
 
         try:
-            self._producer.produce(topic, value, key.encode(), on_delivery=on_delivery)
+            self._producer.produce(topic, value, key.encode(), timestamp=at_ms, on_delivery=on_delivery)
+        except KafkaException as refusal:
+            raise CommandRefusedError(refusal.args[0].str()) from None
+        except BufferError:
+            raise CommandRefusedError("too many commands wait for Kafka") from None
+        try:
             error = await asyncio.wait_for(confirmed, CONFIRM_WITHIN_S)
-        except (KafkaException, BufferError, TimeoutError):
-            raise NotConfirmedError from None
-        if error is not None:
-            raise NotConfirmedError
+        except TimeoutError:
+            error = KafkaError(KafkaError._TIMED_OUT)
+        if error is None:
+            return
+        if was_refused(error):
+            raise CommandRefusedError(error.str())
+        log.warning("Kafka has not confirmed a command; it may still take effect", key=key, error=error.str())
+        raise NotConfirmedError
 
     def _poll(self) -> None:
         while not self._stop.is_set():

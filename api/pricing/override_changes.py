@@ -1,12 +1,13 @@
 """Changes of overrides: validated here and published to price-overrides; only the flow applies them."""
 
 import time
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from api.pricing.publishing import publish, wait_until_applied
 from api.services import Services
 from api.web.errors import ApiError
-from core.errors import NotConfirmedError
 from core.money import to_cents
 from core.timestamps import parse_rfc3339, parse_timestamp, to_rfc3339
 from pricing.commands import is_reason
@@ -62,9 +63,11 @@ async def check_unchanged(services: Services, product_id: str, expected_set_at: 
 
 async def set_price(
     services: Services, product_id: str, *, price: float, reason: str, now_ms: int, expires_ms: int | None
-) -> None:
-    """Publish an override that was checked. price: in whole cents. now_ms: the time of setting, UTC. expires_ms:
-    its end. Raises ApiError (503) if Kafka does not confirm it."""
+) -> bool:
+    """Publish an override that was checked. True once the flow has applied it, False if not within a second.
+
+    price: in whole cents. now_ms: the time of setting, UTC. expires_ms: its end. Raises ApiError (503) if Kafka
+    does not confirm it."""
     message = {
         "product_id": product_id,
         "override_price": price,
@@ -73,13 +76,20 @@ async def set_price(
         "set_at": to_rfc3339(now_ms),
         "expires_at": None if expires_ms is None else to_rfc3339(expires_ms),
     }
-    await _publish(services, product_id, _encode(message))
+    where = "GET /overrides shows it as set_at, and GET /overrides/audit keeps it"
+    await publish(services, services.overrides_topic, product_id, _encode(message), at_ms=now_ms, where=where)
     services.recent.note(product_id, now_ms, active=True, expires_ms=expires_ms)
 
+    async def is_set() -> bool:
+        stored = await services.prices.override(product_id)
+        return stored is not None and parse_rfc3339(stored.set_at) >= now_ms
 
-async def remove(services: Services, product_id: str) -> None:
-    """Publish the removal of an override. Raises ApiError: 404 if none is active, 503 if Kafka does not confirm
-    it."""
+    return await _applied(services, product_id, is_set)
+
+
+async def remove(services: Services, product_id: str) -> bool:
+    """Publish the removal of an override. True once the flow has applied it, False if it has not within a second.
+    Raises ApiError: 404 if no override is active, 503 if Kafka does not confirm the removal."""
 
     async def read_set_at() -> str | None:
         stored = await services.prices.override(product_id)
@@ -87,12 +97,29 @@ async def remove(services: Services, product_id: str) -> None:
 
     if not await services.recent.is_active(product_id, read_set_at):
         raise ApiError(404, "no active override for this product")
-    await _publish(services, product_id, None)
-    services.recent.note(product_id, time.time_ns() // 1_000_000, active=False)
+    recent = services.recent.get(product_id)
+    since_ms = recent.at_ms if recent else 0
+
+    async def is_shown() -> bool:
+        set_at = await read_set_at()
+        return set_at is not None and parse_rfc3339(set_at) >= since_ms
+
+    # An override that Redis does not show yet would look like a removed one.
+    shown = recent is None or await services.applied_overrides.wait(product_id, is_shown)
+    now_ms = time.time_ns() // 1_000_000
+    where = "GET /overrides/audit shows it as removed_at"
+    await publish(services, services.overrides_topic, product_id, None, at_ms=now_ms, where=where)
+    services.recent.note(product_id, now_ms, active=False)
+
+    async def is_gone() -> bool:
+        set_at = await read_set_at()
+        return shown and (set_at is None or parse_rfc3339(set_at) > now_ms)
+
+    return await _applied(services, product_id, is_gone)
 
 
-async def _publish(services: Services, product_id: str, value: bytes | None) -> None:
-    try:
-        await services.commands.put(services.overrides_topic, product_id, value)
-    except NotConfirmedError:
-        raise ApiError(503, "Kafka has not confirmed the override; it is not in force") from None
+async def _applied(services: Services, product_id: str, is_applied: Callable[[], Awaitable[bool]]) -> bool:
+    done = await wait_until_applied(services.applied_overrides, product_id, is_applied)
+    # Redis may have reported the change of the price a moment before it is read here.
+    services.price_cache.change([product_id])
+    return done

@@ -15,11 +15,13 @@ from api.pricing.audit import audit_page
 from api.pricing.bulk_overrides import apply_changes
 from api.pricing.history_database import history_of
 from api.pricing.models import ProductId
+from api.pricing.publishing import ACCEPTED, UnconfirmedError, reason_of
 from api.services import services_of
 from api.web.cursors import AuditCursorQuery, TextCursorQuery, listed, read_text_cursor
 from api.web.errors import ApiError
 from api.web.requests import ID_PATTERN, LimitQuery, body_of, check_id, read_body
 from api.web.responses import json_response, responses
+from core.errors import RedisDownError
 from sinks.history.reader import AuditCursor, PastOverride
 
 router = APIRouter(tags=["overrides"])
@@ -32,7 +34,8 @@ router = APIRouter(tags=["overrides"])
     openapi_extra=body_of(command_models.OverrideRequest),
 )
 async def set_override(request: Request) -> Response:
-    """Set a product's price by hand. In force, and visible, within a second."""
+    """Set a product's price by hand. Answered once it is in force, so that a `GET /price` that follows sees it;
+    at the latest a second after Kafka has it, then with `"status": "accepted"`."""
     services = services_of(request)
     body = await read_body(request, command_models.OverrideRequest)
     product_id = check_id(str(body.product_id), noun="product")
@@ -42,11 +45,12 @@ async def set_override(request: Request) -> Response:
     expires_ms = override_changes.check_expiry(body.expires_at, now_ms)
     if not (services.board.get(product_id) or await services.prices.is_known(product_id)):
         raise ApiError(404, "no such product")
-    await override_changes.set_price(
+    applied = await override_changes.set_price(
         services, product_id, price=price, reason=body.reason, now_ms=now_ms, expires_ms=expires_ms
     )
+    status = "upserted" if applied else "accepted"
     return json_response(
-        {"product_id": product_id, "override_price": price, "reason": body.reason, "status": "upserted"}
+        {"product_id": product_id, "override_price": price, "reason": body.reason, "status": status}
     )
 
 
@@ -79,10 +83,13 @@ async def remove_overrides(request: Request) -> Response:
 
     async def remove(product_id: str) -> dict[str, Any]:
         try:
-            await override_changes.remove(services, product_id)
-        except ApiError as refusal:
-            return {"product_id": product_id, "deleted": False, "error": refusal.detail}
-        return {"product_id": product_id, "deleted": True}
+            applied = await override_changes.remove(services, product_id)
+        except UnconfirmedError as unknown:
+            error = {"error": unknown.detail, "command_id": unknown.command_id}
+            return {"product_id": product_id, "deleted": False, "status": "not confirmed", **error}
+        except (ApiError, RedisDownError) as refusal:
+            return {"product_id": product_id, "deleted": False, "status": "refused", "error": reason_of(refusal)}
+        return {"product_id": product_id, "deleted": True, "status": "removed" if applied else "accepted"}
 
     return json_response({"results": await asyncio.gather(*map(remove, ids))})
 
@@ -93,9 +100,10 @@ async def remove_overrides(request: Request) -> Response:
     responses=responses(400, 401, 404, 503),
 )
 async def delete_override(product_id: ProductId, request: Request) -> Response:
-    """Remove a product's override; its price is dynamic again within a second."""
-    await override_changes.remove(services_of(request), product_id)
-    return json_response({"product_id": product_id, "deleted": True})
+    """Remove a product's override. Answered once its price is dynamic again; at the latest a second after Kafka has
+    the removal, then with `"status": "accepted"`."""
+    applied = await override_changes.remove(services_of(request), product_id)
+    return json_response({"product_id": product_id, "deleted": True, **({} if applied else ACCEPTED)})
 
 
 @router.get("/overrides", response_model=command_models.OverrideList, responses=responses(400, 401, 503))

@@ -42,6 +42,8 @@ class Guard:
             return
         started = time.perf_counter()
         status = 0
+        # Each route that answers GET answers HEAD. The server sends no body then.
+        asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
 
         async def send_counted(message: Message) -> None:
             nonlocal status
@@ -60,12 +62,12 @@ class Guard:
             elif _declared_size(scope) > BODY_MAX_BYTES:
                 await _refuse_body(scope, receive, send_counted)
             else:
-                await self._app(scope, _LimitedBody(receive), send_counted)
+                await self._app(asked, _LimitedBody(receive), send_counted)
         except _BodyTooLargeError:
             if not status:
                 await _refuse_body(scope, receive, send_counted)
         finally:
-            route = getattr(scope.get("route"), "path", "none")
+            route = getattr(asked.get("route"), "path", "none")
             telemetry.API_REQUESTS.labels(scope["method"], route, str(status)).inc()
             telemetry.API_LATENCY.labels(route).observe(time.perf_counter() - started)
 

@@ -1,5 +1,6 @@
-"""uvicorn's HTTP protocol with two limits: the size of a request's head, and the time in which a client must have
-sent its request. Without them, a few thousand clients that send one byte every few seconds hold all connections."""
+"""uvicorn's HTTP protocol with three limits: the size of a request's head, the time in which a client must have
+sent its request, and the number of idle connections. Without them, a few thousand clients that send one byte every
+few seconds, or one request and no other, hold all connections."""
 
 import asyncio
 from http import HTTPStatus
@@ -10,6 +11,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_MAX_BYTES = 32 * 1024
 REQUEST_WITHIN_S = 10.0
+IDLE_CONNECTIONS_MAX = 1_000
+"""Connections that wait for a further request. Beyond it, the one that waits longest is closed."""
+
+_idle: "dict[LimitedHttpProtocol, None]" = {}
+"""The idle connections, the one that waits longest first. Used in the event loop's thread."""
 
 
 class HeadTooLargeError(Exception):
@@ -33,9 +39,11 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_clock()
+        _idle.pop(self, None)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        _idle.pop(self, None)
         super().data_received(data)
         # The parser does not report a header before its end, so its bytes are counted here.
         if self._in_head and not self.transport.is_closing():
@@ -61,6 +69,17 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._stop_clock()
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        # The timer is set only if no further request has come yet.
+        if self.timeout_keep_alive_task is None or self.transport.is_closing():
+            return
+        _idle[self] = None
+        if len(_idle) > IDLE_CONNECTIONS_MAX:
+            longest = next(iter(_idle))
+            del _idle[longest]
+            longest.transport.close()
 
     def handle_websocket_upgrade(self) -> None:
         self._stop_clock()

@@ -24,7 +24,8 @@ _DESCRIPTIONS = {
     400: "The request is malformed.",
     401: "The admin key is missing or wrong.",
     404: "The product is not known, or there is nothing to remove.",
-    503: "A service behind the API does not answer; try again.",
+    503: "A service behind the API does not answer; try again. A command that is not confirmed may still take"
+    " effect; the header `Command-Id` has its id.",
 }
 
 

@@ -24,6 +24,10 @@ END_HARD_S = 8.0
 TERMINATED = 143
 BACKLOG_CONNECTIONS = 2048
 FILES_MAX = 65_536
+KEEP_ALIVE_S = 75
+"""Seconds for which an idle connection stays open: longer than balancers and HTTP clients keep theirs (60 s at most
+by default), so that none sends a request on a connection that is being closed."""
+
 PING_S = 10.0
 """Seconds between two pings of a WebSocket client, and seconds in which it must answer one."""
 
@@ -56,6 +60,7 @@ def serve(app: ASGIApp, listener: socket.socket) -> None:
         ws_per_message_deflate=False,
         ws_ping_interval=PING_S,
         ws_ping_timeout=PING_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
         access_log=False,
         log_level="warning",
         server_header=False,

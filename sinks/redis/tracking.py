@@ -6,7 +6,7 @@ all changes that Redis reported before the request are known."""
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import cast
 
 import hiredis
@@ -25,24 +25,29 @@ CONNECT_WITHIN_S = 1.0
 log = telemetry.get_logger("redis_tracking")
 
 
-class KeyTracker:
-    """The connection that follows changes of the keys under `prefix`. Belongs to one event loop. It connects again
-    after every failure, and raises nothing.
+OnChange = Callable[[list[str] | None], None]
+"""A function that takes the names of changed keys, without their prefix; None for all keys."""
 
-    on_start: called when changes are reported from now on. on_change: called with the names of changed keys,
-    without the prefix; None for all keys. on_end: called once or twice when changes are no longer reported."""
+
+class KeyTracker:
+    """The connection that follows changes of keys. Belongs to one event loop. It connects again after every
+    failure, and raises nothing.
+
+    on_change: a function for each prefix of keys; no prefix is the beginning of another one. on_start: called when
+    changes are reported from now on. on_end: called once or twice when changes are no longer reported."""
 
     def __init__(
         self,
         endpoint: RedisEndpoint,
-        prefix: str,
+        on_change: Mapping[str, OnChange],
+        *,
         on_start: Callable[[], None],
-        on_change: Callable[[list[str] | None], None],
         on_end: Callable[[], None],
     ) -> None:
         self._endpoint = endpoint
-        self._prefix = prefix
-        follow = [b"CLIENT", b"TRACKING", b"ON", b"BCAST", b"PREFIX", prefix.encode()]
+        follow = [b"CLIENT", b"TRACKING", b"ON", b"BCAST"]
+        for prefix in on_change:
+            follow += [b"PREFIX", prefix.encode()]
         self._greeting = [_pack(words) for words in (*greeting(endpoint), follow)]
         # Behind sentinels a master may become a replica, which reports changes late.
         self._probe = b"PING\r\n" if endpoint.service is None else b"ROLE\r\n"
@@ -65,7 +70,7 @@ class KeyTracker:
             with contextlib.suppress(OSError, TimeoutError, RedisError):
                 async with asyncio.timeout(CONNECT_WITHIN_S):
                     connection = await open_connection(
-                        self._endpoint, lambda: _TrackingConnection(self._prefix, self._on_change, self._on_end)
+                        self._endpoint, lambda: _TrackingConnection(self._on_change, self._on_end)
                     )
                 try:
                     await self._follow(connection)
@@ -104,12 +109,10 @@ def _pack(words: list[bytes]) -> bytes:
 
 
 class _TrackingConnection(asyncio.Protocol):
-    def __init__(
-        self, prefix: str, on_change: Callable[[list[str] | None], None], on_end: Callable[[], None]
-    ) -> None:
+    def __init__(self, on_change: Mapping[str, OnChange], on_end: Callable[[], None]) -> None:
         self._reader = hiredis.Reader()
-        self._skip = len(prefix)
-        self._on_change, self._on_end = on_change, on_end
+        self._on_change = {prefix.encode(): call for prefix, call in on_change.items()}
+        self._on_end = on_end
         self._answers: asyncio.Queue[object] = asyncio.Queue()
         self.transport: asyncio.Transport
 
@@ -123,9 +126,16 @@ class _TrackingConnection(asyncio.Protocol):
             if not isinstance(answer, hiredis.PushNotification):
                 self._answers.put_nowait(answer)
             elif answer[0] == b"invalidate":
-                keys = answer[1]
-                skip = self._skip
-                self._on_change(None if keys is None else [key[skip:].decode("utf-8", "replace") for key in keys])
+                self._report(answer[1])
+
+    def _report(self, keys: list[bytes] | None) -> None:
+        for prefix, call in self._on_change.items():
+            if keys is None:
+                call(None)
+            # Redis sends a message for each prefix, so the first key has the prefix of all.
+            elif keys and keys[0].startswith(prefix):
+                skip = len(prefix)
+                call([key[skip:].decode("utf-8", "replace") for key in keys])
 
     def connection_lost(self, exc: Exception | None) -> None:
         # Called here too, because the waiting task runs later, and a request may come before it.

@@ -146,9 +146,8 @@ def test_sentinels_lead_to_the_master_of_the_moment(sentinels: Sentinels) -> Non
         reader = connect_async(endpoint)
         tracker = KeyTracker(
             endpoint,
-            "price:",
+            {"price:": lambda names: told.extend(names or [])},
             on_start=lambda: told.append("start"),
-            on_change=lambda names: told.extend(names or []),
             on_end=lambda: told.append("end"),
         )
         tracker.start()

@@ -98,8 +98,9 @@ export interface paths {
         put?: never;
         /**
          * Freeze
-         * @description Hold all prices, a category's or a product's, until the freeze is lifted. In force within a second. Demand
-         *     goes on counting, and a person's override still applies.
+         * @description Hold all prices, a category's or a product's, until the freeze is lifted. Demand goes on counting, and a
+         *     person's override still applies. Answered once it is in force; at the latest a second after Kafka has it, then
+         *     with `"status": "accepted"`.
          */
         post: operations["freeze_freeze_post"];
         delete?: never;
@@ -120,7 +121,8 @@ export interface paths {
         post?: never;
         /**
          * Lift
-         * @description Lift a freeze. Prices that it held are decided again at once.
+         * @description Lift a freeze. Prices that it held are decided again at once. Answered once it is lifted; at the latest a
+         *     second after Kafka has the lift, then with `"status": "accepted"`.
          */
         delete: operations["lift_freeze__scope__delete"];
         options?: never;
@@ -262,7 +264,8 @@ export interface paths {
         put?: never;
         /**
          * Set Override
-         * @description Set a product's price by hand. In force, and visible, within a second.
+         * @description Set a product's price by hand. Answered once it is in force, so that a `GET /price` that follows sees it;
+         *     at the latest a second after Kafka has it, then with `"status": "accepted"`.
          */
         post: operations["set_override_override_post"];
         delete?: never;
@@ -283,7 +286,8 @@ export interface paths {
         post?: never;
         /**
          * Delete Override
-         * @description Remove a product's override; its price is dynamic again within a second.
+         * @description Remove a product's override. Answered once its price is dynamic again; at the latest a second after Kafka has
+         *     the removal, then with `"status": "accepted"`.
          */
         delete: operations["delete_override_override__product_id__delete"];
         options?: never;
@@ -540,12 +544,23 @@ export interface components {
         };
         /** BulkRemoval */
         BulkRemoval: {
+            /**
+             * Command Id
+             * @description Of a command that is not confirmed: the set_at or removed_at that it has if it takes effect.
+             */
+            command_id?: string | null;
             /** Deleted */
             deleted: boolean;
             /** Error */
             error?: string | null;
             /** Product Id */
             product_id: string;
+            /**
+             * Status
+             * @description `accepted`: Kafka has it, and the flow applies it soon. `not confirmed`: it may still take effect.
+             * @enum {string}
+             */
+            status: "removed" | "accepted" | "refused" | "not confirmed";
         };
         /** BulkRemovalAnswer */
         BulkRemovalAnswer: {
@@ -556,6 +571,11 @@ export interface components {
         BulkResult: {
             /** Change Percent */
             change_percent?: number | null;
+            /**
+             * Command Id
+             * @description Of a command that is not confirmed: the set_at or removed_at that it has if it takes effect.
+             */
+            command_id?: string | null;
             /** Error */
             error?: string | null;
             /**
@@ -571,9 +591,10 @@ export interface components {
             product_id: string | null;
             /**
              * Status
+             * @description `accepted`: Kafka has it, and the flow applies it soon. `not confirmed`: it may still take effect. `refused` and `conflict`: nothing was changed.
              * @enum {string}
              */
-            status: "upserted" | "would be set" | "refused" | "conflict";
+            status: "upserted" | "accepted" | "would be set" | "refused" | "conflict" | "not confirmed";
             /**
              * Warnings
              * @default []
@@ -752,9 +773,10 @@ export interface components {
             scope: string;
             /**
              * Status
-             * @constant
+             * @description `accepted`: the flow has not applied it within a second; it does so later.
+             * @enum {string}
              */
-            status: "frozen";
+            status: "frozen" | "accepted";
         };
         /** FreezeAudit */
         FreezeAudit: {
@@ -772,6 +794,11 @@ export interface components {
             lifted: true;
             /** Scope */
             scope: string;
+            /**
+             * Status
+             * @description Only if the flow has not applied it within a second.
+             */
+            status?: "accepted" | null;
         };
         /** FreezeList */
         FreezeList: {
@@ -917,9 +944,10 @@ export interface components {
             reason: string;
             /**
              * Status
-             * @constant
+             * @description `accepted`: the flow has not applied it within a second; it does so later.
+             * @enum {string}
              */
-            status: "upserted";
+            status: "upserted" | "accepted";
         };
         /** OverrideAudit */
         OverrideAudit: {
@@ -940,6 +968,11 @@ export interface components {
              * @example 85123A
              */
             product_id: string;
+            /**
+             * Status
+             * @description Only if the flow has not applied it within a second.
+             */
+            status?: "accepted" | null;
         };
         /** OverrideList */
         OverrideList: {
@@ -1035,6 +1068,12 @@ export interface components {
             guardrails: {
                 [key: string]: unknown;
             };
+            /**
+             * Reported By
+             * @description `flow`: the policy by which the flow decides, or has decided when it was last up. `api`: the API's own, because no process of the flow has answered since the API started.
+             * @enum {string}
+             */
+            reported_by: "flow" | "api";
             /**
              * Rules
              * @description Every name that an adjustment can have, except `base`.
@@ -1355,7 +1394,7 @@ export interface operations {
                     "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
-            /** @description A service behind the API does not answer; try again. */
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1416,7 +1455,7 @@ export interface operations {
                     "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
-            /** @description A service behind the API does not answer; try again. */
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1489,7 +1528,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description A service behind the API does not answer; try again. */
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1564,7 +1603,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description A service behind the API does not answer; try again. */
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1631,7 +1670,7 @@ export interface operations {
                     "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
-            /** @description A service behind the API does not answer; try again. */
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1681,7 +1720,7 @@ export interface operations {
                     "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
-            /** @description A service behind the API does not answer; try again. */
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1742,7 +1781,7 @@ export interface operations {
                     "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
-            /** @description A service behind the API does not answer; try again. */
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1841,7 +1880,7 @@ export interface operations {
                     "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
-            /** @description A service behind the API does not answer; try again. */
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1916,7 +1955,7 @@ export interface operations {
                     "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
-            /** @description A service behind the API does not answer; try again. */
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2021,7 +2060,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description A service behind the API does not answer; try again. */
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2089,7 +2128,7 @@ export interface operations {
                     "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
-            /** @description A service behind the API does not answer; try again. */
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2148,7 +2187,7 @@ export interface operations {
                     "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
-            /** @description A service behind the API does not answer; try again. */
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2217,7 +2256,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description A service behind the API does not answer; try again. */
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2280,7 +2319,7 @@ export interface operations {
                     "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
-            /** @description A service behind the API does not answer; try again. */
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2334,7 +2373,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description A service behind the API does not answer; try again. */
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2393,7 +2432,7 @@ export interface operations {
                     "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
-            /** @description A service behind the API does not answer; try again. */
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2452,7 +2491,7 @@ export interface operations {
                     "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
-            /** @description A service behind the API does not answer; try again. */
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2507,7 +2546,7 @@ export interface operations {
                     "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
-            /** @description A service behind the API does not answer; try again. */
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2557,7 +2596,7 @@ export interface operations {
                     "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
-            /** @description A service behind the API does not answer; try again. */
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
             503: {
                 headers: {
                     [name: string]: unknown;
