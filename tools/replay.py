@@ -57,7 +57,9 @@ def _run(options: argparse.Namespace, settings: Settings, stop: threading.Event)
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tools.replay", description=__doc__.split(": ")[1])
-    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="CSV in the UCI Online Retail layout")
+    parser.add_argument(
+        "files", type=Path, nargs="+", metavar="FILE", help="CSV in the UCI Online Retail layout, also as .gz"
+    )
     add_pace_arguments(parser, SPEED_UP)
     parser.add_argument("--loop", action="store_true", help="start again at the end, a day later in event time")
     parser.add_argument(

@@ -1,12 +1,18 @@
 """Invoices of a shop (the UCI Online Retail layout) as product events and a catalogue."""
 
 import csv
+import gzip
+import io
+import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
+# The spellings of the file as it is distributed, and of an export from a spreadsheet.
+DATE_FORMATS = ("%Y-%m-%d %H:%M:%S", "%m/%d/%Y %H:%M", "%Y-%m-%d %H:%M", "%m/%d/%Y %H:%M:%S")
+PRICE_MAX = 1e12
 COLUMNS = ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country")
 
 # The data has no categories. The words of the descriptions give usable ones.
@@ -65,25 +71,85 @@ class InvoiceLine(msgspec.Struct, frozen=True):
 
 
 def read_invoices(path: Path) -> Iterator[InvoiceLine]:
-    """The lines of a file, in its order. Raises ValueError if the file has another layout, with the number of the
-    line."""
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise ValueError(f"{path}: the first line takes the columns {','.join(COLUMNS)}")
+    """The lines of a file, in its order: CSV, also compressed by gzip, in UTF-8 or Latin-1. Raises ValueError, with
+    the line at fault, if the file has another layout or is cut off, and OSError if it cannot be read."""
+    reader = csv.DictReader(io.StringIO(_text_of(path), newline=""), strict=True)
+    # The number of lines before the row that is read; a row in quotes may have several.
+    before = 0
+    try:
+        if reader.fieldnames is None:
+            raise ValueError(f"{path}: the file is empty")
+        before = reader.line_num
+        if tuple(name.strip() for name in reader.fieldnames) != COLUMNS:
+            raise ValueError(f"{path}, line 1: takes the columns {','.join(COLUMNS)}")
         for row in reader:
             try:
-                moment = datetime.strptime(row["InvoiceDate"], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
-                yield InvoiceLine(
-                    row["StockCode"].strip(),
-                    row["Description"].strip(),
-                    int(row["Quantity"]),
-                    int(moment.timestamp()) * 1000,
-                    float(row["UnitPrice"]),
-                    row["CustomerID"].removesuffix(".0") or None,
-                )
-            except (TypeError, ValueError) as error:
-                raise ValueError(f"{path}, line {reader.line_num}: {error}") from None
+                line = _line_of(row)
+            except ValueError as error:
+                raise ValueError(f"{path}, line {before + 1}: {error}") from None
+            yield line
+            before = reader.line_num
+    except csv.Error as error:
+        raise ValueError(f"{path}, line {before + 1}: {error}") from None
+    if before <= 1:
+        raise ValueError(f"{path}: there is no line after the columns")
+
+
+def _text_of(path: Path) -> str:
+    raw = path.read_bytes()
+    if raw.startswith(b"\x1f\x8b"):
+        try:
+            raw = gzip.decompress(raw)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise ValueError(f"{path}: the compressed file is cut off or damaged: {error}") from None
+    if b"\0" in raw:
+        raise ValueError(f"{path}: this is no CSV in UTF-8 or Latin-1")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def _line_of(row: dict[str | None, str]) -> InvoiceLine:
+    """Raises ValueError."""
+    if None in row or None in row.values():
+        found = len(COLUMNS) + len(row[None]) if None in row else sum(value is not None for value in row.values())
+        raise ValueError(f"takes {len(COLUMNS)} columns and has {found}; it may be cut off")
+    return InvoiceLine(
+        row["StockCode"].strip(),
+        row["Description"].strip(),
+        _whole(row["Quantity"]),
+        _time_ms(row["InvoiceDate"]),
+        _price(row["UnitPrice"]),
+        row["CustomerID"].removesuffix(".0") or None,
+    )
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"Quantity takes a whole number, such as 6, not {text!r}") from None
+
+
+def _price(text: str) -> float:
+    try:
+        price = float(text)
+    except ValueError:
+        price = PRICE_MAX
+    # `nan` and `inf` are numbers for Python.
+    if not abs(price) < PRICE_MAX:
+        raise ValueError(f"UnitPrice takes a number, such as 2.55, not {text!r}")
+    return price
+
+
+def _time_ms(text: str) -> int:
+    for form in DATE_FORMATS:
+        try:
+            return int(datetime.strptime(text.strip(), form).replace(tzinfo=UTC).timestamp()) * 1000
+        except ValueError:
+            continue
+    raise ValueError(f"InvoiceDate takes 2010-12-01 08:26:00 or 12/1/2010 8:26 (month first), not {text!r}")
 
 
 def purchase_event(line: InvoiceLine, shift_ms: int = 0) -> dict[str, object]:
