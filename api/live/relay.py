@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
 import msgspec
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 import telemetry
 from api.live.client import Update
@@ -16,6 +16,7 @@ from api.live.recent_reads import RecentReads
 from api.live.versions import Versioned, Versions
 from clients.kafka import ClientOptions, Option, make_consumer, offset_is_gone
 from clients.kafka_topics import ensure_topics
+from clients.throttle import Throttle
 from core.errors import StoppedError
 
 POLL_MESSAGES_MAX = 2_000
@@ -32,6 +33,16 @@ GROUP = "pricewax-relay"
 OPTIONS: dict[str, Option] = {"auto.offset.reset": "latest"}
 
 Decoded = TypeVar("Decoded", bound=Versioned)
+
+RETRY_S = 0.1
+SETTLES_WITHIN_S = 10.0
+"""Seconds in which the leaders of new topics are chosen. Errors that say so are not logged until then."""
+_SETTLING = (
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_PARTITION,
+)
 
 log = telemetry.get_logger("relay")
 
@@ -125,6 +136,7 @@ class Relay(Generic[Decoded]):
         counts = ensure_topics(self._client, self._topics, self._stop)
         partitions = [TopicPartition(self._topic, index) for index in range(counts[self._topic])]
         consumer = make_consumer(self._client, GROUP, OPTIONS)
+        throttle, settled_at = Throttle(), time.monotonic() + SETTLES_WITHIN_S
         for partition in partitions:
             while True:
                 try:
@@ -138,7 +150,10 @@ class Relay(Generic[Decoded]):
                     if self._stop.is_set():
                         consumer.close()
                         raise StoppedError from None
-                    log.warning("waiting for Kafka", error=error.args[0].str())
+                    settling = error.args[0].code() in _SETTLING and time.monotonic() < settled_at
+                    if not settling and throttle.is_due():
+                        log.warning("waiting for Kafka", error=error.args[0].str())
+                    self._stop.wait(RETRY_S)
         consumer.assign(partitions)
         return consumer
 

@@ -3,8 +3,11 @@
 from typing import cast
 
 import msgspec
-from confluent_kafka import Message
+import pytest
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+from structlog.testing import capture_logs
 
+from api.live import relay as module
 from api.live.frames import text_frame
 from api.live.relay import Relay
 
@@ -69,3 +72,41 @@ def test_a_message_that_is_unreadable_is_left_out() -> None:
         messages(b"", b"{}", b'{"symbol": "A", "version": 1, "x": "\xff"}', tick("A", 1), first_offset=0)
     )
     assert [key for key, _, _ in updates] == ["A"]
+
+
+class NewTopic:
+    """A consumer of a topic whose partitions have no leader for the first `refused` questions."""
+
+    def __init__(self, refused: int, code: int) -> None:
+        self._refused, self._code = refused, code
+
+    def get_watermark_offsets(self, _partition: TopicPartition, timeout: float) -> tuple[int, int]:
+        self._refused -= 1
+        if self._refused >= 0:
+            raise KafkaException(KafkaError(self._code, "no leader"))
+        return 0, 0
+
+    def assign(self, _partitions: list[TopicPartition]) -> None:
+        """The relay reads from here on."""
+
+
+@pytest.mark.parametrize(
+    ("code", "settles_within_s", "lines"),
+    [
+        # The leaders of a new topic are chosen within seconds.
+        (KafkaError.NOT_LEADER_FOR_PARTITION, 60.0, 0),
+        # If they are not, it is said once and not with each question.
+        (KafkaError.NOT_LEADER_FOR_PARTITION, 0.0, 1),
+        (KafkaError._TRANSPORT, 60.0, 1),
+    ],
+)
+def test_a_new_topic_is_waited_for_in_silence_and_an_outage_is_not(
+    code: int, settles_within_s: float, lines: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SETTLES_WITHIN_S", settles_within_s)
+    monkeypatch.setattr(module, "RETRY_S", 0.001)
+    monkeypatch.setattr(module, "ensure_topics", lambda *_: {"ticks": 4})
+    monkeypatch.setattr(module, "make_consumer", lambda *_: NewTopic(15, code))
+    with capture_logs() as logged:
+        relay_from(0)._connect()
+    assert [line["event"] for line in logged] == ["waiting for Kafka"] * lines
