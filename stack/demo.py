@@ -38,8 +38,8 @@ RATE_MAX = 1500
 """Events a second. The day's busiest minute would be 27,807 a second at sixty times its speed."""
 LAG_MAX = 5000
 """The replay waits while the flow is further behind. The embedded broker keeps some 35,000 messages a partition."""
-KAFKA_RETENTION_BYTES = 256 * 1024 * 1024
-"""Of each partition of a real Kafka."""
+KAFKA_RETENTION_MINUTES = 15
+"""Of a real Kafka: about a gigabyte."""
 
 console = Console(highlight=False)
 
@@ -82,7 +82,9 @@ class Demo:
         postgres.remove_stale_folders()
         self._folder = ProcessFolder(STATE, FOLDER_PREFIX)
         folder = self._folder.path
-        broker = kafka.KafkaServer(folder, None, KAFKA_RETENTION_BYTES) if self._options.kafka else EmbeddedBroker()
+        broker = (
+            kafka.KafkaServer(folder, None, KAFKA_RETENTION_MINUTES) if self._options.kafka else EmbeddedBroker()
+        )
         redis = RedisServer(parent=folder)
         self._postgres = postgres.PostgresServer(folder)
         for what, server in ((broker.kind, broker), ("Redis", redis), ("Postgres", self._postgres)):

@@ -43,18 +43,18 @@ def install() -> None:
 
 class KafkaServer:
     """Broker and controller in one process, on loopback ports. The log is in `folder` and stays there between stop
-    and start. retention_bytes: of each partition; None keeps a week."""
+    and start. retention_minutes: of messages; None keeps a week."""
 
     kind = f"Apache Kafka {VERSION}"
 
     def __init__(
-        self, folder: Path, advertised_port: int | None = None, retention_bytes: int | None = None
+        self, folder: Path, advertised_port: int | None = None, retention_minutes: int | None = None
     ) -> None:
         self._folder = folder / "kafka"
         self.port = free_port()
         self._advertised_port = advertised_port or self.port
         self._controller_port = free_port()
-        self._retention_bytes = retention_bytes
+        self._retention_minutes = retention_minutes
         self.brokers = f"127.0.0.1:{self.port}"
         self.program: Program | None = None
 
@@ -88,10 +88,9 @@ class KafkaServer:
 
     def _properties(self) -> dict[str, str | int]:
         limits = {}
-        if self._retention_bytes:
+        if self._retention_minutes:
             # A segment is the smallest part that Kafka deletes.
-            segment = self._retention_bytes // 4
-            limits = {"log.retention.bytes": self._retention_bytes, "log.segment.bytes": segment}
+            limits = {"log.retention.minutes": self._retention_minutes, "log.segment.bytes": 16 * 1024 * 1024}
         listeners = f"PLAINTEXT://127.0.0.1:{self.port}"
         return {
             "process.roles": "broker,controller",

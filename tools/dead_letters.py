@@ -8,7 +8,7 @@ from unicodedata import category
 import msgspec
 from confluent_kafka import KafkaException
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from clients.kafka import client_options
@@ -17,10 +17,12 @@ from core.errors import LetterError, NotAnsweredError, NotConfirmedError
 from core.positions import SourcePosition
 from sinks.dead_letters.reader import DeadLetterTopic, Letter, LetterList
 from tools.interrupts import run_interruptibly
-from tools.pacing import start_tool
+from tools.pacing import KAFKA_HELP, start_tool
 
 LIST_DEFAULT = 20
 SHOWN_BYTES = 2_000
+OTHER_COLUMNS = 90
+"""Characters of the list beside the source."""
 WITHIN_S = 15.0
 """The longest time that a command may take."""
 
@@ -66,7 +68,12 @@ def _print_list(console: Console, found: LetterList) -> None:
     if not letters:
         console.print("no dead letters")
         return
-    table = Table("at", "source", "code", "detail", "bytes", "sent again")
+    table = Table(
+        "at", Column("source", no_wrap=True), "code", Column("detail", overflow="fold"), "bytes", "sent again"
+    )
+    # `show` and `replay` need the whole source, so it is never cut off; a narrow terminal breaks the lines itself.
+    longest = max(len(format_position(letter.source)) for letter in letters)
+    console = Console(width=max(console.width, longest + OTHER_COLUMNS))
     for letter in letters:
         moment = datetime.fromtimestamp(letter.at / 1000, UTC).isoformat(timespec="seconds")
         again = "yes" if letter.replayed else ""
@@ -105,7 +112,9 @@ def _position(text: str) -> SourcePosition:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tools.dead_letters", description=__doc__.split(": ")[1])
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.dead_letters", description=__doc__.split(": ")[1], epilog=KAFKA_HELP
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     listing = commands.add_parser("list", help="the newest dead letters")
     listing.add_argument("--limit", type=int, default=LIST_DEFAULT, help=f"how many (default: {LIST_DEFAULT})")

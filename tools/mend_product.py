@@ -19,7 +19,7 @@ from core.timestamps import parse_timestamp, to_rfc3339
 from settings import Settings
 from sinks.redis.pricing import PRICE_FIELDS, price_key
 from sinks.redis.reader import StoredPrice, read_price
-from tools.pacing import start_tool
+from tools.pacing import KAFKA_HELP, start_tool
 
 APPLIED_WITHIN_S = 30.0
 CONFIRM_WITHIN_S = 10.0
@@ -116,7 +116,9 @@ def _demand(text: str) -> float:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tools.mend_product", description=__doc__.split(": ")[1])
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.mend_product", description=__doc__.split(": ")[1], epilog=KAFKA_HELP
+    )
     parser.add_argument("product", type=_product, metavar="ID", help="the product's id")
     parser.add_argument(
         "--demand", type=_demand, metavar="N", help="the demand to go on from (default: the demand that it has)"

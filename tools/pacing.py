@@ -34,6 +34,11 @@ KAFKA_WITHIN_S = 30.0
 STOP_GRACE_S = 2.0
 """Seconds after a signal in which a tool may still send what it has queued."""
 
+KAFKA_HELP = (
+    "The tool uses the Kafka of the environment: KAFKA_BROKERS (default: localhost:9092; `make demo` prints its)"
+    " and KAFKA_OPTIONS."
+)
+
 TICK_S = 0.005
 LAG_POLL_S = 0.1
 
@@ -201,7 +206,9 @@ def _ensure_topics(client: ClientOptions, settings: Settings, stop: threading.Ev
         if stop.is_set():
             raise
         waited = f"{KAFKA_WITHIN_S:.0f} s"
-        raise TimeoutError(f"Kafka at {settings.kafka_brokers} does not answer within {waited}") from None
+        raise TimeoutError(
+            f"Kafka at {settings.kafka_brokers} (KAFKA_BROKERS) does not answer within {waited}"
+        ) from None
     finally:
         timer.cancel()
 

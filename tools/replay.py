@@ -13,7 +13,7 @@ from connectors.generators.invoices import catalogue_of, read_invoices
 from core.errors import StoppedError
 from settings import Settings
 from tools.interrupts import run_interruptibly
-from tools.pacing import STOP_GRACE_S, EventProducer, add_pace_arguments, pace_of, start_tool
+from tools.pacing import KAFKA_HELP, STOP_GRACE_S, EventProducer, add_pace_arguments, pace_of, start_tool
 
 SPEED_UP = 60.0
 PAUSE_MAX_MS = 60_000
@@ -56,7 +56,9 @@ def _run(options: argparse.Namespace, settings: Settings, stop: threading.Event)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tools.replay", description=__doc__.split(": ")[1])
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.replay", description=__doc__.split(": ")[1], epilog=KAFKA_HELP
+    )
     parser.add_argument(
         "files", type=Path, nargs="+", metavar="FILE", help="CSV in the UCI Online Retail layout, also as .gz"
     )

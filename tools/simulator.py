@@ -13,7 +13,7 @@ from connectors.generators.shop import simulate
 from core.errors import StoppedError
 from settings import Settings
 from tools.interrupts import run_interruptibly
-from tools.pacing import STOP_GRACE_S, EventProducer, add_pace_arguments, pace_of, start_tool
+from tools.pacing import KAFKA_HELP, STOP_GRACE_S, EventProducer, add_pace_arguments, pace_of, start_tool
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -42,7 +42,9 @@ def _run(options: argparse.Namespace, settings: Settings, stop: threading.Event)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tools.simulator", description=__doc__.split(": ", 1)[1])
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.simulator", description=__doc__.split(": ", 1)[1], epilog=KAFKA_HELP
+    )
     parser.add_argument("--products", type=_count, default=1000, help="how many products (default: 1000)")
     parser.add_argument("--events", type=_count, default=100_000, help="how many events (default: 100000)")
     parser.add_argument("--loop", action="store_true", help="go on until stopped")
