@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 from urllib.parse import quote
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from clients import kafka, oracle, postgres, redis
@@ -25,10 +25,48 @@ _KEY = re.compile(r"[\x21-\x7e]{1,256}")
 _ORACLE_DSN = re.compile(r"[^\s/]+/[^\s]+@[^\s@]+")
 
 
+_SCHEMA = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}", re.ASCII)
+_SERVICE_LINK = re.compile(r"(tcp|udp|sctp)://[^/\s]+:\d+")
+_SECRETS_AS_GIVEN = ("admin_api_key", "admin_api_key_previous", "redis_password")
+_LEVELS = {"warn": "warning", "information": "info", "trace": "debug", "critical": "error", "fatal": "error"}
+_ON_OFF = {"true": "on", "yes": "on", "1": "on", "false": "off", "no": "off", "0": "off"}
+
+
 def _check_addresses(text: str) -> str:
-    if not all(_is_address(address) for address in text.split(",")):
+    """Addresses separated by commas, without the blanks around them, and without empty ones."""
+    addresses = [address for part in text.split(",") if (address := part.strip())]
+    if not addresses or not all(map(_is_address, addresses)):
         raise ValueError
-    return text
+    return ",".join(addresses)
+
+
+def _tidy(name: str, value: Any) -> Any:
+    """The value of a variable without the blanks, line ends and quotes around it: an env file of Docker keeps
+    quotes, and a secret made from a file keeps its line end. Blanks and quotes may be part of a password, so only
+    its line end is removed. None for a value that is then empty. Raises ValueError."""
+    if not isinstance(value, str):
+        return value
+    if name in _SECRETS_AS_GIVEN:
+        return value.rstrip("\r\n") or None
+    text = value.strip()
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+        text = text[1:-1].strip()
+    if name.endswith("_port") and _SERVICE_LINK.fullmatch(text):
+        raise ValueError(
+            "Kubernetes sets this variable for a service of that name (tcp://address:port); set the variable in the"
+            " pod, or enableServiceLinks: false"
+        )
+    return text or None
+
+
+def _word(words: dict[str, str]) -> BeforeValidator:
+    """Reads a word in any case, or another word for it."""
+
+    def read(text: Any) -> Any:
+        word = text.lower() if isinstance(text, str) else text
+        return words.get(word, word)
+
+    return BeforeValidator(read)
 
 
 def _check_address(text: str) -> str:
@@ -42,8 +80,8 @@ def _is_address(text: str) -> bool:
 
 
 def _matching(pattern: re.Pattern[str]) -> AfterValidator:
-    def check(text: str) -> str:
-        if not pattern.fullmatch(text):
+    def check(text: str | None) -> str | None:
+        if text is not None and not pattern.fullmatch(text):
             raise ValueError
         return text
 
@@ -93,6 +131,17 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _tidy_all(cls, values: dict[str, Any]) -> dict[str, Any]:
+        tidied = {}
+        for name, value in values.items():
+            try:
+                tidied[name] = _tidy(name, value)
+            except ValueError as error:
+                raise SettingsError(f"{name.upper()} takes {_takes(name)}; {error}") from None
+        return {name: value for name, value in tidied.items() if value is not None}
+
     kafka_brokers: Annotated[str, AfterValidator(_check_addresses)] = Field(
         "localhost:9092", description="host:port, or several separated by commas"
     )
@@ -135,6 +184,9 @@ class Settings(BaseSettings):
         None,
         description="postgresql://user:password@host:port/database or oracle://user:password@host:port/service",
     )
+    history_schema: Annotated[str | None, _matching(_SCHEMA)] = Field(
+        None, description="the name of a schema: letters, digits and underscores"
+    )
     oracle_dsn: Annotated[SecretStr | None, _secret_matching(_ORACLE_DSN)] = Field(
         None, description="user/password@host:port/service"
     )
@@ -146,7 +198,7 @@ class Settings(BaseSettings):
         le=86_400,
         description="how many seconds an event may be ahead of Kafka's time stamp, a whole number from 0 to 86400",
     )
-    state_log: Literal["on", "off"] = Field(
+    state_log: Annotated[Literal["on", "off"], _word(_ON_OFF)] = Field(
         "on", description="on, or off where the flow's processes share no recovery folder"
     )
     metrics_port: int = Field(
@@ -156,10 +208,10 @@ class Settings(BaseSettings):
     flow_metrics: Annotated[str, AfterValidator(_check_addresses)] = Field(
         "localhost:9464", description="host:port of the flow's metrics, or several separated by commas"
     )
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)] = Field(
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], _word(_LEVELS)] = Field(
         "info", description="debug, info, warning or error"
     )
-    log_format: Literal["console", "json"] = Field("console", description="console or json")
+    log_format: Annotated[Literal["console", "json"], _word({})] = Field("console", description="console or json")
 
     @property
     def history_dsn(self) -> str | None:
@@ -230,9 +282,18 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        name = str(error.errors()[0]["loc"][0])
-        field = Settings.model_fields[name]
-        raise SettingsError(f"{name.upper()} takes {field.description}") from None
+        first = error.errors()[0]
+        if not first["loc"]:
+            # `_tidy_all` has written the whole line.
+            raise SettingsError(str(first["ctx"]["error"])) from None
+        name = str(first["loc"][0])
+        # The text of our own checks. It holds no part of the value.
+        reason = str(first.get("ctx", {}).get("error", ""))
+        raise SettingsError(f"{name.upper()} takes {_takes(name)}{reason and f'; {reason}'}") from None
+
+
+def _takes(name: str) -> str:
+    return Settings.model_fields[name].description or ""
 
 
 def exit_bad_setting(error: PricewaxError) -> NoReturn:

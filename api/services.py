@@ -47,6 +47,7 @@ class Services(msgspec.Struct, frozen=True):
     board: Board
     history: HistoryReader | None
     history_url: str | None
+    history_schema: str | None
     commands: Commands
     overrides_topic: str
     freezes_topic: str
@@ -61,7 +62,7 @@ class Services(msgspec.Struct, frozen=True):
     def start(self) -> None:
         """Start all services. It waits for no server, so that the API starts while they are down."""
         if self.history_url is not None:
-            prepare_schema(partial(open_writer, self.history_url, TABLES), self.stop)
+            prepare_schema(partial(open_writer, self.history_url, TABLES, self.history_schema), self.stop)
         self.redis_keys.start()
         self.commands.start()
         self.price_feed.start(self.board.note)
@@ -107,8 +108,9 @@ def make_services(settings: Settings, policy: PricingPolicy) -> Services:
             client, settings.price_updates_topic, settings.topics, prices=prices, board=board
         ),
         board=board,
-        history=HistoryReader(open_database(url)) if url else None,
+        history=HistoryReader(open_database(url, settings.history_schema)) if url else None,
         history_url=url,
+        history_schema=settings.history_schema,
         commands=Commands(client),
         overrides_topic=settings.price_overrides_topic,
         freezes_topic=settings.price_freezes_topic,

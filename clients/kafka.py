@@ -26,23 +26,27 @@ CONSUMER_OPTIONS: dict[str, Option] = {
 }
 
 _OPTION = re.compile(
-    r"\s*(?P<name>[^=;']+?)\s*=\s*(?:'(?P<quoted>(?:[^'\\]|\\.)*)'\s*|(?P<plain>[^;]*?)\s*)(?:;|$)"
+    r"""\s*(?P<name>[^=;'"]+?)\s*=\s*"""
+    r"""(?:(?P<quote>['"])(?P<quoted>(?:(?!(?P=quote))[^\\]|\\.)*)(?P=quote)\s*|(?P<plain>[^;]*?)\s*)(?:;|$)""",
+    re.DOTALL,
 )
 
 
 def parse_options(text: str) -> dict[str, str]:
-    """Options from `name=value;name=value`. A value that contains `;` or begins with `'` is in single quotes.
-    Within the quotes, `\\'` is a quote and `\\\\` a backslash, as in libpq. Raises ValueError for any other
-    form."""
+    """Options from `name=value;name=value`. A value that contains `;` or begins with a quote is in single or double
+    quotes. Within them, a backslash stands before a quote and before a backslash, as in libpq. Raises ValueError
+    for any other form."""
     options: dict[str, str] = {}
     position = 0
     while text[position:].strip(" ;"):
         position += len(text[position:]) - len(text[position:].lstrip(" ;"))
         match = _OPTION.match(text, position)
-        if match is None or (match["plain"] or "").startswith("'"):
+        if match is None or (match["plain"] or "").startswith(("'", '"')):
             raise ValueError("takes name=value;name=value")
         quoted = match["quoted"]
-        options[match["name"]] = match["plain"] if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
+        options[match["name"]] = (
+            match["plain"] if quoted is None else re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL)
+        )
         position = match.end()
     return options
 

@@ -7,6 +7,7 @@ import oracledb
 
 SCHEME = "oracle://"
 CALL_WITHIN_MS = 10_000
+READ_WITHIN_S = 3.0
 CONNECT_WITHIN_S = 3.0
 POOL_SIZE_MAX = 8
 
@@ -22,10 +23,13 @@ def parse_url(url: str) -> dict[str, str]:
     return {name: unquote(value) for name, value in match.groupdict().items()}
 
 
-def connect(url: str) -> oracledb.Connection:
-    """A connection whose calls end within `CALL_WITHIN_MS`. Raises oracledb.Error."""
+def connect(url: str, schema: str | None = None) -> oracledb.Connection:
+    """A connection whose calls end within `CALL_WITHIN_MS`. schema: the schema of tables without a schema in their
+    names; None for the user's own. Raises oracledb.Error."""
     connection = oracledb.connect(**parse_url(url), tcp_connect_timeout=CONNECT_WITHIN_S)
     connection.call_timeout = CALL_WITHIN_MS
+    if schema is not None:
+        connection.current_schema = schema
     return connection
 
 

@@ -91,7 +91,7 @@ def parse_url(url: str) -> RedisEndpoint:
     if username and not colon:
         raise ValueError("a user needs a password, as user:password")
     service, database = _parse_path(found["path"].split("/")[1:], sentinel=sentinel)
-    hosts = found["hosts"].split(",")
+    hosts = [host.strip() for host in found["hosts"].split(",") if host.strip()]
     if len(hosts) > 1 and not sentinel:
         raise ValueError("takes one host; several are sentinels")
     return RedisEndpoint(

@@ -27,6 +27,10 @@ ALERTS: dict[str, AlertKind] = {
     "api_currency_differs": AlertKind(
         "The API's pricing policy has another currency than the flow's. Amounts are in the flow's currency."
     ),
+    "history_unusable": AlertKind(
+        "History is not written: {subject}. Rows wait in the backlog; docs/operations.md says what to do"
+        " (History in a database with other tables)."
+    ),
 }
 """Code to kind. Codes are bounded: they are labels of a metric."""
 

@@ -9,6 +9,7 @@
     ├── UnavailableError       a server did not answer or refused; the same call may work later
     │   ├── RedisDownError
     │   ├── StoreError         the history database
+    │   │   └── SchemaError    it answers, but its tables or rights are not as they must be
     │   ├── BacklogError       the backlog topic
     │   ├── NotAnsweredError   Kafka did not answer in time
     │   ├── BusyError          too much work of a kind waits already
@@ -66,6 +67,11 @@ class RedisDownError(UnavailableError):
 
 class StoreError(UnavailableError):
     """The history database did not answer, or it refused the call."""
+
+
+class SchemaError(StoreError):
+    """The history database answers, but its tables or the rights in it are not as they must be. A person has to
+    change that. The message says what is wrong."""
 
 
 class BacklogError(UnavailableError):

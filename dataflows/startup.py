@@ -62,7 +62,7 @@ class Started(msgspec.Struct, frozen=True):
             log = telemetry.get_logger("history")
             log.warning("neither HISTORY_URL nor ORACLE_DSN is set: no history is kept")
             return None
-        connect = partial(open_writer, url, tables)
+        connect = partial(open_writer, url, tables, self.settings.history_schema)
         prepare_schema(connect, self.stop)
         topic = self.settings.history_backlog_topic
         keeps_all = keeps_all_messages(self.client, topic)

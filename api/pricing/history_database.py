@@ -8,8 +8,9 @@ from fastapi import Request
 import telemetry
 from api.services import services_of
 from api.web.errors import ApiError
-from core.errors import StoreError
+from core.errors import SchemaError, StoreError
 from sinks.history.reader import HistoryReader
+from sinks.history.schema import refusal
 
 Answer = TypeVar("Answer")
 
@@ -25,9 +26,14 @@ def history_of(request: Request) -> HistoryReader:
 
 
 async def answer_of(query: Awaitable[Answer]) -> Answer:
-    """The answer to a query of a HistoryReader. Raises ApiError (503) if the database does not answer."""
+    """The answer to a query of a HistoryReader. Raises ApiError (503) if the database does not answer, or if its
+    tables cannot be used."""
     try:
         return await query
+    except SchemaError as error:
+        reason = refusal() or str(error)
+        log.warning("the history database cannot be used", error=reason)
+        raise ApiError(503, f"the history database cannot be used: {reason}") from None
     except StoreError as error:
         log.warning("the history database does not answer", error=str(error))
         raise ApiError(503, "the history database does not answer") from None

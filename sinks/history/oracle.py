@@ -4,20 +4,26 @@ change.
 Times and amounts are sent as text, and the server converts them. The driver's datetime has no time zone for
 `TIMESTAMP WITH TIME ZONE`, and a float would be rounded."""
 
+import contextlib
 from typing import Any
 
 import oracledb
 
 import telemetry
 from clients import oracle
-from core.errors import StoreError, describe_error
-from sinks.history.schema import migrations
-from sinks.history.store import Dialect, bind_time
+from core.errors import SchemaError, StoreError, describe_error
+from sinks.history.schema import check_columns, foreign_table, migrations, note_refusal
+from sinks.history.store import Dialect, bind_time, end_within
 from sinks.history.tables import Column, Kind, Table, Value, parse_row, split_by_table
 
 DUPLICATE = 1  # ORA-00001: unique constraint violated
 # Name already used by an object; no such constraint; such a unique key exists; name used by a constraint.
 DONE_BEFORE = (955, 2443, 2261, 2264)
+
+CLOSE_WITHIN_S = 1.0
+NO_TABLE = 942
+REFUSALS = (904, 942, 1031, 1435, 1950)
+"""Invalid identifier; no such table; no right; no such user; no right to the tablespace."""
 
 DIALECT = Dialect(
     name="oracle",
@@ -30,6 +36,16 @@ DIALECT = Dialect(
 
 _NUMBER = "TO_NUMBER({}, '99999999990D99', 'NLS_NUMERIC_CHARACTERS=''.,''')"
 _BINDS: dict[Kind, str] = {"price": _NUMBER, "time": DIALECT.moment}
+_ACCEPTED: dict[Kind, tuple[str, ...]] = {
+    "text": ("VARCHAR2", "NVARCHAR2"),
+    "price": ("NUMBER",),
+    "double": ("BINARY_DOUBLE", "NUMBER", "FLOAT"),
+    "integer": ("NUMBER",),
+    "time": ("TIMESTAMP(6) WITH TIME ZONE", "TIMESTAMP(3) WITH TIME ZONE", "TIMESTAMP(9) WITH TIME ZONE"),
+    "json": ("CLOB", "JSON", "VARCHAR2"),
+}
+"""Kind of a column to its types in the tables."""
+
 _INPUT_TYPES: dict[Kind, Any] = {
     "text": oracledb.DB_TYPE_VARCHAR,
     "price": oracledb.DB_TYPE_VARCHAR,
@@ -81,9 +97,10 @@ def _bind(column: Column, value: Value) -> Value:
 class OracleWriter:
     """The `HistoryWriter` of Oracle. Belongs to one thread."""
 
-    def __init__(self, url: str, tables: tuple[Table, ...]) -> None:
+    def __init__(self, url: str, tables: tuple[Table, ...], schema: str | None = None) -> None:
         self._url = url
         self._tables = tables
+        self._schema = schema
         self._connection: oracledb.Connection | None = None
 
     def write(self, rows: list[bytes]) -> None:
@@ -97,9 +114,13 @@ class OracleWriter:
                     if table.end is None:
                         check_batch_errors(cursor.getbatcherrors())
             connection.commit()
-        except oracledb.Error as error:
+        except (oracledb.Error, SchemaError) as error:
             self.close()
-            raise StoreError(describe_error(error)) from None
+            described = store_error(error)
+            if isinstance(described, SchemaError):
+                note_refusal(described)
+            raise described from None
+        note_refusal(None)
 
     def close(self) -> None:
         """Close the connection. The server rolls back rows that are not committed."""
@@ -111,9 +132,25 @@ class OracleWriter:
                 log.debug("connection not closed cleanly", error=describe_error(error))
 
     def _connect(self) -> oracledb.Connection:
-        migrate(self._url)
-        self._connection = oracle.connect(self._url)
-        return self._connection
+        connection = oracle.connect(self._url, self._schema)
+        try:
+            with connection.cursor() as cursor:
+                if not {version for version, _ in migrations("oracle")} <= _applied(cursor):
+                    migrate(self._url, self._tables, self._schema)
+                check_tables(cursor, self._tables)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        return connection
+
+
+def store_error(error: oracledb.Error | SchemaError) -> StoreError:
+    """The error of a statement: a SchemaError if the tables or the rights are not as they must be."""
+    if isinstance(error, SchemaError):
+        return error
+    code = getattr(error.args[0], "code", 0) if error.args else 0
+    return SchemaError(describe_error(error)) if code in REFUSALS else StoreError(describe_error(error))
 
 
 def check_batch_errors(errors: list[Any]) -> None:
@@ -123,11 +160,13 @@ def check_batch_errors(errors: list[Any]) -> None:
             raise oracledb.DatabaseError(error)
 
 
-def migrate(url: str) -> None:
+def migrate(url: str, tables: tuple[Table, ...], schema: str | None = None) -> None:
     """Apply missing migrations. In Oracle, DDL commits, which would release a lock. So one session holds the lock,
-    and another one does the work. Raises oracledb.Error."""
-    with oracle.connect(url) as locking, oracle.connect(url) as working:
+    and another one does the work. Raises oracledb.Error, and SchemaError if another program made a table with a
+    name of ours."""
+    with oracle.connect(url, schema) as locking, oracle.connect(url, schema) as working:
         with locking.cursor() as lock, working.cursor() as cursor:
+            _check_not_taken(cursor, tables)
             _create(lock, "CREATE TABLE pricewax_migration_lock (held NUMBER(1))")
             lock.execute("LOCK TABLE pricewax_migration_lock IN EXCLUSIVE MODE")
             _create(
@@ -135,8 +174,7 @@ def migrate(url: str) -> None:
                 "CREATE TABLE pricewax_migrations (version NUMBER(10) PRIMARY KEY,"
                 " applied_at TIMESTAMP WITH TIME ZONE DEFAULT SYSTIMESTAMP NOT NULL)",
             )
-            cursor.execute("SELECT version FROM pricewax_migrations")
-            done = {row[0] for row in cursor.fetchall()}
+            done = _applied(cursor)
             for version, statements in migrations("oracle"):
                 if version in done:
                     continue
@@ -146,6 +184,42 @@ def migrate(url: str) -> None:
                 working.commit()
                 log.info("migration applied", version=version)
         locking.rollback()
+
+
+def _applied(cursor: oracledb.Cursor) -> set[int]:
+    """Numbers of the migrations that were applied."""
+    try:
+        cursor.execute("SELECT version FROM pricewax_migrations")
+    except oracledb.DatabaseError as error:
+        if error.args[0].code == NO_TABLE:
+            return set()
+        raise
+    return {row[0] for row in cursor.fetchall()}
+
+
+def _columns(cursor: oracledb.Cursor, table: str) -> dict[str, str]:
+    """Columns of a table of the current schema, name to type, in lower case and upper case. Empty without the
+    table."""
+    cursor.execute(
+        "SELECT LOWER(column_name), data_type FROM all_tab_columns"
+        " WHERE owner = SYS_CONTEXT('USERENV', 'CURRENT_SCHEMA') AND table_name = UPPER(:1)",
+        [table],
+    )
+    return dict(cursor.fetchall())
+
+
+def _check_not_taken(cursor: oracledb.Cursor, tables: tuple[Table, ...]) -> None:
+    """Raises SchemaError if the schema has tables with names of ours, and no migration was ever begun there."""
+    if not _columns(cursor, "pricewax_migrations"):
+        taken = [table.name for table in tables if _columns(cursor, table.name)]
+        if taken:
+            raise foreign_table(taken)
+
+
+def check_tables(cursor: oracledb.Cursor, tables: tuple[Table, ...]) -> None:
+    """Check the columns of the tables. Raises SchemaError."""
+    for table in tables:
+        check_columns(table, _columns(cursor, table.name), _ACCEPTED)
 
 
 def _create(cursor: oracledb.Cursor, statement: str) -> None:
@@ -162,28 +236,30 @@ class OracleDatabase:
 
     dialect = DIALECT
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, schema: str | None = None) -> None:
         # Checked here, so that a bad URL is an error at the start.
         oracle.parse_url(url)
         self._url = url
+        self._schema = schema
         self._pool: oracledb.AsyncConnectionPool | None = None
 
     async def fetch(self, statement: str, binds: dict[str, Any]) -> list[Any]:
         try:
-            if self._pool is None:
-                self._pool = oracle.make_pool(self._url)
-            async with self._pool.acquire() as connection:
-                connection.call_timeout = oracle.CALL_WITHIN_MS
-                return list(await connection.fetchall(statement, binds, fetch_lobs=False))
+            return await end_within(self._fetch(statement, binds), oracle.READ_WITHIN_S)
         except oracledb.Error as error:
-            raise StoreError(describe_error(error)) from None
+            raise store_error(error) from None
 
-    async def ping(self) -> bool:
-        try:
-            return bool(await self.fetch("SELECT 1 FROM dual", {}))
-        except StoreError:
-            return False
+    async def _fetch(self, statement: str, binds: dict[str, Any]) -> list[Any]:
+        if self._pool is None:
+            self._pool = oracle.make_pool(self._url)
+        async with self._pool.acquire() as connection:
+            # The driver gives up a call that takes longer, and with it the connection.
+            connection.call_timeout = int(oracle.READ_WITHIN_S * 1000)
+            if self._schema is not None:
+                connection.current_schema = self._schema
+            return list(await connection.fetchall(statement, binds, fetch_lobs=False))
 
     async def close(self) -> None:
         if self._pool is not None:
-            await self._pool.close(force=True)
+            with contextlib.suppress(StoreError, oracledb.Error):
+                await end_within(self._pool.close(force=True), CLOSE_WITHIN_S)

@@ -6,13 +6,13 @@ from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
-from psycopg_pool import PoolTimeout
+from psycopg._encodings import pg2pyenc
 
 import telemetry
 from clients import postgres
-from core.errors import StoreError, describe_error
-from sinks.history.schema import migrations
-from sinks.history.store import Dialect
+from core.errors import SchemaError, StoreError, describe_error
+from sinks.history.schema import check_columns, foreign_table, migrations, note_refusal
+from sinks.history.store import Dialect, end_within
 from sinks.history.tables import Column, Kind, Table, split_by_table
 
 LOCK_ID = 0x50524943  # "PRIC"
@@ -35,6 +35,20 @@ _TYPES: dict[Kind, str] = {
     "time": "bigint",
     "json": "jsonb",
 }
+_ACCEPTED: dict[Kind, tuple[str, ...]] = {
+    "text": ("text", "character varying"),
+    "price": ("numeric",),
+    "double": ("double precision",),
+    "integer": ("bigint", "integer"),
+    "time": ("timestamp with time zone",),
+    "json": ("jsonb", "json"),
+}
+"""Kind of a column to its types in the tables."""
+
+_ANY_TEXT = ("UTF8", "SQL_ASCII")
+_REFUSALS = ("42", "3F")
+"""Classes of SQLSTATE for statements that do not fit the tables, and for missing rights."""
+
 _EPOCH = "timestamptz '1970-01-01 00:00:00+00' + interval '1 millisecond' *"
 
 log = telemetry.get_logger("postgres")
@@ -86,25 +100,39 @@ def _value(table: Table, column: Column) -> str:
 class PostgresWriter:
     """The `HistoryWriter` of Postgres. Belongs to one thread."""
 
-    def __init__(self, url: str, tables: tuple[Table, ...]) -> None:
+    def __init__(self, url: str, tables: tuple[Table, ...], schema: str | None = None) -> None:
         self._url = url
         self._tables = tables
+        self._schema = schema
         self._statements = {table.name: (copy_statement(table), insert_statement(table)) for table in tables}
         self._connection: psycopg.Connection | None = None
+        self._staged = False
+        self._codec: str | None = None
 
     def write(self, rows: list[bytes]) -> None:
         try:
             connection = self._connection or self._connect()
-            with postgres.time_limit(connection), connection.transaction(), connection.cursor() as cursor:
-                for table, found in split_by_table(self._tables, rows):
-                    into_staging, from_staging = self._statements[table.name]
-                    with cursor.copy(_safe(into_staging)) as copy:
-                        copy.write(b"\n".join(found) + b"\n")
-                    cursor.execute(_safe(from_staging))
-        except psycopg.Error as error:
+            if self._codec is not None:
+                rows = [_fit(row, self._codec) for row in rows]
+            with postgres.time_limit(connection):
+                if rows and not self._staged:
+                    for table in self._tables:
+                        connection.execute(_safe(staging_statement(table)))
+                    self._staged = True
+                with connection.transaction(), connection.cursor() as cursor:
+                    for table, found in split_by_table(self._tables, rows):
+                        into_staging, from_staging = self._statements[table.name]
+                        with cursor.copy(_safe(into_staging)) as copy:
+                            copy.write(b"\n".join(found) + b"\n")
+                        cursor.execute(_safe(from_staging))
+        except (psycopg.Error, SchemaError) as error:
             # A new connection after every error: after a fail-over the old server may be read-only.
             self.close()
-            raise StoreError(describe_error(error)) from None
+            described = store_error(error)
+            if isinstance(described, SchemaError):
+                note_refusal(described)
+            raise described from None
+        note_refusal(None)
 
     def close(self) -> None:
         """Close the connection. The server rolls back rows that are not committed."""
@@ -113,47 +141,96 @@ class PostgresWriter:
             connection.close()
 
     def _connect(self) -> psycopg.Connection:
-        connection = postgres.connect(self._url)
+        connection = postgres.connect(self._url, self._schema)
         try:
-            migrate(connection)
+            migrate(connection, self._tables, self._schema)
             with postgres.time_limit(connection):
-                for table in self._tables:
-                    connection.execute(_safe(staging_statement(table)))
+                check_tables(connection, self._tables)
         except BaseException:
             connection.close()
             raise
+        self._staged = False
+        self._codec = _codec_of(connection)
         self._connection = connection
         return connection
 
 
-def migrate(connection: psycopg.Connection) -> None:
-    """Apply missing migrations. A lock allows any number of processes to start at once. Raises psycopg.Error.
+def store_error(error: psycopg.Error | SchemaError) -> StoreError:
+    """The error of a statement: a SchemaError if the tables or the rights are not as they must be."""
+    if isinstance(error, SchemaError):
+        return error
+    if (error.sqlstate or "").startswith(_REFUSALS):
+        return SchemaError(describe_error(error))
+    return StoreError(describe_error(error))
+
+
+def _codec_of(connection: psycopg.Connection) -> str | None:
+    """Python's codec of the database's encoding; None if the database takes any text."""
+    encoding = connection.info.parameter_status("server_encoding") or "UTF8"
+    if encoding in _ANY_TEXT:
+        return None
+    log.warning(
+        "the database takes no text outside its encoding; such characters are stored as ?", encoding=encoding
+    )
+    return pg2pyenc(encoding.encode())
+
+
+def _fit(row: bytes, codec: str) -> bytes:
+    """A row with `?` for each character that the database's encoding does not have."""
+    return row if row.isascii() else row.decode().encode(codec, "replace").decode(codec).encode()
+
+
+def migrate(connection: psycopg.Connection, tables: tuple[Table, ...], schema: str | None = None) -> None:
+    """Apply missing migrations. A lock allows any number of processes to start at once. If there are none, no right
+    to make tables is needed. schema: the schema of the tables, which is made if it is missing. Raises
+    psycopg.Error, and SchemaError if another program made a table with a name of ours.
 
     A migration may take long, because an index of a large table does. Other processes try again meanwhile."""
+    wanted = migrations("postgres")
     with postgres.time_limit(connection):
-        if not _pending(connection):
+        if {version for version, _ in wanted} <= _applied(connection):
             return
     with postgres.time_limit(connection, MIGRATE_WITHIN_S), connection.transaction():
         connection.execute("SET LOCAL statement_timeout = 0")
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK_ID,))
+        if schema is not None and connection.execute("SELECT current_schema()").fetchone() == (None,):
+            connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
+        done = _applied(connection)
+        if not done and (taken := _existing(connection, tables)):
+            raise foreign_table(taken)
         connection.execute(
             "CREATE TABLE IF NOT EXISTS pricewax_migrations"
             " (version integer PRIMARY KEY, applied_at timestamp with time zone NOT NULL DEFAULT now())"
         )
-        for version, statements in _pending(connection):
+        for version, statements in wanted:
+            if version in done:
+                continue
             for statement in statements:
                 connection.execute(sql.SQL(_safe(statement)))
             connection.execute("INSERT INTO pricewax_migrations (version) VALUES (%s)", (version,))
             log.info("migration applied", version=version)
 
 
-def _pending(connection: psycopg.Connection) -> list[tuple[int, list[str]]]:
-    """The migrations that are not applied yet."""
-    known = connection.execute("SELECT to_regclass('pricewax_migrations')").fetchone()
-    if known is None or known[0] is None:
-        return migrations("postgres")
-    done = {row[0] for row in connection.execute("SELECT version FROM pricewax_migrations")}
-    return [(version, statements) for version, statements in migrations("postgres") if version not in done]
+def _applied(connection: psycopg.Connection) -> set[int]:
+    """Numbers of the migrations that were applied."""
+    if connection.execute("SELECT to_regclass('pricewax_migrations')").fetchone() == (None,):
+        return set()
+    return {row[0] for row in connection.execute("SELECT version FROM pricewax_migrations")}
+
+
+def _existing(connection: psycopg.Connection, tables: tuple[Table, ...]) -> list[str]:
+    """Names of these tables that are in the schema in which new tables are made, sorted."""
+    statement = """SELECT relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+        WHERE nspname = current_schema() AND relname = ANY(%s) ORDER BY relname"""
+    return [row[0] for row in connection.execute(statement, ([table.name for table in tables],))]
+
+
+def check_tables(connection: psycopg.Connection, tables: tuple[Table, ...]) -> None:
+    """Check the columns of the tables. Raises SchemaError."""
+    statement = """SELECT attname, format_type(atttypid, NULL) FROM pg_attribute
+        WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped"""
+    for table in tables:
+        check_columns(table, dict(connection.execute(statement, (table.name,)).fetchall()), _ACCEPTED)
 
 
 class PostgresDatabase:
@@ -161,30 +238,30 @@ class PostgresDatabase:
 
     dialect = DIALECT
 
-    def __init__(self, url: str) -> None:
-        self._pool = postgres.make_pool(url)
+    def __init__(self, url: str, schema: str | None = None) -> None:
+        self._pool = postgres.make_pool(url, schema)
         self._opened = False
 
     async def fetch(self, statement: str, binds: dict[str, Any]) -> list[Any]:
         try:
-            if not self._opened:
-                await self._pool.open()
-                self._opened = True
-            async with self._pool.connection(timeout=postgres.READ_WITHIN_S) as connection:
-                return await (await connection.execute(_named_binds(statement), binds)).fetchall()
+            return await end_within(self._fetch(statement, binds), postgres.READ_WITHIN_S)
         except psycopg.errors.UndefinedTable:
             return []
-        except (psycopg.Error, PoolTimeout) as error:
-            raise StoreError(describe_error(error)) from None
+        except psycopg.Error as error:
+            raise store_error(error) from None
 
-    async def ping(self) -> bool:
-        try:
-            return bool(await self.fetch("SELECT 1", {}))
-        except StoreError:
-            return False
+    async def _fetch(self, statement: str, binds: dict[str, Any]) -> list[Any]:
+        if not self._opened:
+            await self._pool.open()
+            self._opened = True
+        async with (
+            self._pool.connection(timeout=postgres.READ_WITHIN_S) as connection,
+            postgres.time_limit_async(connection, postgres.READ_WITHIN_S),
+        ):
+            return await (await connection.execute(_named_binds(statement), binds)).fetchall()
 
     async def close(self) -> None:
-        await self._pool.close()
+        await self._pool.close(postgres.CLOSE_WITHIN_S)
 
 
 @cache

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from core.errors import StoreError
 from core.positions import SourcePosition
 from core.timestamps import LATEST_MS, parse_rfc3339
 from sinks.history.store import Database, Dialect, bind_time
@@ -214,8 +215,12 @@ class HistoryReader:
         ]
 
     async def ping(self) -> bool:
-        """True if the database answers."""
-        return await self._database.ping()
+        """True if the database answers, and its tables can be read."""
+        try:
+            await self.read("", 1, None, None)
+        except StoreError:
+            return False
+        return True
 
     async def close(self) -> None:
         """Close all connections."""

@@ -1,10 +1,41 @@
 """The interfaces of the history database, implemented for Postgres and for Oracle."""
 
-from typing import Any, Protocol
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from core.errors import StoreError
 from core.timestamps import to_rfc3339
+
+Answer = TypeVar("Answer")
+
+_abandoned: set[asyncio.Task[Any]] = set()
+
+
+async def end_within(call: Coroutine[Any, Any, Answer], within_s: float) -> Answer:
+    """The result of a call to a database. Raises StoreError after `within_s`, and does not wait for the end of the
+    call: a driver that is cancelled may wait for the server, and a server that hangs answers nothing."""
+    task = asyncio.ensure_future(call)
+    try:
+        await asyncio.wait({task}, timeout=within_s)
+        if task.done():
+            return task.result()
+        raise StoreError(f"no answer within {within_s:g} s")
+    finally:
+        if not task.done():
+            # The set keeps the task alive until it has ended.
+            _abandoned.add(task)
+            task.add_done_callback(_end)
+            task.cancel()
+
+
+def _end(task: asyncio.Task[Any]) -> None:
+    _abandoned.discard(task)
+    if not task.cancelled():
+        # Marks the error as seen; otherwise asyncio logs it.
+        task.exception()
 
 
 def bind_time(ms: int) -> str:
@@ -42,9 +73,7 @@ class Database(Protocol):
     def dialect(self) -> Dialect: ...
 
     async def fetch(self, statement: str, binds: dict[str, Any]) -> list[Any]:
-        """The rows of a statement, none if its table does not exist yet. Raises StoreError."""
-
-    async def ping(self) -> bool:
-        """True if the database answers. Raises nothing."""
+        """The rows of a statement, none if its table does not exist yet. Raises StoreError, at the latest after
+        some seconds."""
 
     async def close(self) -> None: ...

@@ -45,6 +45,12 @@ def test_defaults_are_those_of_the_contract() -> None:
         ("ADMIN_API_KEY", "with space"),
         ("LOG_LEVEL", "loud"),
         ("KAFKA_OPTIONS", "no-equals"),
+        ("KAFKA_BROKERS", " , "),
+        ("FLOW_METRICS", "h:1,x"),
+        ("STATE_LOG", "2"),
+        ("LOG_FORMAT", "xml"),
+        ("HISTORY_SCHEMA", "a b"),
+        ("API_PORT", "tcp://10.96.0.7:8080"),
     ],
 )
 def test_a_bad_value_names_its_variable_and_what_it_takes(
@@ -56,6 +62,76 @@ def test_a_bad_value_names_its_variable_and_what_it_takes(
     message = str(caught.value)
     assert message.startswith(f"{name} takes ")
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "means"),
+    [
+        ("KAFKA_BROKERS", "a:1, b:2 ,", "a:1,b:2"),
+        ("FLOW_METRICS", " h:1 ,i:2\r\n", "h:1,i:2"),
+        ("REDIS_ADDR", "'redis:6379'", "redis:6379"),
+        ("API_PORT", '"9000"', 9000),
+        ("API_PORT", " ", 8080),
+        ("SHARDS", " 16\r", 16),
+        ("PRODUCT_EVENTS_TOPIC", "events ", "events"),
+        ("LOG_LEVEL", "WARN", "warning"),
+        ("LOG_LEVEL", " Critical", "error"),
+        ("LOG_FORMAT", "JSON", "json"),
+        ("STATE_LOG", "Off", "off"),
+        ("STATE_LOG", "true", "on"),
+        ("POLICY", '""', None),
+        ("API_KEY_HEADER", "X-Key ", "X-Key"),
+        ("HISTORY_SCHEMA", " pricewax", "pricewax"),
+    ],
+)
+def test_blanks_quotes_and_other_words_for_a_value_stop_no_start(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, means: object
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert getattr(load_settings(), name.lower()) == means
+
+
+def test_a_secret_keeps_its_blanks_and_quotes_but_no_line_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_PASSWORD", " 'swordfish' \n")
+    monkeypatch.setenv("ADMIN_API_KEY", '"key"\r\n')
+    monkeypatch.setenv("HISTORY_URL", ' "postgres://u:p@h/d"\n')
+    settings = load_settings()
+    assert settings.redis.password == " 'swordfish' "
+    assert settings.admin_keys == ['"key"']
+    assert settings.history_dsn == "postgres://u:p@h/d"
+
+
+def test_a_variable_that_kubernetes_sets_for_a_service_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METRICS_PORT", "tcp://10.96.0.7:9464")
+    with pytest.raises(SettingsError, match=r"METRICS_PORT takes .*Kubernetes.*enableServiceLinks"):
+        load_settings()
+
+
+def test_the_connection_string_of_event_hubs_is_one_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    password = "Endpoint=sb://shop.servicebus.windows.net/;SharedAccessKeyName=root;SharedAccessKey=k+/="
+    for quoted in (f"'{password}'", f'"{password}"'):
+        login = f"sasl.username=$ConnectionString;sasl.password={quoted}"
+        monkeypatch.setenv("KAFKA_OPTIONS", f"security.protocol=SASL_SSL;sasl.mechanisms=PLAIN;{login}")
+        assert load_settings().kafka_client_options["sasl.password"] == password
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HISTORY_URL", "postgresql://shop:tuna@fish@h/d"),
+        ("HISTORY_URL", "postgresql://shop:tuna/fish@h/d"),
+        ("REDIS_URL", "redis://shop:tuna@fish@h/0"),
+        ("REDIS_URL", "redis://shop:1/tuna@fish"),
+        ("KAFKA_OPTIONS", "sasl.password=tuna;fish"),
+        ("ADMIN_API_KEY", "tuna fish"),
+    ],
+)
+def test_a_refusal_shows_no_part_of_a_secret(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as refusal:
+        load_settings()
+    assert "fish" not in str(refusal.value)
+    assert "tuna" not in str(refusal.value)
 
 
 def test_oracle_dsn_counts_only_without_history_url(monkeypatch: pytest.MonkeyPatch) -> None:

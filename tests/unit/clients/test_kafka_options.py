@@ -19,6 +19,7 @@ from clients.kafka import check_options, parse_options
         (r"ssl.ca.location=C:\certs\ca.pem", {"ssl.ca.location": r"C:\certs\ca.pem"}),
         ("a='x;y';b=2", {"a": "x;y", "b": "2"}),
         (r"a='it\'s \\';b=''", {"a": "it's \\", "b": ""}),
+        (r"""a="x;'y";b="\"";c=3""", {"a": "x;'y", "b": '"', "c": "3"}),
         # Azure Event Hubs needs a value with semicolons.
         (
             "sasl.username=$ConnectionString;sasl.password='Endpoint=sb://x/;SharedAccessKey=k='",
@@ -30,7 +31,7 @@ def test_options_are_read(text: str, options: dict[str, str]) -> None:
     assert parse_options(text) == options
 
 
-@pytest.mark.parametrize("text", ["a", "=1", "a=1;b", "a='open", "a='x'y", "a='x\\'"])
+@pytest.mark.parametrize("text", ["a", "=1", "a=1;b", "a='open", "a='x'y", "a='x\\'", 'a="open', "a='x\""])
 def test_another_form_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="name=value"):
         parse_options(text)

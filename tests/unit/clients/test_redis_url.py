@@ -36,6 +36,7 @@ def test_sentinels_have_a_service() -> None:
     assert (found.service, found.database, found.username, found.password) == ("prices", 2, "ann", "pw")
     assert found.sentinel_login == {"username": "sen", "password": "tinel"}
     assert parse_url("rediss+sentinel://s1/prices").tls == {}
+    assert parse_url("redis+sentinel://s1, s2,/prices").hosts == (("s1", 26379), ("s2", 26379))
 
 
 @pytest.mark.parametrize(
