@@ -41,6 +41,7 @@ REFILLS = Counter("pricewax_redis_refills", "Times that Redis was refilled from 
 POLICY = Gauge(
     "pricewax_policy", "1 for the policy that this process decides by", ["version", "currency", "document"]
 )
+REPAIRS = Counter("pricewax_redis_repairs", "Products written to Redis again, as the API missed them there")
 ALERT = Gauge("pricewax_alert", "1 while an alert holds, by code and what it concerns", ["code", "subject"])
 
 API_REQUESTS = Counter("pricewax_api_requests", "HTTP requests", ["method", "route", "status"])

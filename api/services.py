@@ -1,6 +1,7 @@
 """The services of the API: everything that routes use. Made once at the start, closed at the end, kept in
 `app.state.services`."""
 
+import asyncio
 import threading
 from functools import partial
 
@@ -17,6 +18,7 @@ from api.pricing.commands import Commands
 from api.pricing.price_cache import PriceCache
 from api.pricing.price_feed import make_price_feed
 from api.pricing.recent_changes import RecentChanges
+from api.pricing.repairs import Repairs
 from api.web.work import WorkPool
 from clients.kafka import client_options
 from pricing.policy import PricingPolicy
@@ -45,6 +47,7 @@ class Services(msgspec.Struct, frozen=True):
     applied_freezes: AppliedCommands
     price_feed: LiveFeed
     board: Board
+    repairs: Repairs
     history: HistoryReader | None
     history_url: str | None
     history_schema: str | None
@@ -87,8 +90,16 @@ def make_services(settings: Settings, policy: PricingPolicy) -> Services:
     prices = PriceReader(redis)
     flow_metrics = FlowMetrics(settings.flow_metrics.split(","))
     board = Board()
+    repairs = Repairs(prices, board)
     cache = PriceCache(board)
     overrides, freezes = AppliedCommands(), AppliedCommands()
+    reconnects: set[asyncio.Task[None]] = set()
+
+    def reconnect() -> None:
+        task = asyncio.ensure_future(prices.reconnect())
+        reconnects.add(task)
+        task.add_done_callback(reconnects.discard)
+
     return Services(
         prices=prices,
         price_cache=cache,
@@ -101,13 +112,15 @@ def make_services(settings: Settings, policy: PricingPolicy) -> Services:
             },
             on_start=cache.start,
             on_end=cache.end,
+            on_demoted=reconnect,
         ),
         applied_overrides=overrides,
         applied_freezes=freezes,
         price_feed=make_price_feed(
-            client, settings.price_updates_topic, settings.topics, prices=prices, board=board
+            client, settings.price_updates_topic, settings.topics, prices=prices, board=board, repairs=repairs
         ),
         board=board,
+        repairs=repairs,
         history=HistoryReader(open_database(url, settings.history_schema)) if url else None,
         history_url=url,
         history_schema=settings.history_schema,

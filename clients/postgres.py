@@ -16,7 +16,7 @@ from psycopg_pool import AsyncConnectionPool
 
 SCHEMES = ("postgresql://", "postgres://")
 READ_WITHIN_S = 3.0
-WRITE_WITHIN_S = 30.0
+WRITE_WITHIN_S = 10.0
 CONNECT_WITHIN_S = 3.0
 CLOSE_WITHIN_S = 1.0
 POOL_SIZE_MAX = 8

@@ -159,6 +159,19 @@ def connect(endpoint: RedisEndpoint) -> "redis.Redis":
     return redis.Redis(host=host, port=port, **arguments)
 
 
+def count_connections(client: "redis.Redis") -> Callable[[], int]:
+    """A function that returns the number of connections that a client of `connect` has made from now on."""
+    made = 0
+
+    def count(connection: redis.connection.AbstractConnection) -> None:
+        nonlocal made
+        connection.on_connect()  # type: ignore[no-untyped-call]
+        made += 1
+
+    client.connection_pool.connection_kwargs["redis_connect_func"] = count
+    return lambda: made
+
+
 class _BlockingSentinelPool(SentinelConnectionPool, aioredis.BlockingConnectionPool):
     """A pool of connections to the master that sentinels name. If all are in use, callers wait as in
     `BlockingConnectionPool`."""

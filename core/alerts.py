@@ -31,6 +31,13 @@ ALERTS: dict[str, AlertKind] = {
         "History is not written: {subject}. Rows wait in the backlog; docs/operations.md says what to do"
         " (History in a database with other tables)."
     ),
+    "redis_evicts": AlertKind(
+        "Redis may drop prices when its memory is full (maxmemory-policy {subject}). Set noeviction and give it"
+        " room; until then dropped prices are written again when they are asked for."
+    ),
+    "redis_not_watched": AlertKind(
+        "A Redis that loses prices is not refilled: its user may not read or write the keys {subject}."
+    ),
 }
 """Code to kind. Codes are bounded: they are labels of a metric."""
 

@@ -30,7 +30,7 @@ from settings import Settings
 from sinks.history.pricing import TABLES, encode_history
 from sinks.kafka.pricing import encode_updates
 from sinks.kafka.sink import KafkaSink
-from sinks.redis.keys import FILLED
+from sinks.redis.keys import FILLED, REPAIR
 from sinks.redis.pricing import SCRIPT, encode_latest
 from sinks.redis.sink import RedisSink
 
@@ -116,7 +116,7 @@ def flow(*, with_redis: bool = True) -> Dataflow:
             broadcast_topics=broadcast,
             on_build=started.note_running,
         ),
-        RedisWatch(started.connect_redis, FILLED, settings.shards, started.stop),
+        RedisWatch(started.connect_redis, settings.shards, started.stop, marker=FILLED, repair=REPAIR),
         Sinks(
             updates=KafkaSink(producer, settings.price_updates_topic, "price_updates"),
             latest=RedisSink(started.connect_redis, SCRIPT) if with_redis else None,

@@ -46,6 +46,8 @@ SETTLED = "settled"
 
 class RefillRequest(msgspec.Struct, frozen=True, array_like=True):
     """A request for the latest decision of every product of a shard, sent by `connectors/redis_watch.py`. With the
-    reason `SETTLED` it asks for the decisions of `Shard.repeat` instead."""
+    reason `SETTLED` it asks for the decisions of `Shard.repeat` instead. products: the products that it is for;
+    empty for all."""
 
     reason: str
+    products: tuple[str, ...] = ()

@@ -33,8 +33,8 @@ router = APIRouter(tags=["operations"])
 async def status(request: Request) -> Response:
     """Dependencies, throughput, lag, latencies, sinks, freezes and versions, as of now."""
     services = services_of(request)
-    reading, redis_up, history_up = await asyncio.gather(
-        services.flow_metrics.read(), services.prices.ping(), _history_up(services)
+    reading, redis_up, history_up, freezes = await asyncio.gather(
+        services.flow_metrics.read(), services.prices.ping(), _history_up(services), _freezes(services)
     )
     known = await services.policy.read()
     policy = known.policy
@@ -60,7 +60,7 @@ async def status(request: Request) -> Response:
                 "latency_ms": relay.reads.latency_ms(),
                 "clients": services.price_feed.hub.clients,
             },
-            "freezes": await _freezes(services),
+            "freezes": freezes,
             "policy": {
                 "version": policy.version,
                 "currency": policy.currency,

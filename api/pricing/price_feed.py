@@ -8,6 +8,7 @@ from api.live.feed import LiveFeed
 from api.live.relay import Relay
 from api.live.versions import Versions
 from api.pricing.board import Board, SeenUpdate
+from api.pricing.repairs import Repairs
 from clients.kafka import ClientOptions
 from pricing.decision import PriceUpdate, encode_update
 from sinks.redis.reader import PriceReader, StoredPrice
@@ -26,8 +27,9 @@ class StoredPrices:
 
     name = "the price store"
 
-    def __init__(self, prices: PriceReader, board: Board) -> None:
+    def __init__(self, prices: PriceReader, board: Board, repairs: Repairs) -> None:
         self._prices = prices
+        self._repairs = repairs
         self._board = board
 
     async def answers(self) -> bool:
@@ -40,7 +42,9 @@ class StoredPrices:
 
     async def read(self, keys: list[str]) -> list[tuple[str, int, StoredPrice]]:
         """Product id, version and price of those products that have one. Raises RedisDownError."""
-        return [(stored.product_id, stored.version, stored) for stored in await self._prices.prices(keys)]
+        found = await self._prices.prices(keys)
+        self._repairs.check(keys, found)
+        return [(stored.product_id, stored.version, stored) for stored in found]
 
     def encode(self, state: StoredPrice) -> str:
         """The price as a `price_update` (JSON)."""
@@ -70,7 +74,8 @@ def make_price_feed(
     *,
     prices: PriceReader,
     board: Board,
+    repairs: Repairs,
 ) -> LiveFeed:
     """The feed that `/ws/prices` serves. client, topic, topics: as a `Relay` takes them."""
     relay = Relay(client, topic, topics, decode_update)
-    return LiveFeed(noun="product", relay=relay, states=StoredPrices(prices, board))
+    return LiveFeed(noun="product", relay=relay, states=StoredPrices(prices, board, repairs))

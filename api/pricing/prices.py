@@ -28,6 +28,8 @@ from sinks.redis.reader import StoredPrice
 DEFAULT_PAGE = 100
 COMPRESS_FROM_BYTES = 4_096
 
+LOST = "the price store has lost this price; it is being written again"
+
 router = APIRouter(tags=["prices"])
 
 
@@ -40,9 +42,12 @@ router = APIRouter(tags=["prices"])
 )
 async def explanation(product_id: models.ProductId, request: Request) -> Response:
     """The amounts that add up to the latest price of a product, and a sentence about them."""
-    stored = await services_of(request).prices.price(product_id)
+    services = services_of(request)
+    stored = await services.prices.price(product_id)
     if stored is None:
-        raise ApiError(404, "no such product")
+        stored, lost = await services.repairs.find(product_id)
+        if stored is None:
+            raise ApiError(503, LOST) if lost else ApiError(404, "no such product")
     adjustments = stored.adjustments
     return json_response(
         {
@@ -68,14 +73,19 @@ async def explanation(product_id: models.ProductId, request: Request) -> Respons
 async def price(product_id: models.ProductId, request: Request) -> Response:
     """The latest price of a product.
 
-    While the store is down, the last price seen, with `stale: true` and `age_ms`, if there is one."""
+    While the store is down, or has lost the price, the last price seen, with `stale: true` and `age_ms`, if there
+    is one."""
     services = services_of(request)
     ticket = services.price_cache.ticket(product_id)
     body = None
     try:
         stored = await services.prices.price(product_id)
         if stored is None:
-            raise ApiError(404, "no such product")
+            stored, lost = await services.repairs.find(product_id)
+            if stored is None:
+                if lost:
+                    return _from_board(services, product_id)
+                raise ApiError(404, "no such product")
         services.board.note_stored(stored)
         content = {
             "product_id": product_id,
@@ -132,6 +142,7 @@ async def prices(
     start = 0 if last_id is None else bisect.bisect_right(candidates, last_id)
     page = candidates[start : start + size]
     found = await services.prices.prices(page)
+    services.repairs.check(page, found)
     for stored in found:
         services.board.note_stored(stored)
     more = start + size < len(candidates)

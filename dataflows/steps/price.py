@@ -69,7 +69,7 @@ class PricingStep(StatefulBatchLogic[Batch | RefillRequest, Priced, bytes]):
             elif value.reason == SETTLED:
                 results.append(to_priced(list(shard.repeat())))
             else:
-                results.append(to_priced(list(shard.refill()), freezes=shard.take_freeze_changes()))
+                results.append(to_priced(list(shard.refill(value.products)), freezes=shard.take_freeze_changes()))
         if expired := shard.expire(now_ms - EXPIRY_GRACE_MS):
             results.append(to_priced(expired))
         return self._report(results), StatefulBatchLogic.RETAIN

@@ -236,10 +236,17 @@ class Shard:
         """The changes since the last call of those freezes that this shard reports."""
         return self._freezes.take_changes()
 
-    def refill(self) -> Iterable[PriceDecision]:
-        """The latest decision of every product, for a store that lost its data. Reports freezes again too."""
-        self._freezes.report_again()
-        for state in self._products.values():
+    def refill(self, product_ids: Iterable[str] = ()) -> Iterable[PriceDecision]:
+        """The latest decision of these products, for a store that lost them. Without products: of all, and freezes
+        are reported again too."""
+        if product_ids:
+            states: Iterable[ProductState | None] = map(self._products.get, product_ids)
+        else:
+            self._freezes.report_again()
+            states = self._products.values()
+        for state in states:
+            if state is None:
+                continue
             yield PriceDecision(
                 product_id=state.product_id,
                 version=state.version,

@@ -1,8 +1,9 @@
 """The reader of Redis, from which the API answers."""
 
+import asyncio
 import heapq
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -12,7 +13,11 @@ from clients.redis import RedisEndpoint, connect_async
 from core.errors import RedisDownError
 from pricing.decision import Adjustment
 from sinks.redis import pricing as keys
+from sinks.redis.keys import REPAIR, REPAIR_IDS_MAX
 from sinks.redis.pricing import PRICE_FIELDS
+
+ANSWER_WITHIN_S = 3.0
+"""Longest time of a call, with waiting for a connection, connecting, and a second try."""
 
 IDS_FRESH_S = 1.0
 """Shortest time for which ids are kept in memory."""
@@ -119,7 +124,8 @@ def read_price(product_id: str, values: list[bytes | None]) -> StoredPrice | Non
 class PriceReader:
     """The reader of prices, products, overrides and freezes. Belongs to one event loop. Used by the API.
 
-    Every method but `ping` and `close` raises RedisDownError if Redis does not answer within a second."""
+    Every method but `ping`, `ask_for`, `reconnect` and `close` raises RedisDownError if Redis does not answer
+    within `ANSWER_WITHIN_S`."""
 
     def __init__(self, endpoint: RedisEndpoint) -> None:
         self._client = connect_async(endpoint)
@@ -155,6 +161,33 @@ class PriceReader:
             for product_id, (name, category, base_price, cost) in found
             if name is not None
         ]
+
+    async def look_again(self, product_id: str) -> tuple[StoredPrice | None, bool, bool]:
+        """The price of a product that `price` did not find, if the product is in the set of products, and if there
+        is such a set."""
+        values, listed, listing = await self._calls(
+            [
+                ("HMGET", keys.price_key(product_id), *PRICE_FIELDS),
+                ("SISMEMBER", keys.PRODUCTS, product_id),
+                ("EXISTS", keys.PRODUCTS),
+            ]
+        )
+        return read_price(product_id, values), bool(listed), bool(listing)
+
+    async def ask_for(self, product_ids: Iterable[str]) -> bool:
+        """Ask the flow to write these products again. False if too many are asked for already, or Redis takes no
+        writes."""
+        try:
+            if int(await self._call("SCARD", REPAIR)) >= REPAIR_IDS_MAX:
+                return False
+            await self._call("SADD", REPAIR, *product_ids)
+        except RedisDownError:
+            return False
+        return True
+
+    async def reconnect(self) -> None:
+        """Close the connections that are not in use. The next calls lead to the master of the moment."""
+        await self._client.connection_pool.disconnect(inuse_connections=False)
 
     async def is_known(self, product_id: str) -> bool:
         """True if the product has a price or a catalogue entry."""
@@ -243,7 +276,8 @@ class PriceReader:
 
     async def _call(self, *command: str) -> Any:
         try:
-            return await self._client.execute_command(*command)  # type: ignore[no-untyped-call]
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                return await self._client.execute_command(*command)  # type: ignore[no-untyped-call]
         except (RedisError, OSError, TimeoutError) as error:
             raise RedisDownError(f"{type(error).__name__}: {error}") from None
 
@@ -254,7 +288,8 @@ class PriceReader:
         for command in commands:
             pipeline.execute_command(*command)
         try:
-            return await pipeline.execute()
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                return await pipeline.execute()
         except (RedisError, OSError, TimeoutError) as error:
             raise RedisDownError(f"{type(error).__name__}: {error}") from None
 

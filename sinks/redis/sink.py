@@ -63,10 +63,16 @@ class RedisStore:
         """Rows were dropped. The marker must be deleted, so that the flow writes all rows again."""
 
     def write(self, rows: dict[str, bytes]) -> None:
-        if self.lost:
-            self._client.delete(FILLED)
-            self.lost = False
-        failed = self._script(args=[b"[" + b",".join(rows.values()) + b"]"])
+        try:
+            if self.lost:
+                self._client.delete(FILLED)
+                self.lost = False
+            failed = self._script(args=[b"[" + b",".join(rows.values()) + b"]"])
+        except redis.RedisError:
+            # A new connection after every error. A server that became a replica refuses writes on a healthy
+            # connection; the new one leads to the master of the moment.
+            self._client.connection_pool.disconnect()
+            raise
         if failed:
             telemetry.SINK_ERRORS.labels(NAME).inc(len(failed))
             log.error("rows that Redis cannot take, as a key of theirs holds something else", products=failed[:10])

@@ -43,15 +43,19 @@ class KeyTracker:
         *,
         on_start: Callable[[], None],
         on_end: Callable[[], None],
+        on_demoted: Callable[[], None] = lambda: None,
     ) -> None:
         self._endpoint = endpoint
         follow = [b"CLIENT", b"TRACKING", b"ON", b"BCAST"]
         for prefix in on_change:
             follow += [b"PREFIX", prefix.encode()]
         self._greeting = [_pack(words) for words in (*greeting(endpoint), follow)]
-        # Behind sentinels a master may become a replica, which reports changes late.
-        self._probe = b"PING\r\n" if endpoint.service is None else b"ROLE\r\n"
+        # A master may become a replica, which reports changes late. A user without the right to call ROLE gets an
+        # error, which answers the probe as well.
+        self._probe = b"ROLE\r\n"
+        self._needs_master = endpoint.service is not None
         self._on_start, self._on_change, self._on_end = on_start, on_change, on_end
+        self._on_demoted = on_demoted
         self._task: asyncio.Task[None] | None = None
         self._refused: str | None = None
 
@@ -92,13 +96,19 @@ class KeyTracker:
                     )
                 return
         self._on_start()
+        was_master = self._needs_master
         try:
             while True:
                 await asyncio.sleep(PING_EVERY_S)
                 connection.write(self._probe)
                 answer = await connection.answer(ANSWER_WITHIN_S)
-                if isinstance(answer, list) and answer[:1] != [b"master"]:
-                    return
+                if isinstance(answer, list):
+                    # Without sentinels, a server that always was a replica was chosen by a person.
+                    if was_master and answer[:1] != [b"master"]:
+                        log.warning("Redis is not the master any more; connecting again")
+                        self._on_demoted()
+                        return
+                    was_master = was_master or answer[:1] == [b"master"]
         finally:
             self._on_end()
 

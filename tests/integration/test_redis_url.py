@@ -10,7 +10,10 @@ import redis
 import trustme
 
 from clients.redis import connect, connect_async, parse_url
+from connectors.redis_marker import EMPTY, OLDER, OTHER_SERVER
+from connectors.redis_watch import RedisLooker
 from core.errors import RedisDownError
+from sinks.redis.keys import FILLED, REPAIR
 from sinks.redis.reader import PriceReader
 from sinks.redis.tracking import KeyTracker
 from stack.process import Program, free_port, package_folder
@@ -141,6 +144,9 @@ def test_sentinels_lead_to_the_master_of_the_moment(sentinels: Sentinels) -> Non
     writer = connect(endpoint)
     writer.set("key", "before")
     told: list[str] = []
+    watch = RedisLooker(connect(endpoint), FILLED, REPAIR)
+    watch.look()
+    assert watch.take()[0] == EMPTY
 
     async def follow() -> None:
         reader = connect_async(endpoint)
@@ -167,7 +173,16 @@ def test_sentinels_lead_to_the_master_of_the_moment(sentinels: Sentinels) -> Non
     asyncio.run(follow())
     with redis.Redis(port=sentinels.replica.port) as promoted:
         assert promoted.get("price:B") == b"2"
+        # The watch finds the other server as soon as it may refill again.
+        watch._refill_from = 0.0
+        wait_for(lambda: _reason(watch) in (OTHER_SERVER, OLDER, EMPTY), what="a refill")
+        assert promoted.exists(FILLED)
     writer.close()
+
+
+def _reason(watch: RedisLooker) -> str:
+    watch.look()
+    return watch.take()[0]
 
 
 def _writes(client: "redis.Redis", key: str) -> bool:
