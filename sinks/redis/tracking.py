@@ -43,6 +43,7 @@ class KeyTracker:
         *,
         on_start: Callable[[], None],
         on_end: Callable[[], None],
+        *,
         on_demoted: Callable[[], None] = lambda: None,
     ) -> None:
         self._endpoint = endpoint
