@@ -371,7 +371,8 @@ export interface paths {
          * Price
          * @description The latest price of a product.
          *
-         *     While the store is down, the last price seen, with `stale: true` and `age_ms`, if there is one.
+         *     While the store is down, or has lost the price, the last price seen, with `stale: true` and `age_ms`, if there
+         *     is one.
          */
         get: operations["price_price__product_id__get"];
         put?: never;
