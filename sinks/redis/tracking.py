@@ -34,7 +34,8 @@ class KeyTracker:
     failure, and raises nothing.
 
     on_change: a function for each prefix of keys; no prefix is the beginning of another one. on_start: called when
-    changes are reported from now on. on_end: called once or twice when changes are no longer reported."""
+    changes are reported from now on. on_end: called once or twice when changes are no longer reported. on_demoted:
+    called when the server has become a replica."""
 
     def __init__(
         self,
@@ -43,7 +44,6 @@ class KeyTracker:
         *,
         on_start: Callable[[], None],
         on_end: Callable[[], None],
-        *,
         on_demoted: Callable[[], None] = lambda: None,
     ) -> None:
         self._endpoint = endpoint

@@ -220,9 +220,8 @@ def test_the_api_leaves_a_server_that_became_a_replica_but_not_one_that_always_w
     async def follow() -> None:
         tracker = KeyTracker(
             parse_address(redis_server.address),
-            "price:",
+            {"price:": lambda _names: None},
             on_start=lambda: told.append("start"),
-            on_change=lambda _names: None,
             on_end=lambda: told.append("end"),
             on_demoted=lambda: told.append("demoted"),
         )
