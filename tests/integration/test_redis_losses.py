@@ -207,7 +207,10 @@ def test_a_sink_leaves_a_server_that_became_a_replica(
             proxy.lead_to(second_server.port)
         part.write_batch([Outgoing(0, [("A", row % (2, 2))])])
         wait_for(lambda: second.hget("price:A", "version") == b"2", 10, "the row on the new master")
-        assert [reason(watch) for _ in range(3)] == [EMPTY, EMPTY, ""]
+        # The old master may have copied the empty data already, or not.
+        found = [reason(watch) for _ in range(4)]
+        assert EMPTY in found
+        assert found[-1] == ""
         assert second.get(FILLED) is not None
         part.close()
 
