@@ -16,6 +16,8 @@ QUERY = "select product_id, price, event_time from price_history limit 5"
 VERSION_MIN = 5
 """A product with this version has some points in its chart."""
 FIRST_PRICES_WITHIN_S = 15.0
+CHOICE_S = 5.0
+"""Seconds from the first price on, in which more products come to choose from."""
 LOOK_EVERY_S = 0.3
 
 
@@ -53,15 +55,19 @@ def sales_of(files: Iterable[Path]) -> Counter[str]:
 def busiest_product(api: str, sales: Counter[str], within_s: float = FIRST_PRICES_WITHIN_S) -> str | None:
     """Wait for the first prices, and return the product among them that sells best: its chart goes on all day. None
     if there is none in time. sales: of each product, in the data."""
-    deadline = time.monotonic() + within_s
+    started = time.monotonic()
+    chosen_at: float | None = None
     while True:
         try:
             busy = [price for price in _prices(api) if price.version >= VERSION_MIN]
         except (OSError, msgspec.MsgspecError):
             busy = []
-        if busy:
+        now = time.monotonic()
+        if busy and chosen_at is None:
+            chosen_at = min(now + CHOICE_S, started + within_s)
+        if busy and chosen_at is not None and now >= chosen_at:
             return max(busy, key=lambda price: (sales[price.product_id], price.demand)).product_id
-        if time.monotonic() > deadline:
+        if not busy and now >= started + within_s:
             return None
         time.sleep(LOOK_EVERY_S)
 

@@ -21,7 +21,7 @@ from tools.pacing import KAFKA_HELP, start_tool
 
 LIST_DEFAULT = 20
 SHOWN_BYTES = 2_000
-OTHER_COLUMNS = 90
+OTHER_COLUMNS = 110
 """Characters of the list beside the source."""
 WITHIN_S = 15.0
 """The longest time that a command may take."""
@@ -69,7 +69,12 @@ def _print_list(console: Console, found: LetterList) -> None:
         console.print("no dead letters")
         return
     table = Table(
-        "at", Column("source", no_wrap=True), "code", Column("detail", overflow="fold"), "bytes", "sent again"
+        Column("at", no_wrap=True),
+        Column("source", no_wrap=True),
+        "code",
+        Column("detail", overflow="fold"),
+        "bytes",
+        "sent again",
     )
     # `show` and `replay` need the whole source, so it is never cut off; a narrow terminal breaks the lines itself.
     longest = max(len(format_position(letter.source)) for letter in letters)

@@ -40,6 +40,7 @@ def test_without_a_price_there_is_no_link_to_a_product() -> None:
 def test_the_link_leads_to_the_best_seller_among_the_products_that_have_a_chart(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(module, "CHOICE_S", 0.0)
     pages = {
         "/prices?limit=500": {"prices": [_price("A", 9), _price("B", 2)], "next_cursor": "n+1"},
         "/prices?limit=500&cursor=n%2B1": {"prices": [_price("C", 7)], "next_cursor": None},
