@@ -12,7 +12,7 @@ import telemetry
 from clients import redis
 from clients.kafka import ClientOptions, client_options
 from clients.kafka_producer import KafkaProducer
-from clients.kafka_topics import ensure_topics, keeps_all_messages
+from clients.kafka_topics import ensure_topics, keeps_all_messages, message_limits
 from core.errors import SettingsError, StartRefusedError, StoppedError
 from dataflows.recovery.epochs import forget_uncommitted
 from dataflows.recovery.fence import Fence, cluster_member
@@ -116,13 +116,14 @@ def start_flow(name: str, state_step: str, load: Callable[[Settings], Loaded]) -
     try:
         # Before Bytewax starts: an admin client crashes the process inside it.
         partitions = ensure_topics(client, settings.topics, stop)
+        limits = message_limits(client, list(settings.topics))
     except StoppedError:
         raise SystemExit(0) from None
     if folder:
         # Before Bytewax reads its store.
         forget_uncommitted(folder)
     state_log = StateLog(folder / FOLDER, writes=settings.state_log == "on") if folder else None
-    return Started(settings, stop, client, partitions, KafkaProducer(client), fence, state_log), loaded
+    return Started(settings, stop, client, partitions, KafkaProducer(client, limits), fence, state_log), loaded
 
 
 def _tune_collector() -> None:
