@@ -49,9 +49,7 @@ async def set_override(request: Request) -> Response:
         services, product_id, price=price, reason=reason, now_ms=now_ms, expires_ms=expires_ms
     )
     status = "upserted" if applied else "accepted"
-    return json_response(
-        {"product_id": product_id, "override_price": price, "reason": reason, "status": status}
-    )
+    return json_response({"product_id": product_id, "override_price": price, "reason": reason, "status": status})
 
 
 @router.post(
