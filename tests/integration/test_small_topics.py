@@ -94,7 +94,11 @@ def test_a_flow_writes_to_topics_that_take_little_and_lives_on(pipeline: Pipelin
     assert answer.status_code == 400
     assert "larger than Kafka takes" in answer.json()["error"]
     assert pipeline.http.post("/override", json={**body, "reason": "short"}, headers={"X-API-Key": KEY}).is_success
-    # So is a message that is sent again.
+    # Many commands at once are not refused for their size together.
+    changes = [{"product_id": f"P{number}", "override_price": 9.5} for number in range(10)]
+    bulk = pipeline.http.post("/overrides", json={"changes": changes}, headers={"X-API-Key": KEY})
+    assert [each["status"] for each in bulk.json()["results"]] == ["upserted"] * 10
+    # A message that is sent again is refused with the reason, too.
     set_limit(pipeline, "product-events", 5_000)
     source = found[len(bad)]["source"]
     said: list[str] = []
