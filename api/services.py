@@ -10,13 +10,14 @@ from fastapi import Request
 from starlette.websockets import WebSocket
 
 from api.live.feed import LiveFeed
+from api.live.frames import text_frame
 from api.operations.flow_metrics import FlowMetrics
 from api.operations.policy_in_force import PolicyInForce
 from api.pricing.applied import AppliedCommands
-from api.pricing.board import Board
+from api.pricing.board import Board, SeenUpdate, SeenWithdrawal
 from api.pricing.commands import Commands
 from api.pricing.price_cache import PriceCache
-from api.pricing.price_feed import make_price_feed
+from api.pricing.price_feed import encode_withdrawal, make_price_feed
 from api.pricing.recent_changes import RecentChanges
 from api.pricing.repairs import Repairs
 from api.web.work import WorkPool
@@ -68,7 +69,16 @@ class Services(msgspec.Struct, frozen=True):
             prepare_schema(partial(open_writer, self.history_url, TABLES, self.history_schema), self.stop)
         self.redis_keys.start()
         self.commands.start()
-        self.price_feed.start(self.board.note)
+        self.price_feed.start(self._note_update)
+
+    def _note_update(self, update: SeenUpdate | SeenWithdrawal) -> None:
+        """Take an update of a price, decoded by the relay, in the event loop."""
+        if isinstance(update, SeenUpdate):
+            self.board.note(update)
+        else:
+            self.board.withdraw(update)
+            frame = text_frame(encode_withdrawal(update.key, update.version))
+            self.price_feed.hub.withdraw((update.key, update.version, frame))
 
     async def close(self) -> None:
         """End all threads and close all connections."""

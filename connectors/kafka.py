@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
+from enum import Enum
 from typing import Any
 
 import msgspec
@@ -64,9 +65,19 @@ def _unpack_batch(packed: bytes) -> RawBatch:
     return _decode_batch(packed)
 
 
-class KafkaSource(FixedPartitionedSource[tuple[str, RawBatch], int | None]):
-    """A source of `(shard, RawBatch)`. Resume state is the next offset to read. A partition without resume state is
-    read from its beginning.
+class CaughtUp(msgspec.Struct, frozen=True, array_like=True):
+    """A partition has handed on all messages from before the start. Every shard gets one from each partition.
+
+    It comes in a later epoch than those messages, so Bytewax hands it on after them. partitions: number of
+    partitions of the source. was_resumed: the partition continues from a snapshot."""
+
+    partitions: int
+    was_resumed: bool
+
+
+class KafkaSource(FixedPartitionedSource[tuple[str, RawBatch | CaughtUp], int | None]):
+    """A source of `(shard, RawBatch)`, and of one `CaughtUp` for each shard and partition. Resume state is the next
+    offset to read. A partition without resume state is read from its beginning.
 
     Messages of `broadcast_topics` go to every shard. The source ends when `stop` is set, so that the flow closes
     its last epoch and a restart continues from there. If the next offset has left its topic, the process ends.
@@ -88,6 +99,7 @@ class KafkaSource(FixedPartitionedSource[tuple[str, RawBatch], int | None]):
         self._shards = shards
         self._stop = stop
         self._on_build = on_build
+        self._partitions = 0
         self._consumers: dict[int, _SharedConsumer] = {}
 
     def list_parts(self) -> list[str]:
@@ -97,6 +109,7 @@ class KafkaSource(FixedPartitionedSource[tuple[str, RawBatch], int | None]):
         except StoppedError:
             # Bytewax cannot run without a partition. No epoch has begun, so there is nothing to finish.
             os._exit(TERMINATED)
+        self._partitions = sum(counts[topic] for topic in self._topics)
         return [f"{topic}:{index}" for topic in self._topics for index in range(counts[topic])]
 
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> "KafkaPartition":
@@ -113,10 +126,19 @@ class KafkaSource(FixedPartitionedSource[tuple[str, RawBatch], int | None]):
             resume_state=resume_state,
             shards=self._shards,
             broadcast=topic in self._broadcast_topics,
+            partitions=self._partitions,
         )
 
 
-class KafkaPartition(StatefulSourcePartition[tuple[str, RawBatch], int | None]):
+class CatchingUp(Enum):
+    """A partition reads messages from before the start, then says that it has read them, then is done."""
+
+    READS = 1
+    SAYS = 2
+    DONE = 3
+
+
+class KafkaPartition(StatefulSourcePartition[tuple[str, RawBatch | CaughtUp], int | None]):
     """One topic partition: reads the worker's shared consumer, groups messages by shard. Belongs to the worker's
     thread."""
 
@@ -129,17 +151,23 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, RawBatch], int | None]):
         resume_state: int | None,
         shards: int,
         broadcast: bool,
+        partitions: int,
     ) -> None:
         self._consumer = consumer
+        self._caught_up = CaughtUp(partitions, resume_state is not None)
+        self._catching_up = CatchingUp.READS
         self._topic = topic
         self._index = index
         self._next_offset = resume_state
         self._shards = shards
         self._broadcast = broadcast
         self._shard_names = [str(shard) for shard in range(shards)]
-        consumer.add(topic, index, resume_state)
+        self._end_at_start = consumer.add(topic, index, resume_state)
 
-    def next_batch(self) -> list[tuple[str, RawBatch]]:
+    def next_batch(self) -> list[tuple[str, RawBatch | CaughtUp]]:
+        if self._catching_up is CatchingUp.SAYS:
+            self._catching_up = CatchingUp.DONE
+            return [(shard, self._caught_up) for shard in self._shard_names]
         messages = self._consumer.take(self._topic, self._index)
         if not messages:
             return []
@@ -171,6 +199,8 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, RawBatch], int | None]):
         )
 
     def snapshot(self) -> int | None:
+        if self._catching_up is CatchingUp.READS and (self._next_offset or 0) >= self._end_at_start:
+            self._catching_up = CatchingUp.SAYS
         if self._next_offset is not None:
             self._consumer.note_progress(self._topic, self._index, self._next_offset)
         return self._next_offset
@@ -192,13 +222,16 @@ class _SharedConsumer:
         self._next_commit = 0.0
         self._down = False
 
-    def add(self, topic: str, index: int, next_offset: int | None) -> None:
-        """Read a partition too. next_offset: the first to read, None for the beginning."""
+    def add(self, topic: str, index: int, next_offset: int | None) -> int:
+        """Read a partition too. next_offset: the first to read, None for the beginning. Returns the end of the
+        messages that an earlier life may have read: the partition's end, or 0 for the beginning."""
+        end = 0
         if next_offset is not None:
-            self._check_offset(topic, index, next_offset)
+            end = self._check_offset(topic, index, next_offset)
         self._buffers[topic, index] = []
         start = OFFSET_BEGINNING if next_offset is None else next_offset
         self._consumer.incremental_assign([TopicPartition(topic, index, start)])
+        return end
 
     def remove(self, topic: str, index: int) -> None:
         """Stop reading a partition. The last one closes the consumer."""
@@ -262,7 +295,7 @@ class _SharedConsumer:
             )
         self._on_error(error)
 
-    def _check_offset(self, topic: str, index: int, next_offset: int) -> None:
+    def _check_offset(self, topic: str, index: int, next_offset: int) -> int:
         while not self._stop.is_set():
             try:
                 low, high = self._consumer.get_watermark_offsets(
@@ -272,7 +305,7 @@ class _SharedConsumer:
                 self._on_error(error.args[0])
                 continue
             if low <= next_offset <= high:
-                return
+                return high
             telemetry.fatal(
                 "the next offset to read is not in the topic any more; see docs/operations.md, lost offsets",
                 topic=topic,
@@ -281,6 +314,7 @@ class _SharedConsumer:
                 first=low,
                 end=high,
             )
+        return next_offset
 
     def _commit(self, *, asynchronous: bool) -> None:
         offsets = [TopicPartition(*part, offset) for part, offset in self._progress.items()]

@@ -16,7 +16,7 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 import telemetry
 from connectors.redis_marker import EMPTY, EVICTED, RedisMarker
 from core.shards import shard_of
-from pricing.batches import SETTLED, RefillRequest
+from pricing.batches import RefillRequest
 
 LOOK_EVERY_S = 2.0
 """Pause between two looks at Redis."""
@@ -31,9 +31,6 @@ EVICTED_EVERY_S = 300.0
 REPAIRS_MAX = 1_000
 """Products that one look takes out of the set of missing ones."""
 
-SETTLES_AFTER_S = 5.0
-"""Time from a start to the requests with the reason `SETTLED`."""
-
 PART = "redis"
 
 Requests = list[tuple[str, RefillRequest]]
@@ -43,7 +40,7 @@ log = telemetry.get_logger("redis_watch")
 
 class RedisWatch(FixedPartitionedSource[tuple[str, RefillRequest], None]):
     """A source of `(shard, RefillRequest)`: for every shard at the start and when Redis may have lost rows, and for
-    some products when the API misses them. Some seconds after a start, it sends one set with the reason `SETTLED`.
+    some products when the API misses them.
 
     connect: makes a client that is not connected yet. marker: the key of the marker. repair: the key of the set of
     missing products. The source ends when `stop` is set. It has no resume state."""
@@ -132,8 +129,6 @@ class RedisWatchPartition(StatefulSourcePartition[tuple[str, RefillRequest], Non
         self._closed = threading.Event()
         self._started = False
         self._refilled = False
-        self._settled = False
-        self._settles_at = time.monotonic() + SETTLES_AFTER_S
         self._awake_at = datetime.now(UTC)
         threading.Thread(target=self._look, name="redis-watch", daemon=True).start()
 
@@ -144,9 +139,6 @@ class RedisWatchPartition(StatefulSourcePartition[tuple[str, RefillRequest], Non
         if not self._started:
             self._started = True
             return self._for_all("start")
-        if not self._settled and time.monotonic() >= self._settles_at:
-            self._settled = True
-            return [(str(shard), RefillRequest(SETTLED)) for shard in range(self._shards)]
         reason, missing = self._looker.take()
         if not reason:
             return self._for_some(missing)

@@ -17,19 +17,18 @@ import telemetry
 from connectors.decode.pricing import SignalKind
 from connectors.decode.wire import DEFAULT_LIMITS, InputLimits
 from connectors.epochs import AlignedSources
-from connectors.kafka import KafkaSource, RawBatch
+from connectors.kafka import CaughtUp, KafkaSource, RawBatch
 from connectors.redis_watch import RedisWatch
-from core.dead_letter import fit_letter
 from dataflows.recovery.state_log import StateLog
 from dataflows.startup import start_flow
 from dataflows.steps.decode import DecodingStep
 from dataflows.steps.encode import outgoing, outgoing_letters
-from dataflows.steps.price import Clock, PricingStep, wall_clock_ms
-from pricing.batches import Batch, RefillRequest
+from dataflows.steps.price import Clock, PricingStep, Work, wall_clock_ms
+from pricing.batches import RefillRequest
 from pricing.policy import PricingPolicy, encode_policy
 from settings import Settings
 from sinks.history.pricing import TABLES, encode_history
-from sinks.kafka.pricing import encode_updates, fit_update
+from sinks.kafka.pricing import encode_updates
 from sinks.kafka.sink import KafkaSink
 from sinks.redis.keys import FILLED, REPAIR
 from sinks.redis.pricing import SCRIPT, encode_latest
@@ -39,9 +38,6 @@ log = telemetry.get_logger("pricing")
 
 STATE_STEP = "pricing.price"
 """The id of the step that holds the shards."""
-
-Work = op.KeyedStream[Batch | RefillRequest]
-"""Input of the pricing step, keyed by shard."""
 
 
 class Sinks(msgspec.Struct, frozen=True):
@@ -53,12 +49,12 @@ class Sinks(msgspec.Struct, frozen=True):
     history: Sink[Any] | None = None
 
 
-def _is_request(item: tuple[str, RawBatch | RefillRequest]) -> bool:
-    return isinstance(item[1], RefillRequest)
+def _is_messages(item: tuple[str, RawBatch | CaughtUp | RefillRequest]) -> bool:
+    return isinstance(item[1], RawBatch)
 
 
 def build(
-    messages: FixedPartitionedSource[tuple[str, RawBatch], Any],
+    messages: FixedPartitionedSource[tuple[str, RawBatch | CaughtUp], Any],
     refills: FixedPartitionedSource[tuple[str, RefillRequest], Any],
     sinks: Sinks,
     *,
@@ -68,21 +64,23 @@ def build(
     limits: InputLimits = DEFAULT_LIMITS,
     clock: Clock = wall_clock_ms,
     state_log: StateLog | None = None,
+    attempts: int = 0,
 ) -> Dataflow:
     """The flow on these sources and sinks. It starts nothing.
 
     kinds: topic to the kind of its signals. shards: number of shards, fixed for a recovery store. limits: of input.
-    clock: processing time. state_log: None if a snapshot of a shard is to hold all of it."""
+    clock: processing time. state_log: None if a snapshot of a shard is to hold all of it. attempts: as in
+    `PricingStep`."""
     flow = Dataflow("pricing")
     # One input step, because two drift apart and then wait for each other (connectors/epochs.py).
     arrived = op.input("messages", flow, AlignedSources(messages, refills=refills))
-    split = op.branch("requests", arrived, _is_request)
-    raw, refill = split.falses, split.trues  # (shard of the key, RawBatch), (shard, RefillRequest)
+    split = op.branch("requests", arrived, _is_messages)
+    raw, requests = split.trues, split.falses  # (shard of the key, RawBatch), (shard, CaughtUp or RefillRequest)
     decoded = op.stateful_batch("decode", raw, lambda _: DecodingStep(kinds, shards, limits))  # (shard, Decoded)
     bad = op.filter_map("bad_input", decoded, outgoing_letters(clock))  # (shard, Outgoing[Record])
     signals = op.flat_map("key_by_shard", decoded, lambda item: item[1].batches)  # (shard, Batch)
-    work: Work = op.merge("work", signals, refill)  # (shard, Batch | RefillRequest)
-    price = partial(PricingStep, policy, clock=clock, state_log=state_log)
+    work: op.KeyedStream[Work] = op.merge("work", signals, requests)  # (shard, Work)
+    price = partial(PricingStep, policy, clock=clock, state_log=state_log, attempts=attempts)
     priced = op.stateful_batch("price", work, price)  # (shard, Priced)
     op.output("price_updates", op.filter_map("updates", priced, outgoing(encode_updates)), sinks.updates)
     if sinks.latest is not None:
@@ -119,9 +117,9 @@ def flow(*, with_redis: bool = True) -> Dataflow:
         ),
         RedisWatch(started.connect_redis, settings.shards, started.stop, marker=FILLED, repair=REPAIR),
         Sinks(
-            updates=KafkaSink(producer, settings.price_updates_topic, "price_updates", fit_update),
+            updates=KafkaSink(producer, settings.price_updates_topic, "price_updates"),
             latest=RedisSink(started.connect_redis, SCRIPT) if with_redis else None,
-            dead_letters=KafkaSink(producer, settings.dead_letters_topic, "dead_letters", fit_letter),
+            dead_letters=KafkaSink(producer, settings.dead_letters_topic, "dead_letters"),
             history=started.history_sink(TABLES),
         ),
         policy=policy,
@@ -129,4 +127,5 @@ def flow(*, with_redis: bool = True) -> Dataflow:
         shards=settings.shards,
         limits=InputLimits(future_max_ms=settings.future_max_s * 1000),
         state_log=started.state_log,
+        attempts=started.attempts,
     )

@@ -12,9 +12,9 @@ import telemetry
 from clients import redis
 from clients.kafka import ClientOptions, client_options
 from clients.kafka_producer import KafkaProducer
-from clients.kafka_topics import ensure_topics, keeps_all_messages, message_limits
+from clients.kafka_topics import ensure_topics, keeps_all_messages
 from core.errors import SettingsError, StartRefusedError, StoppedError
-from dataflows.recovery.epochs import forget_uncommitted
+from dataflows.recovery.epochs import count_attempts, forget_uncommitted
 from dataflows.recovery.fence import Fence, cluster_member
 from dataflows.recovery.shards import hold_to_shards
 from dataflows.recovery.state_log import FOLDER, StateLog, recovery_folder
@@ -34,7 +34,7 @@ class Started(msgspec.Struct, frozen=True):
     """The parts from which a flow makes its sources and sinks.
 
     stop: set when the flow is asked to stop. partitions: topic to its number of partitions. producer: shared by all
-    sinks. fence, state_log: None without a recovery folder."""
+    sinks. fence, state_log: None without a recovery folder. attempts: as in `PricingStep`."""
 
     settings: Settings
     stop: threading.Event
@@ -43,6 +43,7 @@ class Started(msgspec.Struct, frozen=True):
     producer: KafkaProducer
     fence: Fence | None
     state_log: StateLog | None
+    attempts: int
 
     def note_running(self) -> None:
         """Call it when Bytewax builds the flow: a cluster has come together by then."""
@@ -116,14 +117,14 @@ def start_flow(name: str, state_step: str, load: Callable[[Settings], Loaded]) -
     try:
         # Before Bytewax starts: an admin client crashes the process inside it.
         partitions = ensure_topics(client, settings.topics, stop)
-        limits = message_limits(client, list(settings.topics))
     except StoppedError:
         raise SystemExit(0) from None
     if folder:
         # Before Bytewax reads its store.
         forget_uncommitted(folder)
     state_log = StateLog(folder / FOLDER, writes=settings.state_log == "on") if folder else None
-    return Started(settings, stop, client, partitions, KafkaProducer(client, limits), fence, state_log), loaded
+    attempts = count_attempts(folder) if folder else 0
+    return Started(settings, stop, client, partitions, KafkaProducer(client), fence, state_log, attempts), loaded
 
 
 def _tune_collector() -> None:

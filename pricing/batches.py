@@ -40,14 +40,10 @@ class ChangeBatch(msgspec.Struct, gc=False):
 
 Batch = EventBatch | ChangeBatch
 
-SETTLED = "settled"
-"""The reason of the request that comes once, some seconds after a start."""
-
 
 class RefillRequest(msgspec.Struct, frozen=True, array_like=True):
-    """A request for the latest decision of every product of a shard, sent by `connectors/redis_watch.py`. With the
-    reason `SETTLED` it asks for the decisions of `Shard.repeat` instead. products: the products that it is for;
-    empty for all."""
+    """A request for the latest decision of every product of a shard, sent by `connectors/redis_watch.py`. products:
+    the products that it is for; empty for all."""
 
     reason: str
     products: tuple[str, ...] = ()

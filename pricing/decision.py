@@ -21,9 +21,10 @@ class PriceSource:
 class Cause:
     """The causes of a decision.
 
-    Decisions of the first six causes are published and kept as history (`PUBLISHED`). A repeat is published but is
-    not history: see `Shard.repeat`. The other causes only refresh the latest state: an event under an active
-    override or freeze, a late event that only counts, a catalogue change, the refilling of a store."""
+    Decisions of the first eight causes are published and kept as history (`PUBLISHED`). A repeat is published but
+    is not history: see `Shard.repeat`. The other causes only refresh the latest state: an event under an active
+    override or freeze, a late event that only counts, a catalogue message that changes no price (`described`), the
+    refilling of a store."""
 
     EVENT: Final = "event"
     OVERRIDE_SET: Final = "override_set"
@@ -31,10 +32,13 @@ class Cause:
     OVERRIDE_EXPIRED: Final = "override_expired"
     FREEZE_LIFTED: Final = "freeze_lifted"
     CORRECTED: Final = "corrected"
-    UNDER_OVERRIDE: Final = "under_override"
     CATALOGUE: Final = "catalogue"
+    RESTORED: Final = "restored"
+    UNDER_OVERRIDE: Final = "under_override"
+    DESCRIBED: Final = "described"
     UNDER_FREEZE: Final = "under_freeze"
     LATE: Final = "late"
+    NEVER_IN_FORCE: Final = "never_in_force"
     REPEAT: Final = "repeat"
     REFILL: Final = "refill"
 
@@ -47,6 +51,8 @@ PUBLISHED = frozenset(
         Cause.OVERRIDE_EXPIRED,
         Cause.FREEZE_LIFTED,
         Cause.CORRECTED,
+        Cause.CATALOGUE,
+        Cause.RESTORED,
     }
 )
 """Causes of the decisions that are published on `price-updates` and kept as history."""
@@ -77,6 +83,17 @@ class PriceUpdate(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="
     adjustments: list[Adjustment]
 
 
+class PriceWithdrawn(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="price_withdrawn"):
+    """The message on `price-updates` for a product that has no price any more. `timestamp` is `event_time_ms` in
+    whole seconds."""
+
+    product_id: str
+    timestamp: int
+    version: int
+    previous_price: float | None
+    event_time_ms: int
+
+
 class OverrideEnd(msgspec.Struct, frozen=True, gc=False):
     """The end of an override, at `removed_at_ms`: it was removed or replaced, or it expired."""
 
@@ -87,10 +104,13 @@ class OverrideEnd(msgspec.Struct, frozen=True, gc=False):
 class PriceDecision(msgspec.Struct, frozen=True, gc=False):
     """An update, and the facts that the sinks need with it.
 
-    update: None if the product has no price any more. Sinks then withdraw its latest price. This happens if an
-    override ends on a product that neither an event nor the catalogue knows. override: active after the decision.
-    ended: the override that the decision ended. catalogue: set if the entry changed. forgotten: the entry was
-    removed. updated_at_ms: processing time. day_open: the price at the beginning of the product's day."""
+    update: None if the product has no price any more. Sinks then withdraw its latest price. This happens if its
+    catalogue entry is removed before any event, or if an override ends on a product that neither an event nor the
+    catalogue knows. override: active after the decision. ended: the override that the decision ended. catalogue:
+    set if the entry changed. forgotten: the entry was removed. updated_at_ms: processing time. day_open: the price
+    at the beginning of the product's day. withdrawn: the message for readers, if the decision took the price away.
+    is_over: the decision set an override that had ended before it was read. It is history, but no reader sees it.
+    """
 
     product_id: str
     version: int
@@ -103,6 +123,8 @@ class PriceDecision(msgspec.Struct, frozen=True, gc=False):
     ended: OverrideEnd | None = None
     catalogue: CatalogueEntry | None = None
     forgotten: bool = False
+    withdrawn: PriceWithdrawn | None = None
+    is_over: bool = False
 
 
 class PricedEvents(msgspec.Struct, gc=False):
@@ -134,7 +156,7 @@ class FreezeChange(msgspec.Struct, frozen=True, gc=False):
 _encode_json = msgspec.json.Encoder().encode
 
 
-def encode_update(update: PriceUpdate) -> bytes:
+def encode_update(update: PriceUpdate | PriceWithdrawn) -> bytes:
     """The message of an update: compact JSON, fields in the order of the contract."""
     return _encode_json(update)
 

@@ -31,13 +31,21 @@ class Client:
 
     keys: the keys that the client watches; None for all. conflate: keep only the newest update of each key. push:
     the client's connection. If it is given, and the session waits in `take`, the hub's updates are written to it at
-    once.
+    once. by_message: the client chooses its keys by message, and takes withdrawals too.
 
     Memory is bounded: QUEUE_FRAMES_MAX updates in order, then one for each key. Belongs to the event loop's
     thread."""
 
-    def __init__(self, keys: Collection[str] | None, conflate: bool, push: FrameWriter | None = None) -> None:
+    def __init__(
+        self,
+        keys: Collection[str] | None,
+        conflate: bool,
+        push: FrameWriter | None = None,
+        *,
+        by_message: bool = False,
+    ) -> None:
         self.keys = None if keys is None else frozenset(keys)
+        self.by_message = by_message
         self._conflate = conflate
         self._push = None if conflate else push
         self._writes_at_once = False

@@ -54,6 +54,12 @@ class Hub:
         if not self._is_scheduled:
             self._continue()
 
+    def withdraw(self, update: Update) -> None:
+        """Tell the clients that watch a key that it has no state any more, if they chose their keys by message."""
+        for client in (*self._everything, *self._by_key.get(update[0], ())):
+            if client.by_message:
+                client.offer(update)
+
     def _watch(self, client: Client) -> None:
         if client.keys is None:
             self._everything.add(client)

@@ -52,7 +52,7 @@ class Relay(Generic[Decoded]):
 
     client: options of every Kafka client. topics: every topic that must exist, with its configuration. decode: a
     message's value (JSON) to its key and version; raises MsgspecError for a value that is unreadable. The frame of
-    an update is its message's value, unchanged.
+    an update is its message's value, unchanged. A withdrawal is decoded only: it has no frame for all clients.
 
     `ready` is true once the position after the newest message is fixed in every partition: from then on no message
     is missed, even if Kafka has an outage. `live` is false during an outage of Kafka. `reads` has the figures of
@@ -190,6 +190,8 @@ class Relay(Generic[Decoded]):
                 old += 1
                 continue
             decoded.append(update)
+            if update.withdrawn:
+                continue
             if (message.offset() or 0) >= self._live_from[message.partition() or 0]:
                 updates.append((update.key, update.version, text_frame(value)))
         for outcome, count in (("relayed", len(updates)), ("not_newer", old), ("unreadable", bad)):

@@ -59,7 +59,8 @@ class Session:
         self._feed = feed
         self._subscription = subscription
         conflate = subscription.conflate_s is not None
-        self.client = Client(subscription.keys, conflate, None if subscription.by_message else self._push)
+        push = None if subscription.by_message else self._push
+        self.client = Client(subscription.keys, conflate, push, by_message=subscription.by_message)
 
     async def run(self) -> None:
         """Serve until either task ends."""
@@ -142,7 +143,8 @@ class Session:
                 await asyncio.sleep(conflate_s)
 
     async def _send_asked(self, keys: list[str], versions: Versions) -> int:
-        """Send the states of keys that are newer than `versions`, which is brought up to date. Returns how many."""
+        """Send the states and withdrawals of keys that are newer than `versions`, which is brought up to date.
+        Returns how many."""
         store = self._feed.states
         count = 0
         try:
@@ -150,6 +152,10 @@ class Session:
                 if versions.advance(key, version):
                     count += 1
                     await self._send(store.encode(state))
+            for key, version, text in store.withdrawals(keys):
+                if versions.advance(key, version):
+                    count += 1
+                    await self._send(text)
         except RedisDownError:
             await self._send(_encode(Problem(f"{store.name} does not answer")).decode())
         return count

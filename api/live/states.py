@@ -33,6 +33,9 @@ class StateStore(Protocol[State]):
     def encode(self, state: State) -> str:
         """The state as the text of a message to a client."""
 
+    def withdrawals(self, keys: list[str]) -> list[tuple[str, int, str]]:
+        """Key, version and message of those keys whose state this process has seen withdrawn."""
+
     def keys_behind(self, versions: Versions, keys: list[str] | None) -> list[str]:
         """Of these keys (None: of all), those that this process has seen in an update newer than in `versions`."""
 

@@ -5,13 +5,17 @@ from typing import Protocol
 
 
 class Versioned(Protocol):
-    """A message of a topic of updates, decoded: the key that it is about, and the key's version, from 1 upwards."""
+    """A message of a topic of updates, decoded: the key that it is about, and the key's version, from 1 upwards.
+    withdrawn: the key has no state any more."""
 
     @property
     def key(self) -> str: ...
 
     @property
     def version(self) -> int: ...
+
+    @property
+    def withdrawn(self) -> bool: ...
 
 
 class Versions(dict[str, int]):

@@ -5,7 +5,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Iterable
-from typing import Annotated
+from typing import ClassVar
 
 import msgspec
 
@@ -22,18 +22,28 @@ LOOK_EVERY_S = 15.0
 NAMES_EVERY_S = 120.0
 
 
-class SeenUpdate(msgspec.Struct, gc=False):
+class SeenUpdate(msgspec.Struct, gc=False, tag_field="type", tag="price_update"):
     """The fields of a `price_update` that the relay decodes."""
+
+    withdrawn: ClassVar[bool] = False
 
     key: str = msgspec.field(name="product_id")
     new_price: float
-    # A larger number could not be encoded again.
-    version: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+    version: int
     demand: float
     price_source: str
     event_time_ms: int
     previous_price: float | None
     adjustments: list["SeenAdjustment"]
+
+
+class SeenWithdrawal(msgspec.Struct, gc=False, tag_field="type", tag="price_withdrawn"):
+    """The fields of a `price_withdrawn` that the relay decodes."""
+
+    withdrawn: ClassVar[bool] = True
+
+    key: str = msgspec.field(name="product_id")
+    version: int
 
 
 class SeenAdjustment(msgspec.Struct, gc=False):
@@ -43,13 +53,13 @@ class SeenAdjustment(msgspec.Struct, gc=False):
 
 
 class BoardPrice(msgspec.Struct, gc=False):
-    """A product's price on the board.
+    """A product's price on the board; None if it was withdrawn.
 
     seen_at_s: the monotonic clock, in seconds, when the price was last known to be right. updated_at_ms: the time
     of the change, UTC. day: the latest day of event time, in days since the epoch; day_open: the price when that
     day began. sequence: grows with every change of any row."""
 
-    price: float
+    price: float | None
     demand: float
     price_source: str
     version: int
@@ -66,8 +76,9 @@ class BoardPrice(msgspec.Struct, gc=False):
         return max(0, round((time.monotonic() - self.seen_at_s) * 1000))
 
 
-BoardRow = tuple[str, str, str, float, float, str, int, int, str | None, float | None]
-"""product_id, name, category, price, demand, price_source, version, updated_at_ms, bound_by, day_open."""
+BoardRow = tuple[str, str, str, float | None, float, str, int, int, str | None, float | None]
+"""product_id, name, category, price (None if it was withdrawn), demand, price_source, version, updated_at_ms,
+bound_by, day_open."""
 
 
 class BoardPage(msgspec.Struct, frozen=True):
@@ -88,9 +99,9 @@ class BoardPage(msgspec.Struct, frozen=True):
 class Board:
     """Rows of at most PRODUCTS_MAX products. Belongs to the event loop's thread.
 
-    In: updates from the relay (`note`), and prices and catalogue entries that were read from Redis (`note_stored`,
-    `note_product`). A version never replaces a newer one. Names, and products that have not changed since the start
-    of this process, are read from Redis after the first call of `fill`. Out: `get`, `page`."""
+    In: updates from the relay (`note`, `withdraw`), and prices and catalogue entries that were read from Redis
+    (`note_stored`, `note_product`). A version never replaces a newer one. Names, and products that have not changed
+    since the start of this process, are read from Redis after the first call of `fill`. Out: `get`, `page`."""
 
     def __init__(self) -> None:
         self._prices: dict[str, BoardPrice] = {}
@@ -102,9 +113,6 @@ class Board:
 
     def note(self, update: SeenUpdate) -> None:
         """Put an update on the board, unless it is older than the row there."""
-        if not update.key.isascii():
-            # No product's id. Such an update is not of the flow, and half of a surrogate pair could not be encoded.
-            return
         before = self._prices.get(update.key)
         if before is not None and before.version > update.version:
             return
@@ -127,6 +135,20 @@ class Board:
                 day_open,
             ),
         )
+
+    def withdraw(self, update: SeenWithdrawal) -> None:
+        """Take the price of a product from the board, unless the row there is newer. The row stays without a price,
+        so that pages report it."""
+        before = self._prices.get(update.key)
+        if before is not None and before.version >= update.version:
+            return
+        now_ms = time.time_ns() // 1_000_000
+        self._put(update.key, BoardPrice(None, 0.0, "", update.version, time.monotonic(), now_ms, None, -1, None))
+
+    def withdrawn_version(self, product_id: str) -> int | None:
+        """The version at which the price of a product was withdrawn; None if it has a price or is not known."""
+        row = self._prices.get(product_id)
+        return row.version if row is not None and row.price is None else None
 
     def note_stored(self, stored: StoredPrice) -> None:
         """Put a price that was read from Redis on the board, if it is newer than the row there. If it is not, it
@@ -169,13 +191,14 @@ class Board:
                 self._put(product.product_id, row)
 
     def get(self, product_id: str) -> BoardPrice | None:
-        """The row of a product, if there is one."""
-        return self._prices.get(product_id)
+        """The row of a product, if it has a price."""
+        row = self._prices.get(product_id)
+        return row if row is not None and row.price is not None else None
 
     def newer_than(self, versions: Versions, product_ids: Iterable[str] | None) -> list[str]:
         """Of these products (None: of all), those whose row is newer than in `versions`."""
         names = self._prices if product_ids is None else product_ids
-        found = ((name, self._prices.get(name)) for name in names)
+        found = ((name, self.get(name)) for name in names)
         return versions.newer_among((name, row.version) for name, row in found if row)
 
     def page(self, token: str | None) -> BoardPage:

@@ -7,13 +7,23 @@ import msgspec
 from api.live.feed import LiveFeed
 from api.live.relay import Relay
 from api.live.versions import Versions
-from api.pricing.board import Board, SeenUpdate
+from api.pricing.board import Board, SeenUpdate, SeenWithdrawal
 from api.pricing.repairs import Repairs
 from clients.kafka import ClientOptions
 from pricing.decision import PriceUpdate, encode_update
 from sinks.redis.reader import PriceReader, StoredPrice
 
-decode_update = msgspec.json.Decoder(SeenUpdate).decode
+decode_update = msgspec.json.Decoder(SeenUpdate | SeenWithdrawal).decode
+
+
+class _Withdrawal(msgspec.Struct, tag_field="type", tag="price_withdrawn"):
+    product_id: str
+    version: int
+
+
+def encode_withdrawal(product_id: str, version: int) -> bytes:
+    """The message to WebSocket clients for a product that has no price any more (JSON)."""
+    return msgspec.json.encode(_Withdrawal(product_id, version))
 
 
 class SnapshotUpdate(PriceUpdate, frozen=True, gc=False, tag_field="type", tag="price_update"):
@@ -61,6 +71,11 @@ class StoredPrices:
             adjustments=state.adjustments,
         )
         return encode_update(update).decode()
+
+    def withdrawals(self, keys: list[str]) -> list[tuple[str, int, str]]:
+        """Product id, version and message of those products that the board has lost."""
+        found = ((key, self._board.withdrawn_version(key)) for key in keys)
+        return [(key, version, encode_withdrawal(key, version).decode()) for key, version in found if version]
 
     def keys_behind(self, versions: Versions, keys: list[str] | None) -> list[str]:
         """Of these products (None: of all), those whose row on the board is newer than in `versions`."""

@@ -15,7 +15,7 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from bytewax.testing import TestingSource
 
 from connectors.decode.pricing import SignalKind
-from connectors.kafka import RawBatch
+from connectors.kafka import CaughtUp, RawBatch
 from core.shards import shard_of
 from dataflows.pricing import Sinks, build
 from dataflows.recovery.state_log import FOLDER, StateLog, recovery_folder
@@ -46,7 +46,7 @@ def read_file(path: Path) -> Iterator[tuple[bytes, bytes]]:
         place = end
 
 
-class Files(FixedPartitionedSource[tuple[str, RawBatch], int]):
+class Files(FixedPartitionedSource[tuple[str, RawBatch | CaughtUp], int]):
     """A Bytewax source of raw batches, with a partition for each file."""
 
     def __init__(self, folder: Path) -> None:
@@ -61,7 +61,7 @@ class Files(FixedPartitionedSource[tuple[str, RawBatch], int]):
         return FilePartition(self._folder / for_part)
 
 
-class FilePartition(StatefulSourcePartition[tuple[str, RawBatch], int]):
+class FilePartition(StatefulSourcePartition[tuple[str, RawBatch | CaughtUp], int]):
     """A file that gives a batch for each shard. It prints `begin SECONDS` (monotonic clock) before its first batch,
     because a process starts long before its first event."""
 
@@ -71,7 +71,7 @@ class FilePartition(StatefulSourcePartition[tuple[str, RawBatch], int]):
         self._messages = list(read_file(path))
         self._next = 0
 
-    def next_batch(self) -> list[tuple[str, RawBatch]]:
+    def next_batch(self) -> list[tuple[str, RawBatch | CaughtUp]]:
         """Return the next `BATCH` messages, grouped by shard. Raises StopIteration at the end."""
         if self._next == 0:
             print(f"begin {time.monotonic()}", flush=True)

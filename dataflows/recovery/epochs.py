@@ -17,6 +17,8 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
+
 import telemetry
 
 BUSY_WITHIN_S = 30.0
@@ -47,9 +49,34 @@ def forget_uncommitted(folder: Path) -> int:
     return deleted
 
 
+def count_attempts(folder: Path) -> int:
+    """The number of executions that began at the epoch that Bytewax resumes from next, and did not commit it. 0 if
+    it cannot be known."""
+    try:
+        history = _read_executions(sorted(folder.glob("part-*.sqlite3")))
+    except sqlite3.Error:
+        return 0
+    if history is None:
+        return 0
+    resume_epoch = history.resume_epoch
+    return sum(begun_at == resume_epoch for _, begun_at in history.executions.values())
+
+
 def find_resume_epoch(stores: Iterable[Path]) -> int | None:
     """The epoch that Bytewax resumes from: the first one that not all workers of the last execution have committed.
     None before the first execution, and if parts of the store are missing. Raises sqlite3.Error."""
+    history = _read_executions(stores)
+    return None if history is None else history.resume_epoch
+
+
+class _Executions(msgspec.Struct, frozen=True):
+    """executions: number to (workers, first epoch). resume_epoch: as in `find_resume_epoch`."""
+
+    executions: dict[int, tuple[int, int]]
+    resume_epoch: int
+
+
+def _read_executions(stores: Iterable[Path]) -> _Executions | None:
     parts: set[int] = set()
     part_count = 0
     executions: dict[int, tuple[int, int]] = {}
@@ -74,7 +101,8 @@ def find_resume_epoch(stores: Iterable[Path]) -> int | None:
         return None
     last = max(executions)
     workers, begun_at = executions[last]
-    return min(max(begun_at, frontiers.get((last, worker), begun_at)) for worker in range(workers))
+    resume = min(max(begun_at, frontiers.get((last, worker), begun_at)) for worker in range(workers))
+    return _Executions(executions, resume)
 
 
 def open_store(store: Path) -> sqlite3.Connection:

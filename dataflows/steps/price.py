@@ -10,8 +10,9 @@ from bytewax.operators import StatefulBatchLogic
 from prometheus_client import Counter as Metric
 
 import telemetry
+from connectors.kafka import CaughtUp
 from dataflows.recovery.state_log import StateLog
-from pricing.batches import SETTLED, Batch, ChangeBatch, EventBatch, RefillRequest
+from pricing.batches import Batch, ChangeBatch, EventBatch, RefillRequest
 from pricing.decision import Cause, Priced, PriceSource, to_priced
 from pricing.policy import PricingPolicy
 from pricing.state.shard import Shard
@@ -30,9 +31,19 @@ def wall_clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class PricingStep(StatefulBatchLogic[Batch | RefillRequest, Priced, bytes]):
-    """The state of one shard: `Batch` or `RefillRequest` in, `Priced` out. Bytewax also wakes it when an override
-    ends. Belongs to one worker's thread.
+VERSION_LIFT = 1_000_000
+"""Added to a version of the snapshot, to be above every version that can have been published since."""
+
+Work = Batch | RefillRequest | CaughtUp
+"""Input of the pricing step."""
+
+
+class PricingStep(StatefulBatchLogic[Work, Priced, bytes]):
+    """The state of one shard: `Work` in, `Priced` out. Bytewax also wakes it when an override ends. Belongs to one
+    worker's thread.
+
+    attempts: how many executions of the flow began at the snapshot that this one begins at, and did not come to the
+    next one. Each may have published versions of its own.
 
     Resume state is the pointer of the shard's log or, without a log, a document of the whole shard."""
 
@@ -43,6 +54,7 @@ class PricingStep(StatefulBatchLogic[Batch | RefillRequest, Priced, bytes]):
         *,
         clock: Clock = wall_clock_ms,
         state_log: StateLog | None = None,
+        attempts: int = 0,
     ) -> None:
         documents = [] if resume_state is None else [resume_state]
         self._state_log = state_log
@@ -52,9 +64,11 @@ class PricingStep(StatefulBatchLogic[Batch | RefillRequest, Priced, bytes]):
         if state_log is not None:
             self._log.follow(self._shard)
         self._clock = clock
+        self._lift = VERSION_LIFT * (1 + attempts)
+        self._caught_up: list[CaughtUp] = []
         self._size = 0
 
-    def on_batch(self, values: list[Batch | RefillRequest]) -> tuple[list[Priced], bool]:
+    def on_batch(self, values: list[Work]) -> tuple[list[Priced], bool]:
         now_ms = self._clock()
         shard = self._shard
         results = []
@@ -66,8 +80,11 @@ class PricingStep(StatefulBatchLogic[Batch | RefillRequest, Priced, bytes]):
                 decisions = shard.apply(value, now_ms)
                 freezes = shard.take_freeze_changes()
                 results.append(to_priced(decisions, kafka_time_ms=value.kafka_time_ms, freezes=freezes))
-            elif value.reason == SETTLED:
-                results.append(to_priced(list(shard.repeat())))
+            elif isinstance(value, CaughtUp):
+                self._caught_up.append(value)
+                if len(self._caught_up) == value.partitions:
+                    was_resumed = any(each.was_resumed for each in self._caught_up)
+                    results.append(to_priced(list(shard.settle(was_resumed=was_resumed, lift=self._lift))))
             else:
                 results.append(to_priced(list(shard.refill(value.products)), freezes=shard.take_freeze_changes()))
         if expired := shard.expire(now_ms - EXPIRY_GRACE_MS):

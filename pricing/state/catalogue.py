@@ -1,11 +1,17 @@
 """Changes of the catalogue, and their effect on a product."""
 
+from core.errors import BoundsUnusableError
 from core.positions import SourcePosition
 from pricing.catalogue import CatalogueChange
-from pricing.decision import Cause, PriceDecision, PriceSource
-from pricing.engine import Quote, quote_base
+from pricing.decision import Cause, PriceDecision
+from pricing.engine import Quote
+from pricing.guardrails import HELD, resolve_bounds
+from pricing.policy import PricingPolicy
 from pricing.state.freezes import Freezes
-from pricing.state.product import Decider, ProductState, record
+from pricing.state.product import Decider, ProductState, quote_state, record
+
+BOUND_RULES = frozenset({"floor", "ceiling", HELD})
+"""Adjustments that depend on the catalogue entry."""
 
 
 def change_catalogue(
@@ -17,23 +23,52 @@ def change_catalogue(
     position: SourcePosition,
     now_ms: int,
 ) -> PriceDecision:
-    """Keep the new entry in a product's state. Returns the decision that reports it to the sinks.
+    """Keep the new entry in a product's state. Returns the decision that reports it to the sinks
+    (docs/decisions/0028).
 
-    A product without an event and without an override takes the entry's base price, unless a freeze holds its
-    price. This does not count a version (docs/decisions/0004)."""
+    If the entry changes the price, the decision counts a version (cause `catalogue`). The entry sets the price of a
+    product without an event and without an override. It changes any other price only by its bounds. A freeze holds
+    the price, unless the entry is removed: a product that nothing knows any more has no price. An entry that
+    changes no price is `described` to the store."""
     state.catalogue = change.entry
-    if state.price is not None and freezes.of(state):
+    freeze = freezes.of(state)
+    if state.inputs is None and state.override is None:
+        if state.price is None:
+            return state.to_decision(Cause.DESCRIBED, position, with_catalogue=True)
+        quote, source = Quote(None, []), state.price_source
+    elif freeze is not None and state.override is None and state.price is not None:
         state.held = True
-    elif state.event_price is None and state.override is None:
-        inputs = state.inputs
-        quote = quote_base(inputs, decider.policy, state.price) if inputs else Quote(None, [])
-        record(
-            state,
-            quote,
-            decider,
-            source=PriceSource.BASE,
-            event_time_ms=change.event_time_ms,
-            now_ms=now_ms,
-            is_change=False,
-        )
+        return state.to_decision(Cause.DESCRIBED, position, with_catalogue=True)
+    else:
+        if not _depends_on_entry(state, decider.policy):
+            return state.to_decision(Cause.DESCRIBED, position, with_catalogue=True)
+        # A catalogue message has no event time, so that of the last signal stays.
+        quote, source = quote_state(state, decider, None, state.event_time_ms, previous_price=state.price)
+        if quote.price == state.price:
+            decider.note(quote)
+            state.adjustments, state.price_source = quote.adjustments, source
+            return state.to_decision(Cause.DESCRIBED, position, with_catalogue=True)
+    record(
+        state,
+        quote,
+        decider,
+        source=source,
+        event_time_ms=state.event_time_ms or change.event_time_ms,
+        now_ms=now_ms,
+        moves_time=False,
+    )
     return state.to_decision(Cause.CATALOGUE, position, with_catalogue=True)
+
+
+def _depends_on_entry(state: ProductState, policy: PricingPolicy) -> bool:
+    """True if the entry may change the price: it is the base of the price, or its bounds hold the price, or do not
+    allow it."""
+    if state.price is None or (state.event_price is None and state.override is None):
+        return True
+    if any(adjustment.rule in BOUND_RULES for adjustment in state.adjustments):
+        return True
+    try:
+        bounds = resolve_bounds(policy.guardrails, state.catalogue)
+    except BoundsUnusableError:
+        return True
+    return not bounds.lowest <= state.price <= bounds.highest

@@ -3,9 +3,8 @@
 from core.positions import SourcePosition
 from core.timestamps import DAY_MS
 from pricing.commands import Freeze, ProductCorrection
-from pricing.decision import Cause, PriceDecision, PriceSource
-from pricing.engine import quote_base, quote_dynamic
-from pricing.state.product import Decider, ProductState, record
+from pricing.decision import Cause, PriceDecision
+from pricing.state.product import Decider, ProductState, quote_state, record
 
 
 def correct(
@@ -32,25 +31,12 @@ def correct(
         state.changed_at_ms = min(state.changed_at_ms, at_ms)
     if state.day > at_ms // DAY_MS:
         state.day, state.day_open = at_ms // DAY_MS, state.price
-    inputs = state.inputs
-    if state.override is not None or freeze is not None or inputs is None:
+    if state.override is not None or freeze is not None or state.inputs is None:
         state.held = state.held or freeze is not None
         state.version += 1
         state.event_time_ms, state.updated_at_ms = event_time_ms, now_ms
         return state.to_decision(Cause.UNDER_FREEZE if freeze else Cause.UNDER_OVERRIDE, position)
     state.held = False
-    if state.event_price is not None:
-        source = PriceSource.DYNAMIC
-        quote = quote_dynamic(
-            inputs,
-            decider.policy,
-            state.price,
-            previous_price=state.price,
-            changed_at_ms=None,
-            event_time_ms=event_time_ms,
-        )
-    else:
-        source = PriceSource.BASE
-        quote = quote_base(inputs, decider.policy, state.price)
+    quote, source = quote_state(state, decider, None, event_time_ms, previous_price=state.price)
     record(state, quote, decider, source=source, event_time_ms=event_time_ms, now_ms=now_ms)
     return state.to_decision(Cause.CORRECTED, position)

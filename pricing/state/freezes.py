@@ -3,8 +3,8 @@
 from core.positions import SourcePosition
 from pricing.commands import EVERYTHING, Freeze, FreezeLift
 from pricing.decision import Cause, FreezeChange, PriceDecision, PriceSource
-from pricing.engine import quote_base, quote_dynamic, quote_frozen
-from pricing.state.product import Decider, ProductState, record
+from pricing.engine import quote_frozen
+from pricing.state.product import Decider, ProductState, quote_state, record
 
 
 class Freezes:
@@ -115,25 +115,13 @@ def release(
     If a signal came for the product during the freeze, and no other freeze and no override holds it, the product
     gets its price at once. All guardrails apply except the cooldown. Otherwise the result is None. The version
     counts in both cases, so that versions do not depend on the order in which topics are read."""
-    inputs = state.inputs
     free = state.held and state.override is None and freezes.of(state) is None
-    if not free or inputs is None:
+    if not free:
         if state.version:
             state.version += 1
         return None
     state.held = False
-    if state.event_price is not None:
-        source = PriceSource.DYNAMIC
-        quote = quote_dynamic(
-            inputs,
-            decider.policy,
-            state.price,
-            previous_price=state.price,
-            changed_at_ms=None,
-            event_time_ms=lift.event_time_ms,
-        )
-    else:
-        source = PriceSource.BASE
-        quote = quote_base(inputs, decider.policy, state.price)
-    record(state, quote, decider, source=source, event_time_ms=lift.event_time_ms, now_ms=now_ms)
+    at_ms = lift.event_time_ms
+    quote, source = quote_state(state, decider, None, at_ms, previous_price=state.price)
+    record(state, quote, decider, source=source, event_time_ms=at_ms, now_ms=now_ms)
     return state.to_decision(Cause.FREEZE_LIFTED, position)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from core.money import cents_between, to_cents
 from core.positions import SourcePosition
 from pricing.commands import Freeze, PriceOverride
-from pricing.decision import Adjustment, Cause, OverrideEnd, PriceDecision, PriceSource
-from pricing.engine import BASE_REASON, Quote, quote_base, quote_dynamic, quote_frozen, quote_override
-from pricing.state.product import Decider, ProductState, record
+from pricing.decision import Adjustment, Cause, OverrideEnd, PriceDecision
+from pricing.engine import BASE_REASON
+from pricing.state.product import Decider, ProductState, quote_state, record
 
 
 class Expiries:
@@ -33,22 +33,18 @@ class Expiries:
             yield heapq.heappop(self._heap)
 
 
-def set_override(state: ProductState, override: PriceOverride, decider: Decider, now_ms: int) -> PriceDecision:
-    """Make an override the active one. Returns the decision; its `ended` is the replaced override."""
+def set_override(
+    state: ProductState, override: PriceOverride, decider: Decider, now_ms: int, *, was_over: bool = False
+) -> PriceDecision:
+    """Make an override the active one. Returns the decision; its `ended` is the replaced override. was_over: it
+    ended before it was read, so readers must not see its price."""
     replaced = state.override
     ended = OverrideEnd(replaced, override.set_at_ms) if replaced else None
     state.override = override
-    quote = quote_override(
-        override.override_price,
-        override.reason,
-        inputs=state.inputs,
-        from_catalogue=state.event_price is None,
-        policy=decider.policy,
-        last_good_price=state.price,
-    )
-    source = PriceSource.OVERRIDE
-    record(state, quote, decider, source=source, event_time_ms=override.set_at_ms, now_ms=now_ms)
-    return state.to_decision(Cause.OVERRIDE_SET, override.position, ended=ended)
+    at_ms = override.set_at_ms
+    quote, source = quote_state(state, decider, None, at_ms, previous_price=None)
+    record(state, quote, decider, source=source, event_time_ms=at_ms, now_ms=now_ms)
+    return state.to_decision(Cause.OVERRIDE_SET, override.position, ended=ended, is_over=was_over)
 
 
 def end_override(
@@ -67,24 +63,10 @@ def end_override(
     ended = OverrideEnd(state.override, at_ms)
     state.override = None
     state.held = freeze is not None
-    source = PriceSource.DYNAMIC if state.event_price is not None else PriceSource.BASE
-    quote = _quote_after(state, decider, freeze, at_ms)
+    # Without step and cooldown, so that the right price is back at once.
+    quote, source = quote_state(state, decider, freeze, at_ms, previous_price=None)
     record(state, quote, decider, source=source, event_time_ms=at_ms, now_ms=now_ms)
     return state.to_decision(cause, position, ended=ended)
-
-
-def _quote_after(state: ProductState, decider: Decider, freeze: Freeze | None, at_ms: int) -> Quote:
-    inputs, policy = state.inputs, decider.policy
-    if inputs is None:
-        return Quote(None, [])
-    if freeze is not None and state.price is not None:
-        return quote_frozen(state.price, inputs, state.event_price is None, freeze.reason)
-    if state.event_price is not None:
-        # Without step and cooldown, so that the right price is back at once.
-        return quote_dynamic(
-            inputs, policy, state.price, previous_price=None, changed_at_ms=None, event_time_ms=at_ms
-        )
-    return quote_base(inputs, policy, state.price)
 
 
 def is_over(override: PriceOverride, at_ms: int) -> bool:
@@ -98,7 +80,7 @@ def hold(state: ProductState, position: SourcePosition) -> PriceDecision:
     The price stays. The new event's price becomes the base, so the override's amount is adjusted to the
     difference."""
     assert state.event_price is not None
-    if state.price is not None:
+    if state.price is not None and state.adjustments[1:]:
         base, override, *bounds = state.adjustments
         amount = to_cents(state.event_price)
         difference = cents_between(override.amount + base.amount, amount)

@@ -7,9 +7,17 @@ import msgspec
 from core.positions import SourcePosition
 from core.timestamps import DAY_MS
 from pricing.catalogue import CatalogueEntry
-from pricing.commands import PriceOverride
-from pricing.decision import Adjustment, OverrideEnd, PriceDecision, PriceSource, PriceUpdate
-from pricing.engine import Quote
+from pricing.commands import Freeze, PriceOverride
+from pricing.decision import (
+    PUBLISHED,
+    Adjustment,
+    OverrideEnd,
+    PriceDecision,
+    PriceSource,
+    PriceUpdate,
+    PriceWithdrawn,
+)
+from pricing.engine import Quote, quote_base, quote_dynamic, quote_frozen, quote_override
 from pricing.policy import PricingPolicy
 from pricing.rules import PricingInputs
 
@@ -79,9 +87,10 @@ class ProductState(msgspec.Struct, array_like=True, gc=False):
         *,
         ended: OverrideEnd | None = None,
         with_catalogue: bool = False,
+        is_over: bool = False,
     ) -> PriceDecision:
         """The state as a decision for the sinks. with_catalogue: the decision reports the catalogue entry, or that
-        the product has none any more."""
+        the product has none any more. is_over: as in `PriceDecision`."""
         return PriceDecision(
             product_id=self.product_id,
             version=self.version,
@@ -94,7 +103,13 @@ class ProductState(msgspec.Struct, array_like=True, gc=False):
             ended=ended,
             catalogue=self.catalogue if with_catalogue else None,
             forgotten=with_catalogue and self.catalogue is None,
+            withdrawn=self._to_withdrawn() if self.price is None and cause in PUBLISHED else None,
+            is_over=is_over,
         )
+
+    def _to_withdrawn(self) -> PriceWithdrawn:
+        seconds = self.event_time_ms // 1000
+        return PriceWithdrawn(self.product_id, seconds, self.version, self.previous_price, self.event_time_ms)
 
 
 class Decider(msgspec.Struct, frozen=True):
@@ -119,24 +134,58 @@ def record(
     source: str,
     event_time_ms: int,
     now_ms: int,
-    is_change: bool = True,
+    moves_time: bool = True,
 ) -> None:
     """Write a decision into the state. The loop of `pricing/state/event_loop.py` does the same inline for events; a
     property test shows that both give equal results.
 
-    event_time_ms: of the signal. now_ms: processing time. is_change: the decision counts a version; a base price
-    from the catalogue does not."""
+    event_time_ms: of the signal. now_ms: processing time. moves_time: the signal has an event time, which cooldown
+    and day are measured by; a catalogue message has none."""
     decider.note(quote)
-    if is_change:
+    if moves_time:
         if quote.price != state.price:
             state.changed_at_ms = event_time_ms
         day = event_time_ms // DAY_MS
         if day > state.day and quote.price is not None:
             state.day, state.day_open = day, quote.price if state.price is None else state.price
-        state.version += 1
+    state.version += 1
     state.previous_price, state.price = state.price, quote.price
     state.price_source = source
     state.adjustments = quote.adjustments
     state.policy = decider.policy.version
     state.event_time_ms = event_time_ms
     state.updated_at_ms = now_ms
+
+
+def quote_state(
+    state: ProductState, decider: Decider, freeze: Freeze | None, at_ms: int, *, previous_price: float | None
+) -> tuple[Quote, str]:
+    """The price that follows from a product's state, and its source. All guardrails apply except the cooldown.
+
+    freeze: the one that holds the product, if any. at_ms: UTC milliseconds. previous_price: for the largest step;
+    None for no limit of the step."""
+    inputs, policy = state.inputs, decider.policy
+    from_catalogue = state.event_price is None
+    source = PriceSource.BASE if from_catalogue else PriceSource.DYNAMIC
+    if state.override is not None:
+        quote = quote_override(
+            state.override.override_price,
+            state.override.reason,
+            inputs=inputs,
+            from_catalogue=from_catalogue,
+            policy=policy,
+            last_good_price=state.price,
+        )
+        return quote, PriceSource.OVERRIDE
+    if inputs is None:
+        return Quote(None, []), source
+    if freeze is not None and state.price is not None:
+        return quote_frozen(state.price, inputs, from_catalogue, freeze.reason), source
+    if not from_catalogue:
+        quote = quote_dynamic(
+            inputs, policy, state.price, previous_price=previous_price, changed_at_ms=None, event_time_ms=at_ms
+        )
+        return quote, source
+    quote = quote_base(inputs, policy, state.price)
+    # A bound that moved the base price makes it a price of ours.
+    return quote, PriceSource.DYNAMIC if len(quote.adjustments) > 1 else source

@@ -24,6 +24,7 @@ from pricing.state.event_loop import EventNumbers, price_events
 from pricing.state.freezes import Freezes
 from pricing.state.overrides import Expiries
 from pricing.state.product import Decider, ProductState
+from pricing.state.replay import Replay
 from pricing.state.snapshot import GONE, pack_shard, unpack_product, unpack_shard
 
 SAMPLE = 64
@@ -45,7 +46,7 @@ class Shard:
         self._dirty: dict[str, None] = {}
         self._expiries = Expiries()
         self._freezes = Freezes()
-        self._restored = bool(documents)
+        self._replay: Replay | None = Replay()
         self._restore(documents)
 
     def _restore(self, documents: Iterable[bytes]) -> None:
@@ -102,6 +103,8 @@ class Shard:
     def apply_events(self, batch: EventBatch, now_ms: int) -> tuple[PricedEvents | None, list[PriceDecision]]:
         """The prices of a batch's events, and the decisions of events without a new price: see `price_events`."""
         self._dirty.update(dict.fromkeys([event.product_id for event in batch.events]))
+        if self._replay is not None:
+            self._replay.note_events(batch, self._products)
         return price_events(
             batch, self._products, self._decider, self._numbers, freezes=self._freezes, now_ms=now_ms
         )
@@ -109,12 +112,15 @@ class Shard:
     def apply(self, batch: ChangeBatch, now_ms: int) -> list[PriceDecision]:
         """The decisions of a batch of changes, in its order."""
         decisions: list[PriceDecision] = []
+        over: list[PriceOverride] = []
         for signal in batch.changes:
             if isinstance(signal, Freeze):
                 self._freezes.set(signal)
                 continue
+            if self._replay is not None and not isinstance(signal, FreezeLift):
+                self._replay.note_change(batch, signal, self._products.get(signal.product_id))
             if isinstance(signal, PriceOverride):
-                decisions += self._set_override(signal, now_ms)
+                decisions += self._set_override(signal, over, now_ms)
                 continue
             position = SourcePosition(batch.topic, batch.partition, signal.offset)
             if isinstance(signal, FreezeLift):
@@ -125,16 +131,29 @@ class Shard:
                 decisions += self._correct(signal, position, now_ms)
             else:
                 decisions += self._change_catalogue(signal, position, now_ms)
+        for override in over:
+            state = self._products[override.product_id]
+            if state.override is override and override.expires_at_ms is not None:
+                decisions.append(self._expire(state, override.expires_at_ms, now_ms))
         return decisions
 
-    def _set_override(self, override: PriceOverride, now_ms: int) -> list[PriceDecision]:
+    def _set_override(self, override: PriceOverride, over: list[PriceOverride], now_ms: int) -> list[PriceDecision]:
+        """Decide an override. One that had ended when Kafka took it has no effect. One that ended before it was
+        read counts, because it may have been read in time before a crash, but no reader sees it; it is added to
+        `over`."""
+        if overrides.is_over(override, override.kafka_time_ms):
+            self._decider.causes[Cause.NEVER_IN_FORCE] += 1
+            return []
         state = self._products.get(override.product_id)
         if state is None:
             state = self._products[override.product_id] = ProductState(override.product_id)
         decisions = self._expire_before(state, override.kafka_time_ms, now_ms)
         self._dirty[override.product_id] = None
-        self._expiries.watch(override)
-        return [*decisions, overrides.set_override(state, override, self._decider, now_ms)]
+        if was_over := overrides.is_over(override, now_ms):
+            over.append(override)
+        else:
+            self._expiries.watch(override)
+        return [*decisions, overrides.set_override(state, override, self._decider, now_ms, was_over=was_over)]
 
     def _remove_override(
         self, removal: OverrideRemoval, position: SourcePosition, now_ms: int
@@ -182,8 +201,6 @@ class Shard:
         decision = change_catalogue(
             state, change, self._decider, freezes=self._freezes, position=position, now_ms=now_ms
         )
-        if change.entry is None and state.version == 0:
-            del self._products[change.product_id]
         return [decision]
 
     # Time
@@ -259,16 +276,31 @@ class Shard:
                 catalogue=state.catalogue,
             )
 
-    def repeat(self) -> Iterable[PriceDecision]:
-        """The decision of every product under an override or a freeze, for readers. Empty if the shard was not
-        restored. Called after a restart, once all messages from before the crash are read again.
+    def settle(self, *, was_resumed: bool, lift: int) -> Iterable[PriceDecision]:
+        """The decisions that make all readers agree after a restart. Called once after each start, when all
+        messages from before the start are read. Empty if the flow began without state.
 
-        The problem: events of such a product count versions but publish nothing. Before the crash, the events may
-        have been read and published first, and the override read after them. In the replay the override may come
-        first. It then has a lower version than the published events, so readers drop it and keep a price that is
-        not in force. The repeat publishes the product at its current version, which readers accept."""
-        if not self._restored:
+        was_resumed: the flow continues from a snapshot. lift: added to a version of the snapshot, to be above every
+        version that can have been published since.
+
+        First problem: catalogue messages and events come on different topics, and a replay may take them in
+        another order. One version may then have two prices. So each product that a catalogue message has touched
+        since the snapshot is decided once more, with a version above all before (cause `restored`,
+        docs/decisions/0028).
+
+        Second problem: events of a product under an override or a freeze count versions but publish nothing. Before
+        the crash, the events may have been read and published first, and the override read after them. In the
+        replay the override may come first. It then has a lower version than the published events, so readers drop
+        it and keep a price that is not in force. So the product is published at its current version (cause
+        `repeat`)."""
+        replay, self._replay = self._replay, None
+        if replay is None or not was_resumed:
             return
-        for state in self._products.values():
-            if state.override is not None or state.held:
+        for product_id, position in replay.catalogued.items():
+            state = self._products[product_id]
+            state.version = max(state.version + 1, replay.at_snapshot.get(product_id, 0) + lift)
+            self._dirty[product_id] = None
+            yield state.to_decision(Cause.RESTORED, position, with_catalogue=True)
+        for product_id, state in self._products.items():
+            if (state.override is not None or state.held) and product_id not in replay.catalogued:
                 yield state.to_decision(Cause.REPEAT, NO_POSITION)

@@ -1,16 +1,7 @@
 """Messages of `price-updates`, made from decisions."""
 
-import msgspec
-
 from clients.kafka_producer import Record
-from pricing.decision import PUBLISHED, Adjustment, Cause, Priced
-
-REASON_CHARS = (100, 40, 10, 0)
-"""Lengths to which the reasons of an update are cut, one after the other, until the update fits."""
-
-_decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_decode_adjustments = msgspec.json.Decoder(list[Adjustment]).decode
-_encode = msgspec.json.Encoder().encode
+from pricing.decision import PUBLISHED, Cause, Priced, encode_update
 
 
 def encode_updates(priced: Priced) -> list[Record]:
@@ -19,20 +10,10 @@ def encode_updates(priced: Priced) -> list[Record]:
     if events := priced.events:
         records = list(zip(events.keys, events.updates, strict=True))
     for decision, update in zip(priced.decisions, priced.updates, strict=True):
-        if update is not None and (decision.cause == Cause.REPEAT or decision.cause in PUBLISHED):
+        if decision.is_over or (decision.cause != Cause.REPEAT and decision.cause not in PUBLISHED):
+            continue
+        if update is not None:
             records.append((decision.product_id.encode(), update))
+        elif decision.withdrawn is not None:
+            records.append((decision.product_id.encode(), encode_update(decision.withdrawn)))
     return records
-
-
-def fit_update(record: Record, size_max: int) -> list[Record]:
-    """An update with shorter reasons, so that key and value have at most `size_max` bytes. Empty if that is not
-    enough: amounts and all other fields stay as they are."""
-    key, value = record
-    update = _decode(value)
-    adjustments = _decode_adjustments(update["adjustments"])
-    for chars in REASON_CHARS:
-        cut = [msgspec.structs.replace(each, reason=each.reason[:chars]) for each in adjustments]
-        shorter = _encode({**update, "adjustments": cut})
-        if len(key) + len(shorter) <= size_max:
-            return [(key, shorter)]
-    return []

@@ -28,10 +28,23 @@ local function write_freeze(scope, freeze)
   else redis.call('HSET', 'freezes', scope, cjson.encode(freeze)) end
 end
 
-local function withdraw(id)
-  redis.call('DEL', 'price:' .. id, 'override:' .. id)
-  redis.call('SREM', 'products', id)
+local function write_override(id, override)
+  redis.call('HSET', 'override:' .. id, 'override_price', string.format('%.2f', override.override_price),
+    'reason', override.reason, 'set_by', override.set_by,
+    'set_at', override.set_at, 'expires_at', override.expires_at)
+  redis.call('SADD', 'overrides', id)
+end
+
+local function end_override(id)
+  redis.call('DEL', 'override:' .. id)
   redis.call('SREM', 'overrides', id)
+end
+
+-- A product may have an override and no price: its bounds cannot be used.
+local function withdraw(id, override)
+  redis.call('DEL', 'price:' .. id)
+  redis.call('SREM', 'products', id)
+  if override ~= cjson.null then write_override(id, override) else end_override(id) end
 end
 
 local function write_price(id, updated_at, update, override, day_open)
@@ -52,20 +65,16 @@ local function write_price(id, updated_at, update, override, day_open)
   end
   redis.call('SADD', 'products', id)
   if override ~= cjson.null then
-    redis.call('HSET', 'override:' .. id, 'override_price', string.format('%.2f', override.override_price),
-      'reason', override.reason, 'set_by', override.set_by,
-      'set_at', override.set_at, 'expires_at', override.expires_at)
-    redis.call('SADD', 'overrides', id)
-  elseif stored[2] == 'override' then
-    redis.call('DEL', 'override:' .. id)
-    redis.call('SREM', 'overrides', id)
+    write_override(id, override)
+  elseif stored[2] == 'override' or not stored[1] then
+    end_override(id)
   end
 end
 
 local function write(row)
   if #row == 2 then write_product(row[1], row[2])
   elseif #row == 3 then write_freeze(row[1], row[2])
-  elseif row[3] == cjson.null then withdraw(row[1])
+  elseif row[3] == cjson.null then withdraw(row[1], row[4])
   else write_price(row[1], row[2], row[3], row[4], row[5]) end
 end
 

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 
 from clients.kafka_producer import Record
 from connectors.decode.pricing import SignalKind
-from connectors.kafka import RawBatch
+from connectors.kafka import CaughtUp, RawBatch
 from dataflows.steps.decode import DecodingStep
 from dataflows.steps.encode import outgoing, outgoing_letters
-from dataflows.steps.price import Clock, PricingStep, wall_clock_ms
-from pricing.batches import Batch, RefillRequest
+from dataflows.steps.price import Clock, PricingStep, Work, wall_clock_ms
+from pricing.batches import RefillRequest
 from pricing.decision import Priced
 from pricing.policy import PricingPolicy
 from sinks.base.outgoing import Outgoing
@@ -51,10 +51,10 @@ class PlainRunner:
         self.history: list[tuple[str, Outgoing[bytes]]] = []
         self.letters: list[tuple[str, Outgoing[Record]]] = []
 
-    def feed(self, item: tuple[str, RawBatch | RefillRequest]) -> None:
+    def feed(self, item: tuple[str, RawBatch | CaughtUp | RefillRequest]) -> None:
         """Run one item through all steps, then the timers that are due."""
         shard, value = item
-        if isinstance(value, RefillRequest):
+        if not isinstance(value, RawBatch):
             self._price(shard, value)
         else:
             for decoded in self._decoding.on_batch([value])[0]:
@@ -76,7 +76,7 @@ class PlainRunner:
         """Return the state of every shard, for `resume`."""
         return {shard: step.snapshot() for shard, step in self._pricing.items()}
 
-    def _price(self, shard: str, value: Batch | RefillRequest) -> None:
+    def _price(self, shard: str, value: Work) -> None:
         step = self._pricing.get(shard)
         if step is None:
             step = self._pricing[shard] = PricingStep(self._policy, self._resume.get(shard), clock=self._clock)

@@ -21,7 +21,7 @@ from api.live.hub import Hub
 from api.live.relay import Relay
 from api.pricing.price_feed import decode_update
 from connectors.decode.pricing import SignalKind
-from connectors.kafka import KafkaPartition
+from connectors.kafka import KafkaPartition, RawBatch
 from dataflows.steps.decode import DecodingStep
 from dataflows.steps.encode import outgoing
 from dataflows.steps.price import PricingStep
@@ -98,8 +98,8 @@ class FakeConsumer:
     def __init__(self) -> None:
         self.messages: list[FakeMessage] = []
 
-    def add(self, topic: str, index: int, next_offset: int | None) -> None:
-        return None
+    def add(self, topic: str, index: int, next_offset: int | None) -> int:
+        return 0
 
     def take(self, topic: str, index: int) -> list[FakeMessage]:
         messages, self.messages = self.messages, []
@@ -164,6 +164,7 @@ class Stages:
             resume_state=None,
             shards=SHARDS,
             broadcast=False,
+            partitions=1,
         )
         self.decoding = DecodingStep({"product-events": SignalKind.PRODUCT_EVENTS}, SHARDS)
         self.pricing = PricingStep(default_policy(), None)
@@ -182,6 +183,7 @@ class Stages:
         self.consumer.messages.append(message)
         with traced(walk, "source"):
             ((shard, raw),) = self.source.next_batch()
+        assert isinstance(raw, RawBatch)
         with traced(walk, "decode"):
             ((decoded,), _) = self.decoding.on_batch([raw])
         ((_, batch),) = decoded.batches

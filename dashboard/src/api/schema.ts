@@ -1553,7 +1553,7 @@ export interface operations {
                     /**
                      * Reason
                      * Format: printable
-                     * @description No control characters or line breaks; not only spaces.
+                     * @description Printable characters.
                      */
                     reason: string;
                     /**
@@ -2017,7 +2017,7 @@ export interface operations {
                     /**
                      * Reason
                      * Format: printable
-                     * @description No control characters or line breaks; not only spaces.
+                     * @description Printable characters.
                      * @default manual override
                      */
                     reason?: string;

@@ -48,15 +48,9 @@ const cell = (id: SortBy, draw: (shown: Shown) => React.ReactNode) =>
 export const cells = [
   cell("product", ({ row }) => (
     <span className="product">
-      <bdi className="name">{row.name || row.id}</bdi>
+      <span className="name">{row.name || row.id}</span>
       <span className="dim">
-        {row.name ? row.id : "not in the catalogue"}
-        {row.name && row.category ? (
-          <>
-            {" · "}
-            <bdi>{row.category}</bdi>
-          </>
-        ) : null}
+        {row.name ? `${row.id}${row.category ? ` · ${row.category}` : ""}` : "not in the catalogue"}
       </span>
     </span>
   )),

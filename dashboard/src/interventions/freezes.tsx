@@ -89,11 +89,9 @@ function About({ freeze, children }: { freeze: Freeze; children: ReactNode }) {
   const prices = usePrices();
   return (
     <div>
-      <strong>
-        <bdi>{scopeText(freeze.scope, (id) => prices.rows.get(id)?.name)}</bdi>
-      </strong>
+      <strong>{scopeText(freeze.scope, (id) => prices.rows.get(id)?.name)}</strong>
       <p className="dim">
-        “<bdi>{freeze.reason}</bdi>”, <bdi>{freeze.set_by}</bdi>, {children}
+        “{freeze.reason}”, {freeze.set_by}, {children}
       </p>
     </div>
   );

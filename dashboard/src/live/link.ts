@@ -1,7 +1,7 @@
 /** The live link: one WebSocket. It subscribes to products by message, resumes by version, and reconnects by itself. */
 
 import { Signal } from "../ui/signal";
-import type { Frame, PriceUpdate } from "./messages";
+import type { Frame, PriceUpdate, PriceWithdrawn } from "./messages";
 
 export const BACK_OFF_S = [1, 2, 5, 10];
 /** The API sends a pulse every second. A connection that is silent for this long is dead, even if it looks open. */
@@ -17,6 +17,7 @@ export interface LinkEvents {
   /** The version that is known of a product, 0 for none. */
   version(productId: string): number;
   onUpdate(update: PriceUpdate): void;
+  onWithdrawn(withdrawn: PriceWithdrawn): void;
   onProblem?(error: string): void;
 }
 
@@ -91,6 +92,9 @@ export class Link {
     } else if (frame.type === "price_update") {
       this.received += 1;
       this.events.onUpdate(frame);
+    } else if (frame.type === "price_withdrawn") {
+      this.received += 1;
+      this.events.onWithdrawn(frame);
     } else {
       this.events.onProblem?.(frame.error);
     }

@@ -26,7 +26,14 @@ export interface Pulse {
   frames: number;
 }
 
-export type Frame = PriceUpdate | Pulse | { type: "error"; error: string };
+/** The product has no price any more: nothing knows it. */
+export interface PriceWithdrawn {
+  type: "price_withdrawn";
+  product_id: string;
+  version: number;
+}
+
+export type Frame = PriceUpdate | PriceWithdrawn | Pulse | { type: "error"; error: string };
 
 /** product_id, name, category, price, demand, source, version, updated_at_ms, bound_by, day_open */
 export type BoardRow = [
@@ -42,5 +49,8 @@ export type BoardRow = [
   number | null,
 ];
 
+/** The row of a product whose price was withdrawn: only its id and version mean something. */
+export type WithdrawnRow = [string, string, string, null, number, string, number, ...unknown[]];
+
 /** An answer of `GET /board`. */
-export type BoardPage = Omit<components["schemas"]["BoardShown"], "rows"> & { rows: BoardRow[] };
+export type BoardPage = Omit<components["schemas"]["BoardShown"], "rows"> & { rows: (BoardRow | WithdrawnRow)[] };

@@ -36,6 +36,7 @@ export class PriceStore {
     this.link = new Link(linkUrl, {
       version: (id) => this.rows.get(id)?.version ?? 0,
       onUpdate: (update) => this.apply(update),
+      onWithdrawn: ({ product_id, version }) => this.remove(product_id, version),
     });
   }
 
@@ -110,6 +111,10 @@ export class PriceStore {
       members = true;
     }
     for (const found of page.rows) {
+      if (found[3] === null) {
+        this.remove(found[0], found[6]);
+        continue;
+      }
       const row = this.rows.get(found[0]);
       if (!row) {
         this.add(found);
@@ -135,6 +140,16 @@ export class PriceStore {
       this.touch(row);
     }
     if (members) this.membership.set(this.membership.value + 1);
+  }
+
+  /** The product has no price any more, unless its row is newer. */
+  private remove(id: string, version: number): void {
+    const row = this.rows.get(id);
+    if (!row || row.version >= version) return;
+    this.rows.delete(id);
+    this.unjudged.delete(id);
+    this.membership.set(this.membership.value + 1);
+    this.schedule();
   }
 
   /** The last guardrail that changed an update's price, if any. */

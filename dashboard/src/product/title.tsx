@@ -30,17 +30,10 @@ export function Title({ id, row, now }: Props) {
         <ArrowLeft size={18} aria-hidden="true" />
       </button>
       <div>
-        <h1>
-          <bdi>{row?.name || id}</bdi>
-        </h1>
+        <h1>{row?.name || id}</h1>
         <p className="dim">
           {id}
-          {row?.category ? (
-            <>
-              {" · "}
-              <bdi>{row.category}</bdi>
-            </>
-          ) : null}
+          {row?.category ? ` · ${row.category}` : ""}
         </p>
       </div>
       <div className="spacer" />

@@ -51,6 +51,9 @@ beforeEach(() => {
     onUpdate: (each) => {
       versions[each.product_id] = each.version;
     },
+    onWithdrawn: (each) => {
+      delete versions[each.product_id];
+    },
   });
   link.start();
 });

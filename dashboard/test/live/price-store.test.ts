@@ -139,3 +139,12 @@ describe("updates that come before the guardrails are known", () => {
     expect(prices.rows.get("A")?.boundBy).toBeNull();
   });
 });
+
+test("a product without a price leaves the board, unless its row is newer", () => {
+  prices.applyPage(page([board("A", 3, 10), board("B", 3, 10)]));
+  const gone = (id: string, version: number): BoardPage["rows"][number] => [id, "", "", null, 0, "", version];
+  prices.applyPage({ ...page([]), rows: [gone("A", 4), gone("B", 2)] });
+  expect([...prices.rows.keys()]).toEqual(["B"]);
+  prices.apply(update("A", 5, 12));
+  expect(prices.rows.get("A")).toMatchObject({ price: 12, version: 5 });
+});

@@ -10,7 +10,7 @@ from core.dead_letter import DeadLetter, ErrorCode
 from core.positions import SourcePosition
 from pricing.batches import Signal
 from pricing.catalogue import CatalogueChange, CatalogueEntry
-from pricing.commands import Freeze, FreezeLift, OverrideRemoval, PriceOverride, clean_scope
+from pricing.commands import Freeze, FreezeLift, OverrideRemoval, PriceOverride, is_freeze_scope
 from pricing.decision import Cause, PriceDecision
 from pricing.events import ProductEvent
 from pricing.explanation import bound_by
@@ -22,6 +22,9 @@ from tests.support.shards import apply
 NOW_MS = 1_700_000_000_000
 DAY_MS = 86_400_000
 SNAPSHOTS = Path(__file__).parent / "snapshots"
+
+
+LIFT = 1_000_000
 
 
 class Bench:
@@ -223,11 +226,11 @@ def test_what_counts_silently_is_published_once_more_after_a_restart() -> None:
     bench.event()
     bench.event("B")
     bench.override()
-    assert list(bench.shard.repeat()) == []
+    assert list(bench.shard.settle(was_resumed=False, lift=LIFT)) == []
     bench.restart()
     bench.event()
     bench.event("B")
-    (repeated,) = bench.shard.repeat()
+    (repeated,) = bench.shard.settle(was_resumed=True, lift=LIFT)
     assert (repeated.product_id, repeated.version, repeated.cause) == ("A", 3, Cause.REPEAT)
     assert repeated.update is not None
     assert repeated.update.new_price == 99.0
@@ -316,12 +319,12 @@ def test_a_snapshot_of_the_future_is_refused() -> None:
 
 @pytest.mark.parametrize("scope", ["all", "product:A.b-1", "category:cards & paper", "category:a:b"])
 def test_scopes(scope: str) -> None:
-    assert clean_scope(scope)
+    assert is_freeze_scope(scope)
 
 
 @pytest.mark.parametrize("scope", ["", "ALL", "product:", "product:a b", "category:", "category:a\nb", "shop:x"])
 def test_what_is_no_scope_is_a_dead_letter(scope: str) -> None:
-    assert not clean_scope(scope)
+    assert not is_freeze_scope(scope)
     raw = RawMessage(1, scope.encode(), None, 0)
     letter = decode(SignalKind.FREEZES, raw, "price-freezes", 0)
     assert isinstance(letter, DeadLetter)

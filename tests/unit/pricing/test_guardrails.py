@@ -8,7 +8,7 @@ from core.errors import BoundsUnusableError
 from core.positions import SourcePosition
 from pricing.catalogue import CatalogueChange, CatalogueEntry
 from pricing.commands import PriceOverride
-from pricing.decision import PriceUpdate
+from pricing.decision import Cause, PriceUpdate
 from pricing.guardrails import resolve_bounds
 from pricing.policy import parse_policy
 from pricing.state.shard import Shard
@@ -77,16 +77,18 @@ def test_a_floor_that_is_no_price_keeps_the_last_good_price() -> None:
     good = update_of(apply(shard, event(10))[0])
     apply(shard, entry(10.0, unit_cost=999_999_999.0))
     assert update_of(apply(shard, event(500))[0]).new_price == good.new_price
-    assert shard.alerts == {"the floor is above the largest price there is": 1}
+    # One by the entry, one by the event.
+    assert shard.alerts == {"the floor is above the largest price there is": 2}
 
 
 def test_a_day_begins_with_its_first_price() -> None:
     shard = Shard(parse_policy("[guardrails]\nceiling_ratio = 2"))
     (no_price,) = apply(shard, event(10))
     assert no_price.update is None
-    apply(shard, entry(10.0))
-    (first,) = apply(shard, event(10))
-    assert first.day_open == update_of(first).new_price
+    (first,) = apply(shard, entry(10.0))
+    assert (update_of(first).new_price, first.cause, first.day_open) == (15.0, Cause.CATALOGUE, None)
+    (second,) = apply(shard, event(10))
+    assert second.day_open == update_of(first).new_price
 
 
 def test_a_missing_bound_keeps_the_last_good_price_and_raises_an_alert() -> None:

@@ -101,14 +101,15 @@ def test_a_replaced_override_does_not_expire_later() -> None:
 def test_the_catalogue_gives_a_base_price_until_the_first_event() -> None:
     shard = Shard(default_policy())
     (known,) = apply(shard, entry(4.0))
-    assert (update_of(known).new_price, update_of(known).price_source, known.version) == (4.0, "base", 0)
+    assert (update_of(known).new_price, update_of(known).price_source, known.version) == (4.0, "base", 1)
+    assert known.cause == Cause.CATALOGUE
     (set_,) = apply(shard, override(9))
     assert update_of(set_).previous_price == 4.0
     (removed,) = apply(shard, OverrideRemoval("A", T0, 1))
     assert (update_of(removed).price_source, update_of(removed).new_price) == ("base", 4.0)
     assert update_of(apply(shard, event(10))[0]).new_price == 15.0
     (changed,) = apply(shard, entry(8.0))
-    assert (update_of(changed).new_price, changed.cause) == (15.0, Cause.CATALOGUE)
+    assert (update_of(changed).new_price, changed.cause, changed.version) == (15.0, Cause.DESCRIBED, 4)
 
 
 def test_a_product_that_nobody_knows_any_more_has_no_price() -> None:

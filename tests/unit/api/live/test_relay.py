@@ -17,6 +17,7 @@ class Tick(msgspec.Struct):
 
     key: str = msgspec.field(name="symbol")
     version: int
+    withdrawn: bool = False
 
 
 class FakeMessage:

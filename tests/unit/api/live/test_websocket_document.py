@@ -7,6 +7,7 @@ import msgspec
 
 from api.live.subscription import Problem, Pulse, parse_subscription, subscribe_parser
 from api.pricing import live
+from api.pricing.price_feed import encode_withdrawal
 from tests.support.pipeline import ROOT
 
 TEXT = (ROOT / "docs" / "websocket.md").read_text(encoding="utf-8")
@@ -21,7 +22,13 @@ def examples(kind: str) -> list[dict[str, object]]:
 
 
 def test_every_kind_of_message_has_an_example() -> None:
-    assert {example["type"] for example in EXAMPLES} == {"price_update", "pulse", "error", "subscribe"}
+    assert {example["type"] for example in EXAMPLES} == {
+        "price_update",
+        "price_withdrawn",
+        "pulse",
+        "error",
+        "subscribe",
+    }
 
 
 def test_the_examples_of_updates_have_the_fields_of_an_update() -> None:
@@ -32,6 +39,11 @@ def test_the_examples_of_updates_have_the_fields_of_an_update() -> None:
     golden, _ = json.JSONDecoder().raw_decode(str(sent)[str(sent).index("{") :])
     assert set(update) == set(golden)
     assert set(snapshot) == {*update, "snapshot"}
+
+
+def test_the_withdrawal_is_the_one_that_is_sent() -> None:
+    (example,) = examples("price_withdrawn")
+    assert msgspec.json.decode(encode_withdrawal("22086", 4900)) == example
 
 
 def test_the_pulse_and_the_error_are_those_that_are_sent() -> None:
