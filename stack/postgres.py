@@ -113,6 +113,7 @@ class PostgresServer:
 
     def _places(self, user: str) -> Iterator[Path]:
         """Folders that the account can enter: the one that was asked for, then temporary ones."""
+        self._folder.mkdir(parents=True, exist_ok=True)
         if can_enter(user, self._folder):
             yield self._folder
         for parent in temporary_folders():

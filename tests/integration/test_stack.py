@@ -68,6 +68,17 @@ def test_postgres_runs_in_a_folder_that_only_its_account_may_enter(private: Path
     assert not temporary_ones()
 
 
+def test_a_folder_that_is_not_there_yet_is_made_and_used(folder: Path) -> None:
+    server = PostgresServer(folder / "postgres-of-a-test" / "new")
+    try:
+        server.start()
+        assert (folder / "postgres-of-a-test" / "new" / "postgres" / "PG_VERSION").exists()
+        assert not temporary_ones()
+    finally:
+        server.stop()
+        server.remove()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another account for Postgres")
 def test_no_folder_for_the_account_is_one_clear_line(private: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "temporary_folders", lambda: [private])
