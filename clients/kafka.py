@@ -23,6 +23,8 @@ CONSUMER_OPTIONS: dict[str, Option] = {
     "fetch.wait.max.ms": 10,
     "fetch.error.backoff.ms": 50,
     "queued.max.messages.kbytes": 16384,
+    # A message larger than the default (100 MB) would be fetched again and again, for ever.
+    "receive.message.max.bytes": 1_000_000_000,
 }
 
 _OPTION = re.compile(

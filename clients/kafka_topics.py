@@ -10,7 +10,7 @@ from confluent_kafka.cimpl import NewTopic
 import telemetry
 from clients.kafka import ClientOptions, make_admin, make_producer
 from clients.throttle import Throttle
-from core.errors import StoppedError
+from core.errors import StoppedError, describe_error
 
 PARTITIONS = 4
 """Number of partitions of a topic that is created here."""
@@ -81,6 +81,25 @@ def keeps_all_messages(client: ClientOptions, topic: str) -> bool:
         return True
     log.warning("the topic drops messages that were not read in time", topic=topic, **kept)
     return False
+
+
+def message_limits(client: ClientOptions, topics: list[str]) -> dict[str, int]:
+    """The largest message, in bytes, that each of these topics takes (`max.message.bytes`). A topic is missing if
+    Kafka does not say it, for instance to a user without the right to describe configurations.
+
+    Do not call it inside Bytewax: see `make_admin`."""
+    admin = make_admin(client)
+    resources = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in topics]
+    found: dict[str, int] = {}
+    try:
+        if _is_embedded(admin.list_topics(timeout=METADATA_TIMEOUT_S).cluster_id):
+            return found
+        described = admin.describe_configs(resources, request_timeout=METADATA_TIMEOUT_S)
+        for resource, future in described.items():
+            found[resource.name] = int(future.result()["max.message.bytes"].value)
+    except (KafkaException, KeyError, ValueError) as error:
+        log.warning("the largest message that a topic takes is not known", error=describe_error(error))
+    return found
 
 
 def count_partitions(client: ClientOptions, topics: list[str], stop: threading.Event) -> dict[str, int]:

@@ -38,6 +38,9 @@ ALERTS: dict[str, AlertKind] = {
     "redis_not_watched": AlertKind(
         "A Redis that loses prices is not refilled: its user may not read or write the keys {subject}."
     ),
+    "message_dropped": AlertKind(
+        "a message for {subject} was dropped: the topic takes only smaller ones (max.message.bytes)"
+    ),
 }
 """Code to kind. Codes are bounded: they are labels of a metric."""
 

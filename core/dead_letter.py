@@ -65,6 +65,7 @@ class LetterMessage(msgspec.Struct, gc=False):
 
 
 _encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(LetterMessage).decode
 
 
 def encode_letter(letter: DeadLetter, at_ms: int) -> tuple[bytes, bytes]:
@@ -79,6 +80,20 @@ def encode_letter(letter: DeadLetter, at_ms: int) -> tuple[bytes, bytes]:
         at=at_ms,
     )
     return format_position(letter.position).encode(), _encode(message)
+
+
+def fit_letter(record: tuple[bytes, bytes], size_max: int) -> list[tuple[bytes, bytes]]:
+    """A letter's message with less of `raw`, then less of `detail`, so that key and value have at most `size_max`
+    bytes. Empty if that is not enough."""
+    key, value = record
+    letter = _decode(value)
+    room = size_max - len(key) - (len(value) - len(letter.raw))
+    # Four characters of base64 are three bytes.
+    letter.raw = letter.raw[: max(0, room) // 4 * 4]
+    if room < 0:
+        letter.detail = letter.detail.encode()[: max(0, len(letter.detail.encode()) + room)].decode(errors="ignore")
+    shorter = _encode(letter)
+    return [(key, shorter)] if len(key) + len(shorter) <= size_max else []
 
 
 def format_position(position: SourcePosition) -> str:

@@ -15,6 +15,7 @@
     │   ├── BusyError          too much work of a kind waits already
     │   ├── CommandRefusedError  Kafka has not taken a command
     │   └── NotConfirmedError  Kafka did not confirm a command in time; it may have taken it
+    ├── MessageTooLargeError   Kafka does not take a command of this size
     ├── LetterError            a dead letter cannot be read or sent again
     │   └── LetterNotFoundError
     ├── StoppedError           the process was asked to stop while it waited
@@ -92,6 +93,10 @@ class CommandRefusedError(UnavailableError):
 
 class NotConfirmedError(UnavailableError):
     """Kafka did not confirm a command or message in time. It may have taken it, so it may still take effect."""
+
+
+class MessageTooLargeError(PricewaxError):
+    """Kafka does not take a command of this size. It was not sent."""
 
 
 class LetterError(PricewaxError):

@@ -19,6 +19,7 @@ from connectors.decode.wire import DEFAULT_LIMITS, InputLimits
 from connectors.epochs import AlignedSources
 from connectors.kafka import CaughtUp, KafkaSource, RawBatch
 from connectors.redis_watch import RedisWatch
+from core.dead_letter import fit_letter
 from dataflows.recovery.state_log import StateLog
 from dataflows.startup import start_flow
 from dataflows.steps.decode import DecodingStep
@@ -28,7 +29,7 @@ from pricing.batches import RefillRequest
 from pricing.policy import PricingPolicy, encode_policy
 from settings import Settings
 from sinks.history.pricing import TABLES, encode_history
-from sinks.kafka.pricing import encode_updates
+from sinks.kafka.pricing import encode_updates, fit_update
 from sinks.kafka.sink import KafkaSink
 from sinks.redis.keys import FILLED, REPAIR
 from sinks.redis.pricing import SCRIPT, encode_latest
@@ -117,9 +118,9 @@ def flow(*, with_redis: bool = True) -> Dataflow:
         ),
         RedisWatch(started.connect_redis, settings.shards, started.stop, marker=FILLED, repair=REPAIR),
         Sinks(
-            updates=KafkaSink(producer, settings.price_updates_topic, "price_updates"),
+            updates=KafkaSink(producer, settings.price_updates_topic, "price_updates", fit_update),
             latest=RedisSink(started.connect_redis, SCRIPT) if with_redis else None,
-            dead_letters=KafkaSink(producer, settings.dead_letters_topic, "dead_letters"),
+            dead_letters=KafkaSink(producer, settings.dead_letters_topic, "dead_letters", fit_letter),
             history=started.history_sink(TABLES),
         ),
         policy=policy,

@@ -12,7 +12,7 @@ import telemetry
 from clients import redis
 from clients.kafka import ClientOptions, client_options
 from clients.kafka_producer import KafkaProducer
-from clients.kafka_topics import ensure_topics, keeps_all_messages
+from clients.kafka_topics import ensure_topics, keeps_all_messages, message_limits
 from core.errors import SettingsError, StartRefusedError, StoppedError
 from dataflows.recovery.epochs import count_attempts, forget_uncommitted
 from dataflows.recovery.fence import Fence, cluster_member
@@ -117,6 +117,7 @@ def start_flow(name: str, state_step: str, load: Callable[[Settings], Loaded]) -
     try:
         # Before Bytewax starts: an admin client crashes the process inside it.
         partitions = ensure_topics(client, settings.topics, stop)
+        limits = message_limits(client, list(settings.topics))
     except StoppedError:
         raise SystemExit(0) from None
     if folder:
@@ -124,7 +125,8 @@ def start_flow(name: str, state_step: str, load: Callable[[Settings], Loaded]) -
         forget_uncommitted(folder)
     state_log = StateLog(folder / FOLDER, writes=settings.state_log == "on") if folder else None
     attempts = count_attempts(folder) if folder else 0
-    return Started(settings, stop, client, partitions, KafkaProducer(client), fence, state_log, attempts), loaded
+    producer = KafkaProducer(client, limits)
+    return Started(settings, stop, client, partitions, producer, fence, state_log, attempts), loaded
 
 
 def _tune_collector() -> None:

@@ -4,6 +4,7 @@ import msgspec
 
 from core.identifiers import is_identifier
 from core.positions import SourcePosition
+from core.text import clean_text, is_blank
 
 REASON_MAX_CHARS = 200
 DEFAULT_REASON = "manual override"
@@ -13,19 +14,26 @@ EVERYTHING = "all"
 """The scope of a freeze that holds all prices."""
 
 
-def is_reason(text: str) -> bool:
-    """True if a text is a reason: 1 to 200 printable characters, not all of them spaces."""
-    return 0 < len(text) <= REASON_MAX_CHARS and text.isprintable() and not text.isspace()
+REASON_TAKES = f"1 to {REASON_MAX_CHARS} characters, no control characters or line breaks"
 
 
-def is_freeze_scope(text: str) -> bool:
-    """True if a text is the scope of a freeze: `all`, `product:ID` or `category:NAME`."""
+def clean_reason(text: str) -> str | None:
+    """A reason in NFC. None if the text is no reason: 1 to 200 characters (code points in NFC), no control
+    characters or line breaks, and not only spaces and marks of format."""
+    reason = clean_text(text, REASON_MAX_CHARS)
+    return None if reason is None or is_blank(reason) else reason
+
+
+def clean_scope(text: str) -> str | None:
+    """The scope of a freeze, its category in NFC. None if the text is no scope: `all`, `product:ID` or
+    `category:NAME`."""
     kind, _, name = text.partition(":")
     if kind == "product":
-        return is_identifier(name)
+        return text if is_identifier(name) else None
     if kind == "category":
-        return 0 < len(name) <= CATEGORY_MAX_CHARS and name.isprintable()
-    return text == EVERYTHING
+        category = clean_text(name, CATEGORY_MAX_CHARS)
+        return None if category is None else f"category:{category}"
+    return text if text == EVERYTHING else None
 
 
 class PriceOverride(msgspec.Struct, frozen=True, gc=False):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from core.text import close_directions
 from pricing.decision import Adjustment
 from pricing.engine import FREEZE_RULE
 from pricing.guardrails import BINDING
@@ -36,11 +37,12 @@ def explain(
     one."""
     parts = []
     for adjustment in adjustments:
+        reason = close_directions(adjustment.reason)
         if adjustment.rule == "base":
-            parts.append(f"{adjustment.amount:,.2f} ({adjustment.reason})")
+            parts.append(f"{adjustment.amount:,.2f} ({reason})")
         else:
             sign = "plus" if adjustment.amount >= 0 else "minus"
-            parts.append(f"{sign} {abs(adjustment.amount):,.2f} ({adjustment.rule}: {adjustment.reason})")
+            parts.append(f"{sign} {abs(adjustment.amount):,.2f} ({adjustment.rule}: {reason})")
     moved = ""
     if previous_price is None and first:
         moved = " It is the first price of this product."

@@ -5,7 +5,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import msgspec
 
@@ -29,7 +29,8 @@ class SeenUpdate(msgspec.Struct, gc=False, tag_field="type", tag="price_update")
 
     key: str = msgspec.field(name="product_id")
     new_price: float
-    version: int
+    # A larger number could not be encoded again.
+    version: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     demand: float
     price_source: str
     event_time_ms: int
@@ -43,7 +44,7 @@ class SeenWithdrawal(msgspec.Struct, gc=False, tag_field="type", tag="price_with
     withdrawn: ClassVar[bool] = True
 
     key: str = msgspec.field(name="product_id")
-    version: int
+    version: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class SeenAdjustment(msgspec.Struct, gc=False):
@@ -113,6 +114,9 @@ class Board:
 
     def note(self, update: SeenUpdate) -> None:
         """Put an update on the board, unless it is older than the row there."""
+        if not update.key.isascii():
+            # No product's id. Such an update is not of the flow, and half of a surrogate pair could not be encoded.
+            return
         before = self._prices.get(update.key)
         if before is not None and before.version > update.version:
             return

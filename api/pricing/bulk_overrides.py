@@ -56,7 +56,7 @@ async def _apply_change(
         product_id = check_id(str(change.product_id), noun="product")
         latest, product = stored.prices.get(product_id), stored.products.get(product_id)
         price = _price_of(change, latest)
-        check_reason(change.reason)
+        reason = check_reason(change.reason)
         expires_ms = check_expiry(change.expires_at, now_ms)
         if latest is None and product is None:
             raise ApiError(404, "no such product")
@@ -68,7 +68,7 @@ async def _apply_change(
         status = "would be set"
         if not dry_run:
             applied = await set_price(
-                services, product_id, price=price, reason=change.reason, now_ms=now_ms, expires_ms=expires_ms
+                services, product_id, price=price, reason=reason, now_ms=now_ms, expires_ms=expires_ms
             )
             status = "upserted" if applied else "accepted"
     except ValidationError as error:

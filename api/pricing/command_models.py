@@ -5,15 +5,17 @@ themselves."""
 from typing import Annotated, Any, Literal
 
 from fastapi import Path
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 from api.web.requests import ID_PATTERN
 from core.money import PRICE_MAX
+from core.text import to_nfc
 from pricing.commands import DEFAULT_REASON, REASON_MAX_CHARS
 
 BULK_MAX = 200
 """Most changes of one request."""
 
+SCOPE_MAX_CHARS = 520
 UNSET = "unset"
 """`expected_set_at` of a change that does not name one: null means that no override is expected."""
 
@@ -24,6 +26,13 @@ COMMAND_ID_IS = "Of a command that is not confirmed: the set_at or removed_at th
 ProductIdInBody = Annotated[StrictStr, Field(json_schema_extra={"pattern": ID_PATTERN})] | StrictInt
 """The pattern is for the description alone. The route checks the id, for an error in the words of this API."""
 
+
+def _in_nfc(value: Any) -> Any:
+    # Lengths are those in NFC, in which texts are kept.
+    return to_nfc(value, SCOPE_MAX_CHARS) if isinstance(value, str) else value
+
+
+Text = Annotated[StrictStr, BeforeValidator(_in_nfc)]
 Scope = Annotated[str, Path(json_schema_extra={"format": "freeze-scope"}, examples=["category:kitchen"])]
 Expiry = StrictStr | StrictInt | Annotated[float, Field(strict=True, allow_inf_nan=False)] | None
 
@@ -41,11 +50,11 @@ class OverrideRequest(BaseModel):
         examples=[19.99],
         json_schema_extra={"minimum": 0.01},
     )
-    reason: StrictStr = Field(
+    reason: Text = Field(
         DEFAULT_REASON,
         min_length=1,
         max_length=REASON_MAX_CHARS,
-        description="Printable characters.",
+        description="No control characters or line breaks; not only spaces.",
         json_schema_extra={"format": "printable"},
     )
     expires_at: Expiry = Field(
@@ -95,7 +104,7 @@ class BulkChange(BaseModel):
         None, gt=0, le=PRICE_MAX, allow_inf_nan=False, strict=True, examples=[19.99]
     )
     change_percent: float | None = Field(None, gt=-100, le=10_000, allow_inf_nan=False, strict=True, examples=[-10])
-    reason: StrictStr = Field(DEFAULT_REASON, min_length=1, max_length=REASON_MAX_CHARS)
+    reason: Text = Field(DEFAULT_REASON, min_length=1, max_length=REASON_MAX_CHARS)
     expires_at: Expiry = None
     expected_set_at: StrictStr | None = Field(UNSET, max_length=40)
 
@@ -166,15 +175,15 @@ class OverrideAudit(BaseModel):
 class FreezeRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    scope: StrictStr = Field(
-        max_length=520,
+    scope: Text = Field(
+        max_length=SCOPE_MAX_CHARS,
         examples=["all", "category:kitchen", "product:85123A"],
         json_schema_extra={"format": "freeze-scope"},
     )
-    reason: StrictStr = Field(
+    reason: Text = Field(
         min_length=1,
         max_length=REASON_MAX_CHARS,
-        description="Printable characters.",
+        description="No control characters or line breaks; not only spaces.",
         json_schema_extra={"format": "printable"},
     )
 

@@ -8,13 +8,15 @@ from confluent_kafka import KafkaError, KafkaException, Message
 
 import telemetry
 from clients.kafka import ClientOptions, Option, make_producer, was_refused
-from core.errors import CommandRefusedError, NotConfirmedError
+from core.errors import CommandRefusedError, MessageTooLargeError, NotConfirmedError
 
 CONFIRM_WITHIN_S = 5.0
 POLL_S = 0.1
 
 OPTIONS: dict[str, Option] = {
     "linger.ms": 0,
+    # Kafka applies a topic's limit to a batch. Many commands at once must not be refused for their size together.
+    "batch.num.messages": 1,
     # Shorter than CONFIRM_WITHIN_S: after that time the producer sends a command no more. A request that is in a
     # socket by then may still reach Kafka.
     "message.timeout.ms": 4500,
@@ -46,7 +48,8 @@ class Commands:
         """Publish a command (JSON), or with None its removal, and wait for the confirmation.
 
         at_ms: the time of the command, UTC milliseconds; it becomes Kafka's time stamp. Raises CommandRefusedError
-        if Kafka has not taken it, NotConfirmedError if that is not known after CONFIRM_WITHIN_S."""
+        if Kafka has not taken it, NotConfirmedError if that is not known after CONFIRM_WITHIN_S,
+        MessageTooLargeError if it is larger than Kafka takes."""
         loop = asyncio.get_running_loop()
         confirmed: asyncio.Future[KafkaError | None] = loop.create_future()
 
@@ -60,7 +63,7 @@ class Commands:
         try:
             self._producer.produce(topic, value, key.encode(), timestamp=at_ms, on_delivery=on_delivery)
         except KafkaException as refusal:
-            raise CommandRefusedError(refusal.args[0].str()) from None
+            raise _refusal(refusal.args[0], key, value) from None
         except BufferError:
             raise CommandRefusedError("too many commands wait for Kafka") from None
         try:
@@ -70,10 +73,18 @@ class Commands:
         if error is None:
             return
         if was_refused(error):
-            raise CommandRefusedError(error.str())
+            raise _refusal(error, key, value)
         log.warning("Kafka has not confirmed a command; it may still take effect", key=key, error=error.str())
         raise NotConfirmedError
 
     def _poll(self) -> None:
         while not self._stop.is_set():
             self._producer.poll(POLL_S)
+
+
+def _refusal(error: KafkaError, key: str, value: bytes | None) -> CommandRefusedError | MessageTooLargeError:
+    """The error of a command that Kafka has not taken."""
+    if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+        size = len(key.encode()) + len(value or b"")
+        return MessageTooLargeError(f"the command of {size} bytes is larger than Kafka takes; shorten its texts")
+    return CommandRefusedError(error.str())

@@ -21,7 +21,7 @@ from api.web.errors import ApiError
 from api.web.requests import LimitQuery, body_of, read_body
 from api.web.responses import json_response, responses
 from core.timestamps import parse_rfc3339, to_rfc3339
-from pricing.commands import EVERYTHING, is_freeze_scope
+from pricing.commands import EVERYTHING, clean_scope
 from sinks.history.reader import AuditCursor, PastFreeze
 
 router = APIRouter(tags=["freezes"])
@@ -47,11 +47,11 @@ async def freeze(request: Request) -> Response:
     services = services_of(request)
     body = await read_body(request, command_models.FreezeRequest)
     scope = _check_scope(body.scope)
-    check_reason(body.reason)
+    reason = check_reason(body.reason)
     if scope != EVERYTHING and not await _is_known(services, scope):
         raise ApiError(404, "no such product or category")
     now_ms = time.time_ns() // 1_000_000
-    message = {"scope": scope, "reason": body.reason, "set_by": SET_BY, "set_at": to_rfc3339(now_ms)}
+    message = {"scope": scope, "reason": reason, "set_by": SET_BY, "set_at": to_rfc3339(now_ms)}
     where = "GET /freezes shows it as set_at, and GET /freezes/audit keeps it"
     await publish(services, services.freezes_topic, scope, _encode(message), at_ms=now_ms, where=where)
     services.recent.note(f"freeze {scope}", now_ms, active=True)
@@ -61,7 +61,7 @@ async def freeze(request: Request) -> Response:
         return set_at is not None and parse_rfc3339(set_at) >= now_ms
 
     applied = await wait_until_applied(services.applied_freezes, ALL_FREEZES, is_set)
-    return json_response({"scope": scope, "reason": body.reason, "status": "frozen" if applied else "accepted"})
+    return json_response({"scope": scope, "reason": reason, "status": "frozen" if applied else "accepted"})
 
 
 @router.delete(
@@ -71,7 +71,7 @@ async def lift(scope: command_models.Scope, request: Request) -> Response:
     """Lift a freeze. Prices that it held are decided again at once. Answered once it is lifted; at the latest a
     second after Kafka has the lift, then with `"status": "accepted"`."""
     services = services_of(request)
-    _check_scope(scope)
+    scope = _check_scope(scope)
     name = f"freeze {scope}"
     if not await services.recent.is_active(name, lambda: _read_set_at(services, scope)):
         raise ApiError(404, "no freeze of this scope is in force")
@@ -115,8 +115,9 @@ async def past_freezes(request: Request, limit: LimitQuery = None, cursor: Audit
     return await audit_page("freezes", read, limit=limit, cursor=cursor)
 
 
-def _check_scope(scope: str) -> str:
-    if not is_freeze_scope(scope):
+def _check_scope(text: str) -> str:
+    scope = clean_scope(text)
+    if scope is None:
         raise ApiError(400, "scope takes all, product:ID or category:NAME")
     return scope
 

@@ -9,8 +9,9 @@ from api.pricing.publishing import publish, wait_until_applied
 from api.services import Services
 from api.web.errors import ApiError
 from core.money import to_cents
+from core.text import close_directions
 from core.timestamps import parse_rfc3339, parse_timestamp, to_rfc3339
-from pricing.commands import is_reason
+from pricing.commands import REASON_TAKES, clean_reason
 
 SET_BY = "admin"
 
@@ -25,10 +26,12 @@ def check_price(override_price: float) -> float:
     return price
 
 
-def check_reason(reason: str) -> None:
-    """Raises ApiError (400) unless a reason has 1 to 200 printable characters."""
-    if not is_reason(reason):
-        raise ApiError(400, "reason takes 1 to 200 printable characters")
+def check_reason(text: str) -> str:
+    """The reason in NFC. Raises ApiError (400) if it is none: see `clean_reason`."""
+    reason = clean_reason(text)
+    if reason is None:
+        raise ApiError(400, f"reason takes {REASON_TAKES}")
+    return reason
 
 
 def check_expiry(expires_at: str | float | None, now_ms: int) -> int | None:
@@ -57,7 +60,11 @@ async def check_unchanged(services: Services, product_id: str, expected_set_at: 
         return
     if set_at is None:
         raise ApiError(409, "the override was removed or has ended meanwhile")
-    whose = f" at {stored.override_price:,.2f} ({stored.reason})" if stored and stored.set_at == set_at else ""
+    whose = (
+        f" at {stored.override_price:,.2f} ({close_directions(stored.reason)})"
+        if stored and stored.set_at == set_at
+        else ""
+    )
     raise ApiError(409, f"somebody else has set an override meanwhile{whose}")
 
 

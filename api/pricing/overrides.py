@@ -41,17 +41,15 @@ async def set_override(request: Request) -> Response:
     product_id = check_id(str(body.product_id), noun="product")
     price = override_changes.check_price(body.override_price)
     now_ms = time.time_ns() // 1_000_000
-    override_changes.check_reason(body.reason)
+    reason = override_changes.check_reason(body.reason)
     expires_ms = override_changes.check_expiry(body.expires_at, now_ms)
     if not (services.board.get(product_id) or await services.prices.is_known(product_id)):
         raise ApiError(404, "no such product")
     applied = await override_changes.set_price(
-        services, product_id, price=price, reason=body.reason, now_ms=now_ms, expires_ms=expires_ms
+        services, product_id, price=price, reason=reason, now_ms=now_ms, expires_ms=expires_ms
     )
     status = "upserted" if applied else "accepted"
-    return json_response(
-        {"product_id": product_id, "override_price": price, "reason": body.reason, "status": status}
-    )
+    return json_response({"product_id": product_id, "override_price": price, "reason": reason, "status": status})
 
 
 @router.post(

@@ -21,6 +21,7 @@ from api.web.errors import ApiError
 from api.web.requests import PAGE_MAX, LimitQuery, parse_ids
 from api.web.responses import encode_json, json_response, responses
 from core.errors import RedisDownError
+from core.text import to_nfc
 from pricing.commands import CATEGORY_MAX_CHARS
 from pricing.explanation import bound_by, explain
 from sinks.redis.reader import StoredPrice
@@ -136,6 +137,7 @@ async def prices(
     services = services_of(request)
     size = min(limit or (PAGE_MAX if ids is not None else DEFAULT_PAGE), PAGE_MAX)
     last_id = read_id_cursor(cursor)
+    category = None if category is None else to_nfc(category, CATEGORY_MAX_CHARS)
     if category is not None and not 0 < len(category) <= CATEGORY_MAX_CHARS:
         raise ApiError(400, f"category takes 1 to {CATEGORY_MAX_CHARS} characters")
     candidates = await _candidates(services, ids, category)

@@ -7,7 +7,7 @@ import telemetry
 from api.pricing.applied import AppliedCommands
 from api.services import Services
 from api.web.errors import ApiError
-from core.errors import CommandRefusedError, NotConfirmedError, RedisDownError
+from core.errors import CommandRefusedError, MessageTooLargeError, NotConfirmedError, RedisDownError
 from core.timestamps import to_rfc3339
 
 COMMAND_ID = "Command-Id"
@@ -30,13 +30,16 @@ class UnconfirmedError(ApiError):
 
 async def publish(services: Services, topic: str, key: str, value: bytes | None, *, at_ms: int, where: str) -> None:
     """Publish a command. at_ms: its time, UTC milliseconds, which is its id. where: the end of the sentence that
-    names the route that shows it. Raises ApiError (503): `UnconfirmedError` if nothing is known, else Kafka has
-    refused it."""
+    names the route that shows it. Raises ApiError: `UnconfirmedError` (503) if nothing is known, 503 if Kafka has
+    refused it, 400 if it is larger than Kafka takes."""
     try:
         await services.commands.put(topic, key, value, at_ms=at_ms)
     except CommandRefusedError as error:
         telemetry.COMMANDS.labels("refused").inc()
         raise ApiError(503, f"Kafka has refused it, so nothing was changed: {error}") from None
+    except MessageTooLargeError as error:
+        telemetry.COMMANDS.labels("refused").inc()
+        raise ApiError(400, str(error)) from None
     except NotConfirmedError:
         telemetry.COMMANDS.labels("not_confirmed").inc()
         raise UnconfirmedError(at_ms, where) from None

@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import telemetry
 from api.web.errors import error_response
+from core.text import has_controls
 
 BODY_MAX_BYTES = 64 * 1024
 
@@ -55,9 +56,9 @@ class Guard:
             if self._is_protected(scope) and not self._has_key(scope):
                 refusal = error_response(401, "a valid admin key is needed")
                 await refusal(scope, receive, send_counted)
-            elif not scope["path"].isprintable():
+            elif has_controls(scope["path"]):
                 # The router would drop a line break at the end of a path.
-                refusal = error_response(400, "the path has characters that are not printable")
+                refusal = error_response(400, "the path has control characters or line breaks")
                 await refusal(scope, receive, send_counted)
             elif _declared_size(scope) > BODY_MAX_BYTES:
                 await _refuse_body(scope, receive, send_counted)

@@ -28,17 +28,19 @@ from core.errors import BadInputError
 from core.identifiers import IDENTIFIER_MAX_CHARS, is_identifier
 from core.money import PRICE_MAX, is_price, to_cents
 from core.positions import SourcePosition
+from core.text import clean_text
 from core.timestamps import EARLIEST_MS, LATEST_MS, MILLISECONDS_FROM
 from pricing.batches import Signal
 from pricing.catalogue import CatalogueChange, CatalogueEntry
 from pricing.commands import (
+    REASON_TAKES,
     Freeze,
     FreezeLift,
     OverrideRemoval,
     PriceOverride,
     ProductCorrection,
-    is_freeze_scope,
-    is_reason,
+    clean_reason,
+    clean_scope,
 )
 from pricing.events import EVENT_TYPES, ProductEvent
 
@@ -187,10 +189,7 @@ def decode_catalogue(raw: RawMessage) -> CatalogueChange:
         return CatalogueChange(key_identifier(raw.key), None, kafka_timestamp_ms(raw), raw.offset)
     wire = decode_value(raw.value, _CatalogueWire, _decode_catalogue)
     product_id = identifier(wire.product_id)
-    for name in ("name", "category"):
-        text = getattr(wire, name)
-        if not (0 < len(text) <= TEXT_MAX_CHARS and text.isprintable()):
-            raise BadInputError(ErrorCode.BAD_TEXT, f"{name} takes 1 to {TEXT_MAX_CHARS} printable characters")
+    shown_name, category = _text("name", wire.name), _text("category", wire.category)
     if not is_price(wire.base_price):
         takes = f"base_price takes a number above 0 and at most {PRICE_MAX:.2f}"
         raise BadInputError(ErrorCode.BAD_PRICE, takes)
@@ -203,8 +202,8 @@ def decode_catalogue(raw: RawMessage) -> CatalogueChange:
             raise BadInputError(ErrorCode.BAD_NUMBER, f"{name} takes a finite number")
     entry = CatalogueEntry(
         product_id,
-        wire.name,
-        wire.category,
+        shown_name,
+        category,
         wire.base_price,
         wire.unit_cost,
         wire.stock_level,
@@ -224,13 +223,13 @@ def decode_override(
     if price <= 0:
         takes = f"override_price takes a number from 0.01 to {PRICE_MAX:.2f}"
         raise BadInputError(ErrorCode.BAD_PRICE, takes)
-    _check_reasons(wire.reason, wire.set_by)
+    reason, set_by = _reason("reason", wire.reason), _reason("set_by", wire.set_by)
     expires = None if wire.expires_at is None else timestamp_ms(wire.expires_at, "expires_at")
     return PriceOverride(
         identifier(wire.product_id),
         price,
-        wire.reason,
-        wire.set_by,
+        reason,
+        set_by,
         past_timestamp_ms(wire.set_at, "set_at", raw, limits),
         expires,
         position,
@@ -249,9 +248,9 @@ def decode_freeze(
             scope = ""
         return FreezeLift(_scope(scope), kafka_timestamp_ms(raw), raw.offset, recorded)
     wire = decode_value(raw.value, _FreezeWire, _decode_freeze)
-    _check_reasons(wire.reason, wire.set_by)
+    reason, set_by = _reason("reason", wire.reason), _reason("set_by", wire.set_by)
     set_at_ms = past_timestamp_ms(wire.set_at, "set_at", raw, limits)
-    return Freeze(_scope(wire.scope), wire.reason, wire.set_by, set_at_ms, position, recorded)
+    return Freeze(_scope(wire.scope), reason, set_by, set_at_ms, position, recorded)
 
 
 def decode_correction(raw: RawMessage, limits: InputLimits) -> ProductCorrection:
@@ -266,15 +265,25 @@ def decode_correction(raw: RawMessage, limits: InputLimits) -> ProductCorrection
 
 
 def _scope(text: str) -> str:
-    if not is_freeze_scope(text):
+    scope = clean_scope(text)
+    if scope is None:
         raise BadInputError(ErrorCode.BAD_SCOPE, "scope takes all, product:ID or category:NAME")
-    return text
+    return scope
 
 
-def _check_reasons(reason: str, set_by: str) -> None:
-    for name, text in (("reason", reason), ("set_by", set_by)):
-        if not is_reason(text):
-            raise BadInputError(ErrorCode.BAD_TEXT, f"{name} takes 1 to 200 printable characters")
+def _text(name: str, text: str) -> str:
+    clean = clean_text(text, TEXT_MAX_CHARS)
+    if clean is None:
+        takes = f"{name} takes 1 to {TEXT_MAX_CHARS} characters, no control characters or line breaks"
+        raise BadInputError(ErrorCode.BAD_TEXT, takes)
+    return clean
+
+
+def _reason(name: str, text: str) -> str:
+    clean = clean_reason(text)
+    if clean is None:
+        raise BadInputError(ErrorCode.BAD_TEXT, f"{name} takes {REASON_TAKES}")
+    return clean
 
 
 def decode(

@@ -96,6 +96,8 @@ def _decode_carefully(value: bytes, wire_type: type[Wire]) -> Wire:
         detail = str(error).replace("`$.", "`")
         missing = "missing required field" in detail
         raise BadInputError(ErrorCode.MISSING_FIELD if missing else ErrorCode.WRONG_TYPE, detail) from None
+    except UnicodeError:
+        raise BadInputError(ErrorCode.BAD_TEXT, "a text has half of a surrogate pair") from None
     except (OverflowError, RecursionError):
         raise BadInputError(ErrorCode.WRONG_TYPE, "a number is out of range") from None
 

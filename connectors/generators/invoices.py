@@ -10,6 +10,8 @@ from pathlib import Path
 
 import msgspec
 
+from core.text import has_controls
+
 # The spellings of the file as it is distributed, and of an export from a spreadsheet.
 DATE_FORMATS = ("%Y-%m-%d %H:%M:%S", "%m/%d/%Y %H:%M", "%Y-%m-%d %H:%M", "%m/%d/%Y %H:%M:%S")
 PRICE_MAX = 1e12
@@ -185,7 +187,7 @@ def catalogue_of(lines: list[InvoiceLine]) -> list[dict[str, object]]:
 
 
 def _name(sales: list[InvoiceLine]) -> str:
-    described = next((line.description for line in sales if line.description.isprintable()), "")
+    described = next((line.description for line in sales if not has_controls(line.description)), "")
     return " ".join(described.split()) or sales[0].stock_code
 
 

@@ -1,6 +1,7 @@
 """The documents that hold a shard's state in the recovery store."""
 
 from collections.abc import Mapping
+from unicodedata import is_normalized, normalize
 
 import msgspec
 import msgspec.structs
@@ -80,6 +81,10 @@ def unpack_product(packed: msgspec.Raw) -> ProductState:
     """The state of a product from its part of a document of any format."""
     state = _decode_product(packed)
     state.price_source, state.policy = _share(state.price_source), _share(state.policy)
+    if state.catalogue is not None and not is_normalized("NFC", state.catalogue.category):
+        # Of a version that kept texts as they came. Filters and freezes compare them in NFC.
+        normal = {name: normalize("NFC", getattr(state.catalogue, name)) for name in ("name", "category")}
+        state.catalogue = msgspec.structs.replace(state.catalogue, **normal)
     state.adjustments = [_unpack_adjustment(adjustment) for adjustment in state.adjustments]
     return ProductState(*msgspec.structs.astuple(state))
 
@@ -103,7 +108,18 @@ def unpack_shard(document: bytes) -> ShardDocument:
     if not 1 <= version <= FORMAT:
         raise ValueError(f"recovery snapshot has format {version}, this version reads up to {FORMAT}")
     if version >= 3:
-        return _decode_document(document)
+        return _in_nfc(_decode_document(document))
     listed = _decode_list(document)
     products: dict[str, msgspec.Raw] = {_decode_product(packed).product_id: packed for packed in listed.products}
-    return ShardDocument(version, products, listed.freezes, listed.lifted)
+    return _in_nfc(ShardDocument(version, products, listed.freezes, listed.lifted))
+
+
+def _in_nfc(document: ShardDocument) -> ShardDocument:
+    """The document with scopes of freezes in NFC: an earlier version kept texts as they came."""
+    scopes = [freeze.scope for freeze in document.freezes] + document.lifted
+    if not all(is_normalized("NFC", scope) for scope in scopes):
+        document.freezes = [
+            msgspec.structs.replace(freeze, scope=normalize("NFC", freeze.scope)) for freeze in document.freezes
+        ]
+        document.lifted = [normalize("NFC", scope) for scope in document.lifted]
+    return document

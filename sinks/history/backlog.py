@@ -1,18 +1,18 @@
 """The backlog: rows of history that wait in a Kafka topic while the database is down."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 import telemetry
 from clients.kafka import ClientOptions, Option, make_consumer, offset_is_gone
-from clients.kafka_producer import KafkaProducer
+from clients.kafka_producer import KafkaProducer, Record
 from core.errors import BacklogError
 
 GROUP = "pricewax-backlog"
 RECORD_BYTES_MAX = 500_000
-"""Bytes of rows after which a message is complete."""
+"""Bytes of a message's rows, at most; less if the topic takes less."""
 
 READ_MESSAGES_MAX = 8
 READ_ROWS = 4_000
@@ -24,6 +24,28 @@ READ_WITHIN_S = 0.2
 OPTIONS: dict[str, Option] = {"fetch.wait.max.ms": 50}
 
 log = telemetry.get_logger("history")
+
+
+def split_rows(record: Record, size_max: int) -> list[Record]:
+    """The rows of a message in several messages, each with at most `size_max` bytes of key and value. Empty if one
+    row has more."""
+    key, value = record
+    values = list(_joined(value.split(b"\n"), size_max - len(key)))
+    return [(key, each) for each in values] if all(len(key) + len(each) <= size_max for each in values) else []
+
+
+def _joined(rows: list[bytes], size_max: int) -> Iterator[bytes]:
+    """The rows, joined to values of at most `size_max` bytes; a longer row is a value of its own."""
+    joined: list[bytes] = []
+    size = 0
+    for row in rows:
+        if joined and size + len(row) > size_max:
+            yield b"\n".join(joined)
+            joined, size = [], 0
+        joined.append(row)
+        size += len(row) + 1
+    if joined:
+        yield b"\n".join(joined)
 
 
 class Backlog:
@@ -52,6 +74,7 @@ class Backlog:
         self._client = client
         self._topic = topic
         self._key = sink_partition.encode()
+        producer.fit(topic, split_rows)
         # A topic that another program made may have fewer partitions than a sink has. Sink partitions then share
         # them. If the topic gets more partitions later, rows stay in the old one, so the resume state names it.
         if partition is None or partition >= partitions:
@@ -63,23 +86,13 @@ class Backlog:
 
     def put(self, rows: list[bytes]) -> None:
         """Queue rows, each one line of bytes. They are durable when `flush` has returned."""
-        record: list[bytes] = []
-        size = 0
-        for row in rows:
-            record.append(row)
-            size += len(row) + 1
-            if size >= RECORD_BYTES_MAX:
-                self._send(record)
-                record, size = [], 0
-        if record:
-            self._send(record)
+        size_max = min(RECORD_BYTES_MAX, self._producer.limit(self._topic) - len(self._key))
+        for value in _joined(rows, size_max):
+            self._producer.send(self._topic, [(self._key, value)], partition=self.partition)
 
     def flush(self) -> None:
         """Wait until Kafka has confirmed all rows."""
         self._producer.flush()
-
-    def _send(self, rows: list[bytes]) -> None:
-        self._producer.send(self._topic, [(self._key, b"\n".join(rows))], partition=self.partition)
 
     def waiting(self, offset: int | None) -> int:
         """Number of messages from `offset` (None for the beginning) to the end. It may flush the producer."""

@@ -1,7 +1,8 @@
 """Tables as data, and rows as bytes: a tag, then one line of tab-separated text, as Postgres' COPY reads it.
 
 Rows are bytes, because they are sent to other processes, and stored in snapshots and in the backlog topic. No value
-has a tab or a line break (identifiers, numbers, JSON, printable text), so only a backslash needs escaping.
+has a tab or a line break (identifiers, numbers, JSON, text without control characters), so only a backslash needs
+escaping.
 
 A system describes its tables and encodes its rows in `sinks/history/SYSTEM.py`. The writers of Postgres and Oracle
 make their statements from the description."""

@@ -1,7 +1,16 @@
 """Messages of `price-updates`, made from decisions."""
 
+import msgspec
+
 from clients.kafka_producer import Record
-from pricing.decision import PUBLISHED, Cause, Priced, encode_update
+from pricing.decision import PUBLISHED, Adjustment, Cause, Priced, encode_update
+
+REASON_CHARS = (100, 40, 10, 0)
+"""Lengths to which the reasons of an update are cut, one after the other, until the update fits."""
+
+_decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_adjustments = msgspec.json.Decoder(list[Adjustment]).decode
+_encode = msgspec.json.Encoder().encode
 
 
 def encode_updates(priced: Priced) -> list[Record]:
@@ -17,3 +26,20 @@ def encode_updates(priced: Priced) -> list[Record]:
         elif decision.withdrawn is not None:
             records.append((decision.product_id.encode(), encode_update(decision.withdrawn)))
     return records
+
+
+def fit_update(record: Record, size_max: int) -> list[Record]:
+    """An update with shorter reasons, so that key and value have at most `size_max` bytes. Empty if that is not
+    enough: amounts and all other fields stay as they are."""
+    key, value = record
+    update = _decode(value)
+    if "adjustments" not in update:
+        # A withdrawal has no texts to cut.
+        return []
+    adjustments = _decode_adjustments(update["adjustments"])
+    for chars in REASON_CHARS:
+        cut = [msgspec.structs.replace(each, reason=each.reason[:chars]) for each in adjustments]
+        shorter = _encode({**update, "adjustments": cut})
+        if len(key) + len(shorter) <= size_max:
+            return [(key, shorter)]
+    return []

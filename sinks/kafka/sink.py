@@ -6,15 +6,17 @@ from bytewax.outputs import StatefulSinkPartition
 from confluent_kafka import KafkaException
 
 import telemetry
-from clients.kafka_producer import KafkaProducer, Record
+from clients.kafka_producer import Fit, KafkaProducer, Record
 from sinks.base.outgoing import Outgoing, oldest_ms
 from sinks.base.sink import PlacedSink
 
 
 class KafkaSink(PlacedSink[Record, None]):
-    """A sink that writes messages to one topic. name: of the sink, in metrics."""
+    """A sink that writes messages to one topic. name: of the sink, in metrics. fit: makes a message fit that is
+    larger than Kafka takes."""
 
-    def __init__(self, producer: KafkaProducer, topic: str, name: str) -> None:
+    def __init__(self, producer: KafkaProducer, topic: str, name: str, fit: Fit) -> None:
+        producer.fit(topic, fit)
         self._producer = producer
         self._topic = topic
         self._name = name

@@ -23,6 +23,8 @@ CORRECTION = {"product_id": "A1", "not_after": 1_700_000_000, "demand": 12.5}
 Change = dict[str, Any]
 
 BAD_EVENT_FIELDS: list[tuple[Change, ErrorCode]] = [
+    ({"product_id": "\ud800"}, ErrorCode.BAD_PRODUCT_ID),
+    ({"price": "\ud800"}, ErrorCode.BAD_TEXT),
     ({"event_type": "return"}, ErrorCode.BAD_EVENT_TYPE),
     ({"event_type": "VIEW"}, ErrorCode.BAD_EVENT_TYPE),
     ({"event_type": None}, ErrorCode.WRONG_TYPE),
@@ -83,6 +85,8 @@ BAD_OVERRIDE_FIELDS: list[tuple[Change, ErrorCode]] = [
     ({"reason": ""}, ErrorCode.BAD_TEXT),
     ({"reason": "a\tb"}, ErrorCode.BAD_TEXT),
     ({"reason": "x" * 201}, ErrorCode.BAD_TEXT),
+    ({"reason": "\ud800"}, ErrorCode.BAD_TEXT),
+    ({"reason": "a\u2028b"}, ErrorCode.BAD_TEXT),
     ({"set_by": " "}, ErrorCode.BAD_TEXT),
     ({"set_at": "yesterday"}, ErrorCode.BAD_TIMESTAMP),
     ({"set_at": "2099-01-01T00:00:00Z"}, ErrorCode.FROM_THE_FUTURE),
@@ -98,6 +102,7 @@ BAD_ENTRY_FIELDS: list[tuple[Change, ErrorCode]] = [
     ({"name": ""}, ErrorCode.BAD_TEXT),
     ({"name": "a\nb"}, ErrorCode.BAD_TEXT),
     ({"name": 7}, ErrorCode.WRONG_TYPE),
+    ({"name": "a\ud83db"}, ErrorCode.BAD_TEXT),
     ({"category": "x" * 501}, ErrorCode.BAD_TEXT),
     ({"product_id": "a b"}, ErrorCode.BAD_PRODUCT_ID),
 ]
@@ -105,6 +110,7 @@ BAD_FREEZE_FIELDS: list[tuple[Change, ErrorCode]] = [
     ({"scope": "shop:x"}, ErrorCode.BAD_SCOPE),
     ({"scope": "product:a b"}, ErrorCode.BAD_SCOPE),
     ({"scope": 1}, ErrorCode.WRONG_TYPE),
+    ({"scope": "category:a\x85"}, ErrorCode.BAD_SCOPE),
     ({"reason": ""}, ErrorCode.BAD_TEXT),
     ({"set_by": "\x07"}, ErrorCode.BAD_TEXT),
     ({"set_at": "soon"}, ErrorCode.BAD_TIMESTAMP),

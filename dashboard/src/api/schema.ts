@@ -1553,7 +1553,7 @@ export interface operations {
                     /**
                      * Reason
                      * Format: printable
-                     * @description Printable characters.
+                     * @description No control characters or line breaks; not only spaces.
                      */
                     reason: string;
                     /**
@@ -2017,7 +2017,7 @@ export interface operations {
                     /**
                      * Reason
                      * Format: printable
-                     * @description Printable characters.
+                     * @description No control characters or line breaks; not only spaces.
                      * @default manual override
                      */
                     reason?: string;

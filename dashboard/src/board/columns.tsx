@@ -48,9 +48,15 @@ const cell = (id: SortBy, draw: (shown: Shown) => React.ReactNode) =>
 export const cells = [
   cell("product", ({ row }) => (
     <span className="product">
-      <span className="name">{row.name || row.id}</span>
+      <bdi className="name">{row.name || row.id}</bdi>
       <span className="dim">
-        {row.name ? `${row.id}${row.category ? ` · ${row.category}` : ""}` : "not in the catalogue"}
+        {row.name ? row.id : "not in the catalogue"}
+        {row.name && row.category ? (
+          <>
+            {" · "}
+            <bdi>{row.category}</bdi>
+          </>
+        ) : null}
       </span>
     </span>
   )),

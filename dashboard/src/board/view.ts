@@ -2,6 +2,7 @@
 
 import type { Source } from "../api/types";
 import { changeOf, type Row } from "../live/row";
+import { searchable } from "../ui/text";
 
 export const COLUMNS = ["price", "change", "demand", "source", "age"] as const;
 export type Column = (typeof COLUMNS)[number];
@@ -42,7 +43,8 @@ export function readView(address: string): View {
   const ids = parameters.get("ids")?.split(",").filter(Boolean);
   return {
     search: parameters.get("q") ?? "",
-    category: parameters.get("category"),
+    // Categories are kept in NFC. A link may have been typed in another form.
+    category: parameters.get("category")?.normalize("NFC") ?? null,
     source: source && SOURCES.includes(source) ? (source as View["source"]) : null,
     sort: sortable ? (sort as SortBy) : DEFAULT_VIEW.sort,
     descending: sortable ? direction === "desc" : DEFAULT_VIEW.descending,
@@ -70,7 +72,7 @@ export function writeView(view: View): string {
 
 /** The ids that a view shows, in its order. Ties are ordered by id; rows without a value come last. */
 export function arrange(rows: Map<string, Row>, view: View): string[] {
-  const words = view.search.toLowerCase().split(/\s+/).filter(Boolean);
+  const words = searchable(view.search).split(/\s+/).filter(Boolean);
   const from = view.list ? view.list.ids.flatMap((id) => rows.get(id) ?? []) : rows.values();
   const found: Row[] = [];
   for (const row of from) {
@@ -78,7 +80,7 @@ export function arrange(rows: Map<string, Row>, view: View): string[] {
     if (view.source === "bounded" ? row.boundBy === null : view.source !== null && row.source !== view.source)
       continue;
     if (words.length) {
-      const text = `${row.name} ${row.id} ${row.category}`.toLowerCase();
+      const text = searchable(`${row.name} ${row.id} ${row.category}`);
       if (!words.every((word) => text.includes(word))) continue;
     }
     found.push(row);

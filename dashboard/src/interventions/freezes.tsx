@@ -89,9 +89,11 @@ function About({ freeze, children }: { freeze: Freeze; children: ReactNode }) {
   const prices = usePrices();
   return (
     <div>
-      <strong>{scopeText(freeze.scope, (id) => prices.rows.get(id)?.name)}</strong>
+      <strong>
+        <bdi>{scopeText(freeze.scope, (id) => prices.rows.get(id)?.name)}</bdi>
+      </strong>
       <p className="dim">
-        “{freeze.reason}”, {freeze.set_by}, {children}
+        “<bdi>{freeze.reason}</bdi>”, <bdi>{freeze.set_by}</bdi>, {children}
       </p>
     </div>
   );

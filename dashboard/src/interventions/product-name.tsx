@@ -8,7 +8,7 @@ export function ProductName({ id }: { id: string }) {
   const name = prices.rows.get(id)?.name;
   return (
     <A href={`/product/${encodeURIComponent(id)}`}>
-      {name || id}
+      <bdi>{name || id}</bdi>
       {name ? <span className="dim"> {id}</span> : null}
     </A>
   );

@@ -47,7 +47,7 @@ function Details({ active, now }: { active: Override; now: number }) {
     <div className="note override-note">
       <p>
         <strong>{money.format(active.override_price)}</strong> set by {active.set_by}, <Moment at={active.set_at} />
-        : “{active.reason}”.{" "}
+        : “<bdi>{active.reason}</bdi>”.{" "}
         {active.expires_at
           ? `Ends in ${formatCountdown(Date.parse(active.expires_at), now)}.`
           : "In force until removed."}

@@ -30,10 +30,17 @@ export function Title({ id, row, now }: Props) {
         <ArrowLeft size={18} aria-hidden="true" />
       </button>
       <div>
-        <h1>{row?.name || id}</h1>
+        <h1>
+          <bdi>{row?.name || id}</bdi>
+        </h1>
         <p className="dim">
           {id}
-          {row?.category ? ` · ${row.category}` : ""}
+          {row?.category ? (
+            <>
+              {" · "}
+              <bdi>{row.category}</bdi>
+            </>
+          ) : null}
         </p>
       </div>
       <div className="spacer" />

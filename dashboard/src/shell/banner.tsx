@@ -74,8 +74,10 @@ function FreezeLine({ freeze: { scope, reason, set_by, set_at }, now }: { freeze
   const queries = useQueryClient();
   return (
     <p>
-      <strong>Frozen: {scopeText(scope, (id) => prices.rows.get(id)?.name)}.</strong> {reason} ({set_by},{" "}
-      {formatAge(now - Date.parse(set_at))} ago){" "}
+      <strong>
+        Frozen: <bdi>{scopeText(scope, (id) => prices.rows.get(id)?.name)}</bdi>.
+      </strong>{" "}
+      <bdi>{reason}</bdi> (<bdi>{set_by}</bdi>, {formatAge(now - Date.parse(set_at))} ago){" "}
       <button
         type="button"
         className="link"

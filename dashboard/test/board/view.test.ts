@@ -91,3 +91,26 @@ test("the change is from the day's open, and unknown without one", () => {
   expect(changeOf(row("A", { price: 10, dayOpen: 8 }))).toBe(25);
   expect(changeOf(row("A", { dayOpen: null }))).toBeNull();
 });
+
+describe("search in many scripts", () => {
+  const shop = rows(
+    row("soft", { name: "Kaffee\u00adbohnen, geröstet" }),
+    row("wide", { name: "ほうじ茶\u3000ティーバッグ" }),
+    row("joined", { name: "می\u200cخواهم ۵۰۰\u00a0گرم" }),
+    row("marked", { name: "\u200fקפה\u200e" }),
+  );
+  const find = (search: string) => arrange(shop, view({ search }));
+
+  test("does not depend on forms, case and marks that are not seen", () => {
+    expect(find("KAFFEEBOHNEN")).toEqual(["soft"]);
+    expect(find("geröstet".normalize("NFD"))).toEqual(["soft"]);
+    expect(find("ﾃｨｰﾊﾞｯｸﾞ\u3000ほうじ茶")).toEqual(["wide"]);
+    expect(find("میخواهم\u00a0گرم")).toEqual(["joined"]);
+    expect(find("קפה")).toEqual(["marked"]);
+    expect(find("tee")).toEqual([]);
+  });
+
+  test("a category in an address is found in either form", () => {
+    expect(readView(`category=${encodeURIComponent("Größe".normalize("NFD"))}`).category).toBe("Größe");
+  });
+});

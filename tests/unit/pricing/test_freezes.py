@@ -10,7 +10,7 @@ from core.dead_letter import DeadLetter, ErrorCode
 from core.positions import SourcePosition
 from pricing.batches import Signal
 from pricing.catalogue import CatalogueChange, CatalogueEntry
-from pricing.commands import Freeze, FreezeLift, OverrideRemoval, PriceOverride, is_freeze_scope
+from pricing.commands import Freeze, FreezeLift, OverrideRemoval, PriceOverride, clean_scope
 from pricing.decision import Cause, PriceDecision
 from pricing.events import ProductEvent
 from pricing.explanation import bound_by
@@ -319,12 +319,12 @@ def test_a_snapshot_of_the_future_is_refused() -> None:
 
 @pytest.mark.parametrize("scope", ["all", "product:A.b-1", "category:cards & paper", "category:a:b"])
 def test_scopes(scope: str) -> None:
-    assert is_freeze_scope(scope)
+    assert clean_scope(scope)
 
 
 @pytest.mark.parametrize("scope", ["", "ALL", "product:", "product:a b", "category:", "category:a\nb", "shop:x"])
 def test_what_is_no_scope_is_a_dead_letter(scope: str) -> None:
-    assert not is_freeze_scope(scope)
+    assert not clean_scope(scope)
     raw = RawMessage(1, scope.encode(), None, 0)
     letter = decode(SignalKind.FREEZES, raw, "price-freezes", 0)
     assert isinstance(letter, DeadLetter)

@@ -8,6 +8,7 @@ import { usePrices } from "../../prices/store";
 import { Confirm, Modal } from "../../ui/modal";
 import { Problem } from "../../ui/problem";
 import { freeze } from "../changes";
+import { REASON_UNITS_MAX } from "../../ui/text";
 
 export function FreezeDialog({ scope: given, onClose }: { scope: string; onClose: () => void }) {
   const queries = useQueryClient();
@@ -53,7 +54,7 @@ export function FreezeDialog({ scope: given, onClose }: { scope: string; onClose
           <input
             autoFocus
             required
-            maxLength={200}
+            maxLength={REASON_UNITS_MAX}
             value={reason}
             onChange={(event) => setReason(event.target.value)}
           />

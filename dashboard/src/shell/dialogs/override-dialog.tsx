@@ -14,6 +14,7 @@ import { ExpiryField } from "./expiry";
 import { PreviewList, Refusals } from "./outcome";
 import { amountOf, changesOf, type Draft, expecting, newDraft } from "./override-draft";
 import { usePreview } from "./use-preview";
+import { REASON_UNITS_MAX } from "../../ui/text";
 
 interface Props {
   ids: string[];
@@ -39,7 +40,7 @@ export function OverrideDialog({ ids, onClose }: Props) {
         <label className="field">
           <span>Reason</span>
           <input
-            maxLength={200}
+            maxLength={REASON_UNITS_MAX}
             placeholder="manual override"
             value={draft.reason}
             onChange={(event) => change({ reason: event.target.value })}

@@ -16,7 +16,7 @@ from api.pricing.price_cache import PriceCache
 from api.pricing.publishing import UnconfirmedError, publish
 from api.pricing.recent_changes import RecentChanges
 from api.web.errors import ApiError
-from core.errors import CommandRefusedError, NotConfirmedError, RedisDownError
+from core.errors import CommandRefusedError, MessageTooLargeError, NotConfirmedError, RedisDownError
 from pricing.policy import default_policy
 from sinks.redis.reader import StoredOverride, StoredProduct
 
@@ -25,7 +25,7 @@ NOW_MS = 1_700_000_000_000
 
 def test_a_command_that_cannot_be_sent_is_refused_at_once() -> None:
     commands = Commands({"bootstrap.servers": "127.0.0.1:1", "log_level": 0})
-    with pytest.raises(CommandRefusedError, match="too large"):
+    with pytest.raises(MessageTooLargeError, match="larger than Kafka takes"):
         asyncio.run(commands.put("topic", "A", b"x" * 2_000_000, at_ms=NOW_MS))
 
 
