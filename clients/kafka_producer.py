@@ -42,6 +42,13 @@ KEY_BYTES_MAX = 512
 Record = tuple[bytes, bytes]
 """Key and value of a message."""
 
+Command = tuple[bytes, bytes | None, int]
+"""Key, value (None for a tombstone) and time stamp (UTC milliseconds, or NOW) of a message on a topic of
+commands."""
+
+NOW = 0
+"""The time stamp of the moment when a message is queued."""
+
 Fit = Callable[[Record, int], list[Record]]
 """(record, bytes of key and value that Kafka takes) -> the records that are sent in its place. Empty if the record
 cannot be made to fit."""
@@ -112,6 +119,19 @@ class KafkaProducer:
             if records and max(map(len, map(itemgetter(1), records))) > limit - KEY_BYTES_MAX:
                 records = [each for record in records for each in self._fitting(topic, record, limit)]
             self._queue(topic, records, partition)
+            self._raise_failure()
+
+    def send_commands(self, topic: str, commands: list[Command]) -> None:
+        """Queue messages for a topic of commands, in order. Blocks while the queue is full. Raises KafkaException
+        after a failure."""
+        with self._lock:
+            producer = self._producer_of(topic)
+            for key, value, time_ms in commands:
+                while len(producer) >= QUEUED_MESSAGES_MAX:
+                    producer.poll(0.05)
+                    self._raise_failure()
+                producer.produce(topic, value, key, timestamp=time_ms, on_delivery=self._on_delivery)
+            producer.poll(0)
             self._raise_failure()
 
     def flush(self) -> None:

@@ -29,8 +29,8 @@ from pricing.batches import RefillRequest
 from pricing.policy import PricingPolicy, encode_policy
 from settings import Settings
 from sinks.history.pricing import TABLES, encode_history
-from sinks.kafka.pricing import encode_updates, fit_update
-from sinks.kafka.sink import KafkaSink
+from sinks.kafka.pricing import encode_commands, encode_updates, fit_update
+from sinks.kafka.sink import CommandSink, KafkaSink
 from sinks.redis.keys import FILLED, REPAIR
 from sinks.redis.pricing import SCRIPT, encode_latest
 from sinks.redis.sink import RedisSink
@@ -48,6 +48,7 @@ class Sinks(msgspec.Struct, frozen=True):
     dead_letters: Sink[Any]
     latest: Sink[Any] | None = None
     history: Sink[Any] | None = None
+    overrides: Sink[Any] | None = None
 
 
 def _is_messages(item: tuple[str, RawBatch | CaughtUp | RefillRequest]) -> bool:
@@ -88,6 +89,8 @@ def build(
         op.output("redis", op.filter_map("latest", priced, outgoing(encode_latest)), sinks.latest)
     if sinks.history is not None:
         op.output("history", op.filter_map("rows", priced, outgoing(encode_history)), sinks.history)
+    if sinks.overrides is not None:
+        op.output("overrides", op.filter_map("commands", priced, outgoing(encode_commands)), sinks.overrides)
     op.output("dead_letters", bad, sinks.dead_letters)
     return flow
 
@@ -122,6 +125,7 @@ def flow(*, with_redis: bool = True) -> Dataflow:
             latest=RedisSink(started.connect_redis, SCRIPT) if with_redis else None,
             dead_letters=KafkaSink(producer, settings.dead_letters_topic, "dead_letters", fit_letter),
             history=started.history_sink(TABLES),
+            overrides=CommandSink(producer, settings.price_overrides_topic, "price_overrides"),
         ),
         policy=policy,
         kinds=kinds,

@@ -23,8 +23,8 @@ class Cause:
 
     Decisions of the first eight causes are published and kept as history (`PUBLISHED`). A repeat is published but
     is not history: see `Shard.repeat`. The other causes only refresh the latest state: an event under an active
-    override or freeze, a late event that only counts, a catalogue message that changes no price (`described`), the
-    refilling of a store."""
+    override or freeze, a late event that only counts, a catalogue message that changes no price (`described`), an
+    override that the tombstone of an earlier one does not end (`kept`), the refilling of a store."""
 
     EVENT: Final = "event"
     OVERRIDE_SET: Final = "override_set"
@@ -38,6 +38,7 @@ class Cause:
     DESCRIBED: Final = "described"
     UNDER_FREEZE: Final = "under_freeze"
     LATE: Final = "late"
+    KEPT: Final = "kept"
     NEVER_IN_FORCE: Final = "never_in_force"
     REPEAT: Final = "repeat"
     REFILL: Final = "refill"

@@ -32,7 +32,8 @@ class ProductState(msgspec.Struct, array_like=True, gc=False):
     event_time_ms, updated_at_ms: event and processing time of the last decision. day, day_open: the latest day of
     event time (UTC, since the epoch) and the price in force when it began; if there was none, the day's first
     price. held: since the last decided price, a signal has come that a freeze kept from changing it. base_time_ms:
-    event time of the event that set event_price."""
+    event time of the event that set event_price. expired_ms: end of the last override that ended by time, 0 if
+    there was none."""
 
     product_id: str
     event_price: float | None = None
@@ -53,6 +54,7 @@ class ProductState(msgspec.Struct, array_like=True, gc=False):
     day_open: float | None = None
     held: bool = False
     base_time_ms: int = 0
+    expired_ms: int = 0
 
     @property
     def inputs(self) -> PricingInputs | None:

@@ -162,7 +162,10 @@ class Shard:
         if state is None:
             return []
         decisions = self._expire_before(state, removal.event_time_ms, now_ms)
-        if state.override is not None:
+        if state.override is not None and removal.event_time_ms == state.expired_ms:
+            # The flow's own tombstone of an override that ended by time. A newer one was set before it came.
+            decisions.append(state.to_decision(Cause.KEPT, position))
+        elif state.override is not None:
             at_ms = removal.event_time_ms
             decisions.append(self._end_override(state, Cause.OVERRIDE_REMOVED, position, at_ms, now_ms))
         return decisions
@@ -231,6 +234,7 @@ class Shard:
 
     def _expire(self, state: ProductState, expires_at_ms: int, now_ms: int) -> PriceDecision:
         assert state.override is not None
+        state.expired_ms = expires_at_ms
         return self._end_override(state, Cause.OVERRIDE_EXPIRED, state.override.position, expires_at_ms, now_ms)
 
     def _end_override(

@@ -19,7 +19,7 @@ previous one too.
 
 1: products. 2: each product's day and the price it began with; the shard's freezes. 3: products by their id,
 because a document may hold only those that changed. 4: adjustments with all their fields.
-5: the event time of each product's base price."""
+5: the event time of each product's base price; the end of its last override."""
 
 _USUAL_REASONS = {"base": BASE_REASON, **{name: reason for name, _, reason in (*RULES, *GUARDRAILS)}}
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from clients.kafka_producer import Record
+from clients.kafka_producer import NOW, Command, Record
 from pricing.decision import PUBLISHED, Adjustment, Cause, Priced, encode_update
 
 REASON_CHARS = (100, 40, 10, 0)
@@ -26,6 +26,44 @@ def encode_updates(priced: Priced) -> list[Record]:
         elif decision.withdrawn is not None:
             records.append((decision.product_id.encode(), encode_update(decision.withdrawn)))
     return records
+
+
+class _OverrideMessage(msgspec.Struct, gc=False):
+    product_id: str
+    override_price: float
+    reason: str
+    set_by: str
+    set_at: int
+    expires_at: int | None
+
+
+def encode_commands(priced: Priced) -> list[Command]:
+    """The flow's own messages on `price-overrides`, so that a flow that starts over finds the overrides in force
+    and no others (docs/decisions/0029).
+
+    A tombstone for each override that ended by time, unless a newer one is known. Its time stamp is the end. If a
+    newer override came before the tombstone, the newer one is written again."""
+    if not priced.decisions:
+        return []
+    newest = {decision.product_id: decision for decision in priced.decisions}
+    commands: list[Command] = []
+    for decision in priced.decisions:
+        override, ended = decision.override, decision.ended
+        key = decision.product_id.encode()
+        if decision.cause == Cause.OVERRIDE_EXPIRED and newest[decision.product_id].override is None:
+            assert ended is not None
+            commands.append((key, None, ended.removed_at_ms))
+        elif decision.cause == Cause.KEPT and override is not None:
+            message = _OverrideMessage(
+                override.product_id,
+                override.override_price,
+                override.reason,
+                override.set_by,
+                override.set_at_ms,
+                override.expires_at_ms,
+            )
+            commands.append((key, _encode(message), NOW))
+    return commands
 
 
 def fit_update(record: Record, size_max: int) -> list[Record]:

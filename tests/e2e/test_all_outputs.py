@@ -149,6 +149,9 @@ def test_all_outputs_agree_after_every_cause(running: Pipeline) -> None:
         http.post("/override", json={**body, "expires_at": ends}, headers=ADMIN).raise_for_status()
         outputs.agree_at("A", 99.0)
         outputs.agree_at("A", 25.0)
+        # A set, a removal, a set, and the flow's own tombstone: the flow that reads it changes nothing.
+        wait_for(lambda: len(running.read("price-overrides")) == 4, what="the tombstone")
+        assert [each.value is None for each in running.read("price-overrides")] == [False, True, False, True]
         http.post("/freeze", json={"scope": "product:A", "reason": "x"}, headers=ADMIN).raise_for_status()
         event("A", 40.0)
         running.flush()

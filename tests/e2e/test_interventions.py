@@ -26,13 +26,17 @@ def running(pipeline: Pipeline, tmp_path: Any) -> Iterator[Pipeline]:
     pipeline.start_api(POLICY=str(policy))
     pipeline.start_flow(POLICY=str(policy))
     wait_for(pipeline.api_ready)
-    for product_id, category in (("A", "toys"), ("B", "toys"), ("C", "cards")):
-        entry = {"product_id": product_id, "name": f"Name {product_id}", "category": category, "base_price": 10}
-        pipeline.send("product-catalogue", product_id, entry)
+    # Events first: the entry of a product without an event would count a version.
+    for product_id in "ABC":
         pipeline.event(product_id, 10.0)
     pipeline.flush()
     for product_id in "ABC":
         pipeline.wait_for_version(product_id, 1)
+    for product_id, category in (("A", "toys"), ("B", "toys"), ("C", "cards")):
+        entry = {"product_id": product_id, "name": f"Name {product_id}", "category": category, "base_price": 10}
+        pipeline.send("product-catalogue", product_id, entry)
+    pipeline.flush()
+    wait_for(lambda: pipeline.redis.exists("product:A", "product:B", "product:C") == 3, what="the catalogue")
     yield pipeline
     pipeline.stop_flow()
     pipeline.stop_api()

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from core.positions import SourcePosition
 from pricing.batches import Change, ChangeBatch, EventBatch
 from pricing.catalogue import CatalogueChange, CatalogueEntry
-from pricing.commands import Freeze, FreezeLift, OverrideRemoval, PriceOverride
+from pricing.commands import Freeze, FreezeLift, OverrideRemoval
 from pricing.decision import Cause, PriceDecision
 from pricing.events import ProductEvent
 from pricing.policy import default_policy, parse_policy
@@ -97,26 +97,6 @@ def test_an_override_that_bounds_withdraw_has_its_price_as_soon_as_they_can_be_u
     assert (update_of(priced).new_price, update_of(priced).price_source) == (50.0, "override")
     (removed,) = apply(shard, OverrideRemoval("A", T0, 4))
     assert update_of(removed).new_price == 10.0
-
-
-def test_an_override_that_was_over_when_kafka_took_it_has_no_effect() -> None:
-    shard = Shard(default_policy())
-    apply(shard, event(10))
-    late = PriceOverride("A", 1.0, "r", "ann", T0, T0 + 10, SourcePosition("o", 0, 1), T0 + 20)
-    assert apply(shard, late) == []
-    state = shard.get("A")
-    assert state is not None
-    assert (state.version, state.price) == (1, 15.0)
-
-
-def test_an_override_that_ended_before_it_is_read_counts_and_no_reader_sees_it() -> None:
-    shard = Shard(default_policy())
-    apply(shard, event(10))
-    over = PriceOverride("A", 1.0, "r", "ann", T0, T0 + 10, SourcePosition("o", 0, 1), T0)
-    set_, expired = apply(shard, over, now_ms=T0 + 5_000)
-    assert (set_.cause, set_.is_over, set_.version) == (Cause.OVERRIDE_SET, True, 2)
-    assert (expired.cause, expired.version, update_of(expired).new_price) == (Cause.OVERRIDE_EXPIRED, 3, 15.0)
-    assert expired.ended is not None
 
 
 def test_after_a_restart_a_product_of_the_catalogue_is_decided_once_more() -> None:
