@@ -3,6 +3,8 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   plugins: [react()],
+  // Relative, for a reverse proxy with a path prefix; api/dashboard.py completes the addresses in the page.
+  base: "./",
   build: {
     target: "es2022",
     sourcemap: false,
@@ -17,7 +19,8 @@ export default defineConfig({
       },
     },
   },
-  test: { include: ["test/**/*.test.ts"] },
+  // A zone with an offset of half an hour, in which a wrong zone shows.
+  test: { include: ["test/**/*.test.ts"], env: { TZ: "Asia/Kolkata" } },
   // For work on the pages: `npx vite` beside a running `make demo`.
   server: {
     proxy: Object.fromEntries(

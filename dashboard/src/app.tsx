@@ -1,7 +1,8 @@
 /** The application: the frame around every page, and which address shows which page. */
 
 import { lazy, Suspense } from "react";
-import { Link as A, Route, Switch } from "wouter";
+import { Link as A, Route, Router, Switch } from "wouter";
+import { PREFIX } from "./api/site";
 import { Board } from "./board/board";
 import { Banner } from "./shell/banner";
 import { Dialogs } from "./shell/dialogs/dialogs";
@@ -9,13 +10,25 @@ import { useShellKeys } from "./shell/keys";
 import { Messages } from "./shell/messages";
 import { BottomBar } from "./shell/navigation";
 import { TopBar } from "./shell/top-bar";
+import { useSignal } from "./ui/signal";
+import { timeZone } from "./ui/zone";
 
 const Product = lazy(() => import("./product/product"));
 const Interventions = lazy(() => import("./interventions/interventions"));
 const System = lazy(() => import("./system/system"));
 
 export function App() {
+  return (
+    <Router base={PREFIX}>
+      <Frame />
+    </Router>
+  );
+}
+
+function Frame() {
   useShellKeys();
+  // Times are drawn again in another zone.
+  const zone = useSignal(timeZone);
   return (
     <>
       <a className="skip" href="#main">
@@ -23,7 +36,7 @@ export function App() {
       </a>
       <TopBar />
       <Banner />
-      <main id="main" tabIndex={-1}>
+      <main id="main" tabIndex={-1} key={zone}>
         <Suspense
           fallback={
             <p className="loading" role="status">

@@ -8,6 +8,7 @@ import "./shell/shell.css";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
+import { socketUrl } from "./api/site";
 import { App } from "./app";
 import { PriceStore } from "./live/price-store";
 import { PolicyProvider } from "./prices/policy";
@@ -22,8 +23,7 @@ signInByLink();
 window.addEventListener("hashchange", signInByLink);
 sendKey();
 session.answerWith(askForKey);
-const scheme = location.protocol === "https:" ? "wss" : "ws";
-const prices = new PriceStore(`${scheme}://${location.host}/ws/prices?subscribe=1&conflate_ms=50`);
+const prices = new PriceStore(socketUrl("ws/prices?subscribe=1&conflate_ms=50"));
 prices.start();
 // For measuring, and for a look from the browser's console.
 Object.assign(window, { pricewax: prices });

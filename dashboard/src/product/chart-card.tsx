@@ -12,6 +12,7 @@ import { useKeyState } from "../shell/session";
 import { download, toCsv } from "../ui/csv";
 import { Problem } from "../ui/problem";
 import { useSignal } from "../ui/signal";
+import { zoneName } from "../ui/zone";
 import type { ChartPoint } from "./chart-points";
 import { useLivePoints } from "./live-points";
 import { type ChartHandle, PriceChart } from "./price-chart";
@@ -100,7 +101,7 @@ function Chart({
         {prices > points.length
           ? `${prices.toLocaleString()} decisions, shown as ${points.length} points.`
           : `${points.length} decisions.`}{" "}
-        Red markers and shaded spans: overrides.
+        Red markers and shaded spans: overrides. Times: {zoneName()}.
       </p>
     </>
   );

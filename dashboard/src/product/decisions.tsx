@@ -8,7 +8,7 @@ import { useMoney } from "../prices/policy";
 import { SourceTag } from "../prices/price";
 import { NeedsKey } from "../shell/needs-key";
 import { useKeyState } from "../shell/session";
-import { formatClock, formatNumber, formatTime, formatUtc } from "../ui/format";
+import { formatClock, formatDate, formatNumber, formatTime, formatUtc } from "../ui/format";
 import { More } from "../ui/more";
 import { Waterfall } from "./waterfall";
 
@@ -88,5 +88,5 @@ function PastDecision({ decision }: { decision: Decision }) {
 }
 
 function sameDay(time: string): boolean {
-  return new Date(time).toDateString() === new Date().toDateString();
+  return formatDate(time) === formatDate(Date.now());
 }

@@ -9,12 +9,14 @@ import {
   type IChartApi,
   LineSeries,
   LineType,
+  TickMarkType,
   type UTCTimestamp,
 } from "lightweight-charts";
 import type { PastOverride } from "../api/types";
 import type { Money } from "../prices/money";
 import { formatNumber, formatTime } from "../ui/format";
 import { bySecond, type ChartPoint, spansOf } from "./chart-points";
+import { type TickUnit, tickText } from "./chart-ticks";
 
 /** A colour of the theme by its name, such as `--card`. */
 type Colors = (name: string) => string;
@@ -55,11 +57,25 @@ function emptyChart(host: HTMLElement, color: Colors, fontFamily: string): IChar
       panes: { separatorColor: color("--line"), enableResize: false },
     },
     grid: { vertLines: { color: color("--line") }, horzLines: { color: color("--line") } },
-    timeScale: { timeVisible: true, secondsVisible: true, rightOffset: 4, borderColor: color("--line") },
+    timeScale: {
+      timeVisible: true,
+      secondsVisible: true,
+      rightOffset: 4,
+      borderColor: color("--line"),
+      tickMarkFormatter: (time: number, kind: TickMarkType) => tickText(time * 1000, UNITS[kind]),
+    },
     rightPriceScale: { borderColor: color("--line") },
     localization: { timeFormatter: (time: number) => formatTime(time * 1000) },
   });
 }
+
+const UNITS: Record<TickMarkType, TickUnit> = {
+  [TickMarkType.Year]: "month",
+  [TickMarkType.Month]: "month",
+  [TickMarkType.DayOfMonth]: "day",
+  [TickMarkType.Time]: "minute",
+  [TickMarkType.TimeWithSeconds]: "second",
+};
 
 function addShade(chart: IChartApi, color: Colors, timed: TimedPoint[], overrides: PastOverride[]): void {
   const times = timed.map(([time]) => time);

@@ -6,7 +6,7 @@ import { useLocation } from "wouter";
 import { usePrices } from "../prices/store";
 import { isTyping } from "../ui/typing";
 import { open, opened } from "./dialogs/opened";
-import { density, nextTheme, theme } from "./preferences";
+import { density, nextTheme, switchZone, theme } from "./preferences";
 import { withKey } from "./session";
 
 /** A shortcut that does nothing while a person types, or a dialog is open. */
@@ -31,6 +31,7 @@ export function useShellKeys(): void {
       "g s": shortcut(() => go("/system")),
       t: shortcut(() => theme.set(nextTheme())),
       d: shortcut(() => density.set(density.value === "compact" ? "comfortable" : "compact")),
+      z: shortcut(switchZone),
       p: shortcut(() => (prices.link.state.value.kind === "paused" ? prices.resume() : prices.pause())),
       f: shortcut(() => void withKey(() => open({ kind: "freeze", scope: "all" }))),
       u: shortcut(() => void withKey(() => open({ kind: "bulk" }))),

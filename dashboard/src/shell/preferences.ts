@@ -1,6 +1,7 @@
-/** The choices of a person, kept in this browser: theme, density, watchlists. */
+/** The choices of a person, kept in this browser: theme, density, time zone, watchlists. */
 
 import { Signal } from "../ui/signal";
+import { timeZone, type Zone } from "../ui/zone";
 
 export type Theme = "system" | "light" | "dark";
 export type Density = "comfortable" | "compact";
@@ -23,6 +24,8 @@ export const theme = stored<Theme>("theme", "system");
 export const density = stored<Density>("density", "comfortable");
 export const watchlists = stored<Watchlists>("watchlists", {});
 
+const zone = stored<Zone>("zone", "local");
+
 /** Keep the page's attributes in step with the preferences. */
 export function applyPreferences(): void {
   const root = document.documentElement;
@@ -33,6 +36,12 @@ export function applyPreferences(): void {
   theme.subscribe(apply);
   density.subscribe(apply);
   apply();
+  timeZone.set(zone.value === "utc" ? "utc" : "local");
+  timeZone.subscribe(() => zone.set(timeZone.value));
+}
+
+export function switchZone(): void {
+  timeZone.set(timeZone.value === "utc" ? "local" : "utc");
 }
 
 export function nextTheme(): Theme {

@@ -2,10 +2,10 @@
  * the moment in which the page reads it. */
 
 import { ApiError, api } from "../api/client";
+import { KEY_HEADER } from "../api/site";
 import { Signal, useSignal } from "../ui/signal";
 
 const STORED = "pricewax.key";
-const HEADER = "X-API-Key";
 
 export type KeyState = "none" | "given" | "refused";
 
@@ -67,14 +67,14 @@ export function sendKey(): void {
   api.use({
     onRequest: ({ request }) => {
       const key = read();
-      if (key) request.headers.set(HEADER, key);
+      if (key) request.headers.set(KEY_HEADER, key);
       return request;
     },
     onResponse: ({ response }) => {
       if (response.status === 401 && session.refused()) {
         throw new ApiError(
           401,
-          "The API does not take your key any more. Nothing was changed; give the key again.",
+          "The API does not take your key any more, and refused this request. Give the key again.",
         );
       }
     },

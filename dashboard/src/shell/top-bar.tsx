@@ -4,10 +4,11 @@ import { HelpCircle, Moon, Pause, Play, Snowflake, Sun, SunMoon } from "lucide-r
 import { Link as A } from "wouter";
 import { usePrices } from "../prices/store";
 import { useSignal } from "../ui/signal";
+import { timeZone, zoneName } from "../ui/zone";
 import { open } from "./dialogs/opened";
 import { LinkBadge } from "./link-badge";
 import { PageLinks } from "./navigation";
-import { nextTheme, theme } from "./preferences";
+import { nextTheme, switchZone, theme } from "./preferences";
 import { session, useKeyState, withKey } from "./session";
 
 export function TopBar() {
@@ -31,6 +32,7 @@ export function TopBar() {
       >
         <Snowflake size={15} aria-hidden="true" /> Stop
       </button>
+      <ZoneButton />
       <ThemeButton />
       <KeyButton />
       <button
@@ -57,6 +59,22 @@ function PauseButton() {
       onClick={() => (paused ? prices.resume() : prices.pause())}
     >
       {paused ? <Play size={18} aria-hidden="true" /> : <Pause size={18} aria-hidden="true" />}
+    </button>
+  );
+}
+
+function ZoneButton() {
+  const zone = useSignal(timeZone);
+  const name = zoneName();
+  return (
+    <button
+      type="button"
+      className="button quiet wide-only"
+      aria-label={`Times are in ${name}; show ${zone === "utc" ? "this computer's zone" : "UTC"}`}
+      title={`Times are in ${name}`}
+      onClick={switchZone}
+    >
+      {name.split("/").at(-1)?.replaceAll("_", " ")}
     </button>
   );
 }

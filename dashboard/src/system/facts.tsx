@@ -5,7 +5,8 @@ import { usePrices } from "../prices/store";
 import { formatWhole } from "../ui/format";
 import { useSignal } from "../ui/signal";
 
-export function PolicyFacts({ policy: { version, currency, demand, guardrails } }: { policy: Status["policy"] }) {
+export function PolicyFacts({ policy }: { policy: Status["policy"] }) {
+  const { version, currency, demand, guardrails, reported_by } = policy;
   const weights = Object.entries(demand.weights).map(([name, weight]) => `${name} ${weight}`);
   const set = Object.entries(guardrails).filter(
     ([, value]) => value !== null && !(Array.isArray(value) && !value.length),
@@ -13,6 +14,9 @@ export function PolicyFacts({ policy: { version, currency, demand, guardrails } 
   return (
     <>
       <h2 id="policy">Policy in force</h2>
+      {reported_by === "api" ? (
+        <p className="error">The flow does not answer: this is the policy that the API was started with.</p>
+      ) : null}
       <dl className="facts">
         <dt>Version</dt>
         <dd>{version}</dd>

@@ -31,7 +31,7 @@ export function Age({ at, now }: { at: number; now: number }) {
   );
 }
 
-/** A moment in the local zone, with UTC on hover. */
+/** A moment in the chosen zone, with UTC on hover. */
 export function Moment({ at }: { at: string | number }) {
   return (
     <time dateTime={new Date(at).toISOString()} title={formatUtc(at)}>

@@ -1,6 +1,7 @@
-/** Numbers and times for people, in their locale and time zone. For amounts of money see `prices/money.ts`. */
+/** Numbers and times for people, in their locale and in the zone of `zone.ts`. For amounts of money see `prices/money.ts`. */
 
 import { formatDuration, intervalToDuration } from "date-fns";
+import { timeZone } from "./zone";
 
 const percent = new Intl.NumberFormat(undefined, {
   style: "percent",
@@ -10,15 +11,27 @@ const percent = new Intl.NumberFormat(undefined, {
 });
 const number = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
 const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const full = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const CLOCK = { hour: "2-digit", minute: "2-digit", second: "2-digit" } as const;
+const MINUTES = { hour: "2-digit", minute: "2-digit" } as const;
+const DAY = { day: "numeric", month: "short" } as const;
+
+/** A formatter of times for each zone. */
+function inZones(options: Intl.DateTimeFormatOptions): (time: number | string) => string {
+  const local = new Intl.DateTimeFormat(undefined, options);
+  const utc = new Intl.DateTimeFormat(undefined, { ...options, timeZone: "UTC" });
+  return (time) => (timeZone.value === "utc" ? utc : local).format(new Date(time));
+}
 
 /** `change` is in per cent. */
 export const formatPercent = (change: number) => percent.format(change / 100);
 export const formatNumber = (value: number) => number.format(value);
 export const formatWhole = (value: number) => whole.format(value);
-export const formatClock = (time: number | string) => clock.format(new Date(time));
-export const formatTime = (time: number | string) => full.format(new Date(time));
+export const formatClock = inZones(CLOCK);
+export const formatMinutes = inZones(MINUTES);
+export const formatDay = inZones(DAY);
+export const formatMonth = inZones({ month: "short", year: "numeric" });
+export const formatDate = inZones({ dateStyle: "medium" });
+export const formatTime = inZones({ dateStyle: "medium", timeStyle: "medium" });
 export const formatUtc = (time: number | string) =>
   `${new Date(time).toISOString().replace("T", " ").slice(0, 19)} UTC`;
 

@@ -2,32 +2,27 @@
 
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { activeOverrides, setOverrides } from "../../api/overrides";
+import { activeOverrides, isSet, previewOverrides } from "../../api/overrides";
 import type { ChangeResult } from "../../api/types";
 import { useMoney } from "../../prices/policy";
 import { usePrices } from "../../prices/store";
-import { download, toCsv } from "../../ui/csv";
+import { decodeText, download, toCsv } from "../../ui/csv";
 import { Modal } from "../../ui/modal";
 import { Problem } from "../../ui/problem";
 import { applyChanges } from "../changes";
-import { type BulkFile, type BulkLine, parseBulk } from "./bulk-file";
+import { type BulkFile, type BulkLine, EXAMPLE, parseBulk } from "./bulk-file";
 import { Outcome } from "./outcome";
 
-const EXAMPLE = [
-  { product_id: "85123A", override_price: "2.75", change_percent: "", reason: "spring campaign", expires_at: "" },
-  {
-    product_id: "22423",
-    override_price: "",
-    change_percent: "-10",
-    reason: "clearance",
-    expires_at: "2030-01-01T00:00:00Z",
-  },
-];
 const LINES_SHOWN = 500;
 
 export function BulkDialog({ onClose }: { onClose: () => void }) {
-  const { file, results, progress, error, applied, preview, apply } = useBulk();
-  const good = file?.lines.filter((line) => line.change && results.get(line.line)?.status === "would be set") ?? [];
+  const { file, results, progress, error, tried, preview, apply } = useBulk();
+  const applied = tried.size > 0;
+  const of = (...statuses: ChangeResult["status"][]) =>
+    file?.lines.filter((line) => line.change && statuses.some((each) => each === results.get(line.line)?.status)) ??
+    [];
+  const good = of("would be set");
+  const left = of("refused", "not confirmed").filter((line) => tried.has(line.line));
   return (
     <Modal
       wide
@@ -43,12 +38,19 @@ export function BulkDialog({ onClose }: { onClose: () => void }) {
       ) : null}
       <Problem text={file?.error} />
       <Problem text={error} />
+      {applied && file ? <Summary lines={file.lines.length} results={[...results.values()]} /> : null}
       {file?.lines.length ? <Lines lines={file.lines} results={results} /> : null}
       <div className="actions">
         <button type="button" className="button" onClick={onClose}>
           {applied ? "Done" : "Cancel"}
         </button>
-        {applied ? null : (
+        {applied ? (
+          left.length > 0 && (
+            <button type="button" className="button" disabled={progress !== null} onClick={() => void apply(left)}>
+              Try the other {left.length} again
+            </button>
+          )
+        ) : (
           <button
             type="button"
             className="button primary"
@@ -65,6 +67,18 @@ export function BulkDialog({ onClose }: { onClose: () => void }) {
   );
 }
 
+/** The numbers of lines that were set, were not, and of which nothing is known. */
+function Summary({ lines, results }: { lines: number; results: ChangeResult[] }) {
+  const set = results.filter(isSet).length;
+  const unknown = results.filter((result) => result.status === "not confirmed").length;
+  return (
+    <p role="status">
+      <strong>{set} set</strong>, {lines - set - unknown} not set
+      {unknown ? <span className="error">, {unknown} not confirmed: they may still take effect</span> : null}.
+    </p>
+  );
+}
+
 /** The state of the dialog: the file, the API's answer to each of its lines, and the work on its way. */
 function useBulk() {
   const queries = useQueryClient();
@@ -74,7 +88,8 @@ function useBulk() {
   const [results, setResults] = useState<Map<number, ChangeResult>>(new Map());
   const [progress, setProgress] = useState<{ what: string; done: number; of: number } | null>(null);
   const [error, setError] = useState("");
-  const [applied, setApplied] = useState(false);
+  /** The lines that were sent to be set. */
+  const [tried, setTried] = useState<ReadonlySet<number>>(new Set());
 
   async function work(what: string, lines: BulkLine[], dryRun: boolean) {
     const changes = lines.flatMap((line) => line.change ?? []);
@@ -83,10 +98,12 @@ function useBulk() {
     try {
       const onProgress = (done: number) => setProgress({ what, done, of: changes.length });
       const answers = dryRun
-        ? await setOverrides(changes, true, onProgress)
+        ? await previewOverrides(changes, onProgress)
         : await applyChanges(queries, changes, await activeOverrides(), money, onProgress);
-      setResults(new Map(answers.map((answer, index) => [lines[index]?.line ?? 0, answer])));
-      if (!dryRun) setApplied(true);
+      const found = answers.map((answer, index): [number, ChangeResult] => [lines[index]?.line ?? 0, answer]);
+      // Lines that were set before keep their results.
+      setResults((before) => new Map([...before, ...found]));
+      if (!dryRun) setTried((before) => new Set([...before, ...lines.map((line) => line.line)]));
     } catch (problem) {
       setError((problem as Error).message);
     } finally {
@@ -95,16 +112,16 @@ function useBulk() {
   }
 
   async function preview(csv: string) {
-    setApplied(false);
+    setTried(new Set());
     setResults(new Map());
-    const parsed = parseBulk(csv);
+    const parsed = parseBulk(csv, money);
     setFile(parsed);
     const readable = parsed.lines.filter((line) => line.change);
     if (readable.length) await work("Looking at each line", readable, true);
   }
 
   const apply = (lines: BulkLine[]) => work("Setting", lines, false);
-  return { file, results, progress, error, applied, preview, apply };
+  return { file, results, progress, error, tried, preview, apply };
 }
 
 interface InputProps {
@@ -129,7 +146,7 @@ function Input({ parsed, busy, preview }: InputProps) {
             className="visually-hidden"
             type="file"
             accept=".csv,text/csv"
-            onChange={(event) => void event.target.files?.[0]?.text().then(read)}
+            onChange={(event) => void event.target.files?.[0]?.arrayBuffer().then(decodeText).then(read)}
           />
         </label>
         <button type="button" className="button" onClick={() => download("overrides-example.csv", toCsv(EXAMPLE))}>

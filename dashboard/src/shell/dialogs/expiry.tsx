@@ -1,6 +1,8 @@
 /** The end of an override: never, after a preset, or at a moment. */
 
-import { addDays, addHours, addMinutes, endOfDay, format } from "date-fns";
+import { addDays, addHours, addMinutes } from "date-fns";
+import { formatTime } from "../../ui/format";
+import { endOfDay, momentText, readMoment, zoneName } from "../../ui/zone";
 
 export const PRESETS: { name: string; label: string; end: (now: Date) => Date | null }[] = [
   { name: "none", label: "Until removed", end: () => null },
@@ -14,7 +16,7 @@ export const PRESETS: { name: string; label: string; end: (now: Date) => Date | 
 
 export interface Expiry {
   preset: string;
-  /** The value of a datetime-local field, for the preset `at`. */
+  /** The value of a datetime-local field, for the preset `at`: in the chosen zone. */
   at: string;
 }
 
@@ -29,13 +31,14 @@ export function expiryTime(expiry: Expiry, now = new Date()): string | null {
         ?.toISOString() ?? null
     );
   }
-  const moment = new Date(expiry.at);
-  if (Number.isNaN(moment.getTime())) throw new Error("Choose when the override ends.");
+  const moment = readMoment(expiry.at);
+  if (!moment) throw new Error("Choose when the override ends.");
   if (moment <= now) throw new Error("The end has to be in the future.");
   return moment.toISOString();
 }
 
 export function ExpiryField({ value, onChange }: { value: Expiry; onChange: (expiry: Expiry) => void }) {
+  const end = value.preset === "at" ? null : expiryTime(value);
   return (
     <div className="row">
       <label className="field">
@@ -51,15 +54,19 @@ export function ExpiryField({ value, onChange }: { value: Expiry; onChange: (exp
       </label>
       {value.preset === "at" ? (
         <label className="field">
-          <span>Until</span>
+          <span>Until ({zoneName()})</span>
           <input
             type="datetime-local"
             required
-            min={format(new Date(), "yyyy-MM-dd'T'HH:mm")}
+            min={momentText(new Date())}
             value={value.at}
             onChange={(event) => onChange({ ...value, at: event.target.value })}
           />
         </label>
+      ) : end ? (
+        <p className="dim small">
+          Ends {formatTime(end)} ({zoneName()})
+        </p>
       ) : null}
     </div>
   );

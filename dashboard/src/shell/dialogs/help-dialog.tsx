@@ -14,6 +14,7 @@ const KEYS: [string, string][] = [
   ["g b   g i   g s", "Board, interventions, system"],
   ["t", "Theme: system, light, dark"],
   ["d", "Density"],
+  ["z", "Time zone: this computer's or UTC"],
   ["Esc", "Close, or back to the board"],
   ["?", "This help"],
 ];

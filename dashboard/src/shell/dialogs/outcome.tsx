@@ -11,10 +11,11 @@ export function Outcome({ result }: { result: ChangeResult | undefined }) {
   const money = useMoney();
   if (!result) return null;
   if (result.status === "refused" || result.status === "conflict")
-    return <span className="error">{result.error}</span>;
+    return <span className="error">not set: {result.error}</span>;
+  if (result.status === "not confirmed") return <span className="error">{result.error}</span>;
   return (
     <span className="numbers">
-      {result.status === "upserted" ? "set: " : ""}
+      {result.status === "upserted" ? "set: " : result.status === "accepted" ? "accepted, in force soon: " : ""}
       {result.old_price == null ? "no price" : money.format(result.old_price)} →{" "}
       {result.new_price == null ? "no price" : money.format(result.new_price)}{" "}
       {result.change_percent == null ? null : formatPercent(result.change_percent)}

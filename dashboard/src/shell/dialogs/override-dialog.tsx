@@ -2,7 +2,7 @@
 
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, type SyntheticEvent, useState } from "react";
-import { activeOverrides } from "../../api/overrides";
+import { activeOverrides, isSet } from "../../api/overrides";
 import type { ChangeResult } from "../../api/types";
 import { useMoney } from "../../prices/policy";
 import { usePrices } from "../../prices/store";
@@ -24,8 +24,9 @@ interface Props {
 export function OverrideDialog({ ids, onClose }: Props) {
   const prices = usePrices();
   const [draft, setDraft] = useState(() => newDraft(ids.length));
-  const { submit, preview, problems, error, busy } = useOverride(draft, ids, onClose);
-  const usable = amountOf(draft) !== null;
+  const amount = amountOf(draft, useMoney());
+  const { submit, preview, problems, error, busy } = useOverride(draft, amount.value, ids, onClose);
+  const usable = amount.value !== null;
   const nameOf = (id: string) => prices.rows.get(id)?.name || id;
   const change = (fields: Partial<Draft>) => setDraft({ ...draft, ...fields });
 
@@ -48,9 +49,7 @@ export function OverrideDialog({ ids, onClose }: Props) {
         </label>
         <ExpiryField value={draft.expiry} onChange={(expiry) => change({ expiry })} />
         <div aria-live="polite">
-          {draft.amount.trim() && !usable ? (
-            <p className="error">Type a number{draft.mode === "price" ? " above 0" : ""}.</p>
-          ) : null}
+          {amount.error ? <p className="error">{amount.error}.</p> : null}
           {preview.length ? <PreviewList results={preview} total={ids.length} nameOf={nameOf} /> : null}
         </div>
         <Refusals problems={problems} named={ids.length > 1} />
@@ -80,7 +79,7 @@ export function OverrideDialog({ ids, onClose }: Props) {
 }
 
 /** The state of the dialog beside its fields: the preview, and the change on its way. */
-function useOverride(draft: Draft, ids: string[], onDone: () => void) {
+function useOverride(draft: Draft, value: number | null, ids: string[], onDone: () => void) {
   const queries = useQueryClient();
   const money = useMoney();
   const [problems, setProblems] = useState<ChangeResult[]>([]);
@@ -93,17 +92,18 @@ function useOverride(draft: Draft, ids: string[], onDone: () => void) {
     staleTime: Infinity,
     gcTime: 0,
   });
-  const preview = usePreview(draft, ids, before, setError);
+  const preview = usePreview(draft, value, ids, before, setError);
 
   async function submit(event: SyntheticEvent, regardless = false) {
     event.preventDefault();
+    if (value === null) return;
     setBusy(true);
     setError("");
     try {
-      const changes = changesOf(draft, ids);
+      const changes = changesOf(draft, value, ids);
       const lines = regardless ? changes : expecting(changes, before);
       const results = await applyChanges(queries, lines, before ?? [], money);
-      const failed = results.filter((result) => result.status !== "upserted");
+      const failed = results.filter((result) => !isSet(result));
       if (failed.length === 0) onDone();
       else setProblems(failed);
     } catch (problem) {

@@ -2,13 +2,15 @@
 
 import type { Change } from "../../api/overrides";
 import type { Override } from "../../api/types";
+import { readPercent, readPrice } from "../../prices/amounts";
+import type { Money } from "../../prices/money";
 import { type Expiry, expiryTime, NO_EXPIRY } from "./expiry";
 
 export type Mode = "price" | "percent";
 
 export interface Draft {
   mode: Mode;
-  /** As typed; a comma counts as a decimal point. */
+  /** As typed. */
   amount: string;
   reason: string;
   expiry: Expiry;
@@ -18,17 +20,27 @@ export function newDraft(products: number): Draft {
   return { mode: products > 1 ? "percent" : "price", amount: "", reason: "", expiry: NO_EXPIRY };
 }
 
-/** The amount as a number; null if it is not one that can be set. */
-export function amountOf({ mode, amount }: Draft): number | null {
-  const value = Number(amount.replace(",", "."));
-  const usable = amount.trim() !== "" && Number.isFinite(value) && (mode === "percent" || value > 0);
-  return usable ? value : null;
+/** The amount of a draft: its value, or the reason for which it has none; neither while nothing is typed. */
+export interface Amount {
+  value: number | null;
+  error: string | null;
+}
+
+export function amountOf(
+  { mode, amount }: Draft,
+  { currency, digits }: Pick<Money, "currency" | "digits">,
+): Amount {
+  if (!amount.trim()) return { value: null, error: null };
+  try {
+    return { value: mode === "price" ? readPrice(amount, currency, digits) : readPercent(amount), error: null };
+  } catch (problem) {
+    return { value: null, error: (problem as Error).message };
+  }
 }
 
 /** One change a product. Raises an Error if the expiry is not in the future. */
-export function changesOf(draft: Draft, ids: string[]): Change[] {
+export function changesOf(draft: Draft, value: number, ids: string[]): Change[] {
   const end = expiryTime(draft.expiry);
-  const value = amountOf(draft) ?? undefined;
   const set = draft.mode === "price" ? { override_price: value } : { change_percent: value };
   const reason = draft.reason.trim();
   return ids.map((product_id) => ({ product_id, ...set, ...(reason ? { reason } : {}), expires_at: end }));

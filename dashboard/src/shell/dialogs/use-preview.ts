@@ -1,20 +1,20 @@
 import { useEffect, useState } from "react";
-import { setOverrides } from "../../api/overrides";
+import { previewOverrides } from "../../api/overrides";
 import type { ChangeResult, Override } from "../../api/types";
-import { amountOf, changesOf, type Draft } from "./override-draft";
+import { changesOf, type Draft } from "./override-draft";
 
 const PREVIEW_AFTER_MS = 250;
 const PREVIEWED_MAX = 100;
 
-/** The effect that a draft would have on the prices, asked from the API shortly after the last keystroke. */
+/** The effect that a draft with this amount would have on the prices, asked from the API shortly after the last keystroke. */
 export function usePreview(
   draft: Draft,
+  value: number | null,
   ids: string[],
   before: Override[] | undefined,
   setError: (error: string) => void,
 ): ChangeResult[] {
   const [preview, setPreview] = useState<ChangeResult[]>([]);
-  const value = amountOf(draft);
   useEffect(() => {
     if (value === null) {
       setPreview([]);
@@ -23,7 +23,7 @@ export function usePreview(
     let current = true;
     const timer = setTimeout(async () => {
       try {
-        const results = await setOverrides(changesOf(draft, ids).slice(0, PREVIEWED_MAX), true);
+        const results = await previewOverrides(changesOf(draft, value, ids).slice(0, PREVIEWED_MAX));
         if (!current) return;
         setPreview(results);
         setError("");
