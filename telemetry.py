@@ -14,7 +14,12 @@ from core.alerts import ALERTS, describe_alert
 _LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
 
 EVENTS = Counter("pricewax_events", "Messages read, by topic and outcome (ok, dead_letter)", ["topic", "outcome"])
-CONSUMER_LAG = Gauge("pricewax_consumer_lag_messages", "Messages not read yet", ["topic", "partition"])
+CONSUMER_LAG = Gauge(
+    "pricewax_consumer_lag_messages", "Messages not read yet; NaN while it is not known", ["topic", "partition"]
+)
+TOPICS_REMADE = Counter(
+    "pricewax_topics_remade", "Partitions whose topic was found to be deleted and made again, by topic", ["topic"]
+)
 REROUTED = Counter("pricewax_rerouted_messages", "Messages whose key was not their product's")
 DECISIONS = Counter("pricewax_decisions", "Price decisions, by source and cause", ["price_source", "cause"])
 LATE_EVENTS = Counter("pricewax_late_events", "Events that came late, and counted for demand and version only")

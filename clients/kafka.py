@@ -2,9 +2,12 @@
 
 import re
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
+
+from clients.kafka_reasons import Reasons
 
 ClientOptions = Mapping[str, str | int]
 """librdkafka options that all clients of a process share: brokers, TLS, SASL."""
@@ -12,7 +15,12 @@ ClientOptions = Mapping[str, str | int]
 Option = str | int | bool | Callable[[KafkaError], None]
 """A value of a librdkafka option, as the Python client takes it."""
 
-PRODUCER_OPTIONS: dict[str, Option] = {"enable.idempotence": True, "acks": "all"}
+PRODUCER_OPTIONS: dict[str, Option] = {
+    "enable.idempotence": True,
+    "acks": "all",
+    # A broker that makes topics on demand would make a deleted one again, with its own number of partitions.
+    "allow.auto.create.topics": False,
+}
 
 CONSUMER_OPTIONS: dict[str, Option] = {
     # Readers keep their positions themselves. The group's offsets are for lag tools only.
@@ -68,19 +76,24 @@ def client_options(brokers: str, options: Mapping[str, str]) -> dict[str, str | 
 
 
 def make_producer(client: ClientOptions, options: Mapping[str, Option] | None = None) -> Producer:
-    """An idempotent producer. All replicas confirm each message."""
-    return Producer({**client, **PRODUCER_OPTIONS, **(options or {})})
+    """An idempotent producer. All replicas confirm each message. It makes no topics. Reasons of errors go to the
+    log when it is polled."""
+    return Producer({"error_cb": Reasons(client, "producer"), **client, **PRODUCER_OPTIONS, **(options or {})})
 
 
 def make_consumer(client: ClientOptions, group: str, options: Mapping[str, Option] | None = None) -> Consumer:
-    """A consumer without partitions: the caller assigns them. The group's offsets are for lag tools only."""
-    return Consumer({**client, **CONSUMER_OPTIONS, "group.id": group, **(options or {})})
+    """A consumer without partitions: the caller assigns them. The group's offsets are for lag tools only. Reasons
+    of errors go to the log when it is polled."""
+    reasons = Reasons(client, f"consumer {group}")
+    return Consumer({"error_cb": reasons, **client, **CONSUMER_OPTIONS, "group.id": group, **(options or {})})
 
 
-def make_admin(client: ClientOptions) -> AdminClient:
-    """An admin client. Do not make one inside Bytewax: its callback thread crashes the process there
-    (confluent-kafka 2.16.1, Bytewax 0.21.1)."""
-    return AdminClient(dict(client))
+def make_admin(client: ClientOptions, reasons: Reasons | None = None) -> AdminClient:
+    """An admin client. Its blocking calls do not report reasons: after a failure, call `poll(0)`, and `reasons`
+    has the last one. Its calls that make or change topics can crash the process inside Bytewax
+    (docs/decisions/0003)."""
+    options: dict[str, Any] = {"error_cb": reasons or Reasons(client, "admin"), **client}
+    return AdminClient(options)
 
 
 def offset_is_gone(error: KafkaError) -> bool:

@@ -41,6 +41,24 @@ ALERTS: dict[str, AlertKind] = {
     "message_dropped": AlertKind(
         "a message for {subject} was dropped: the topic takes only smaller ones (max.message.bytes)"
     ),
+    "topic_missing": AlertKind(
+        "The topic {subject} does not exist. Make it again, or start the flow again, which makes it.", True
+    ),
+    "topic_forbidden": AlertKind("Kafka does not let this system use the topic {subject}.", True),
+    "topic_unreadable": AlertKind("Kafka gives no messages of the topic {subject}; the log has the reason.", True),
+    "partitions_added": AlertKind(
+        "The topic {subject} has new partitions, which are not read. Start the flow again, which reads them from"
+        " their beginning.",
+        True,
+    ),
+    "topic_remade": AlertKind(
+        "The topic {subject} was deleted and made again. It is read from its beginning; unread messages of the old"
+        " topic are lost. Ends with the next start."
+    ),
+    "topic_not_compacted": AlertKind(
+        "The topic {subject} is not compacted: Kafka deletes what it holds by age or size, and a flow that starts"
+        " over then misses it."
+    ),
 }
 """Code to kind. Codes are bounded: they are labels of a metric."""
 

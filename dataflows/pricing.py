@@ -116,6 +116,7 @@ def flow(*, with_redis: bool = True) -> Dataflow:
             list(kinds),
             settings.shards,
             started.stop,
+            watch=started.watch,
             broadcast_topics=broadcast,
             on_build=started.note_running,
         ),

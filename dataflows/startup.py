@@ -12,7 +12,8 @@ import telemetry
 from clients import redis
 from clients.kafka import ClientOptions, client_options
 from clients.kafka_producer import KafkaProducer
-from clients.kafka_topics import ensure_topics, keeps_all_messages, message_limits
+from clients.kafka_topics import ensure_topics, keeps_all_messages, message_limits, warn_of_losses
+from clients.kafka_watch import TopicWatch
 from core.errors import SettingsError, StartRefusedError, StoppedError
 from dataflows.recovery.epochs import count_attempts, forget_uncommitted
 from dataflows.recovery.fence import Fence, cluster_member
@@ -33,13 +34,14 @@ Loaded = TypeVar("Loaded")
 class Started(msgspec.Struct, frozen=True):
     """The parts from which a flow makes its sources and sinks.
 
-    stop: set when the flow is asked to stop. partitions: topic to its number of partitions. producer: shared by all
-    sinks. fence, state_log: None without a recovery folder. attempts: as in `PricingStep`."""
+    stop: set when the flow is asked to stop. partitions: topic to its number of partitions. watch: over all topics.
+    producer: shared by all sinks. fence, state_log: None without a recovery folder. attempts: of `PricingStep`."""
 
     settings: Settings
     stop: threading.Event
     client: ClientOptions
     partitions: dict[str, int]
+    watch: TopicWatch
     producer: KafkaProducer
     fence: Fence | None
     state_log: StateLog | None
@@ -115,9 +117,12 @@ def start_flow(name: str, state_step: str, load: Callable[[Settings], Loaded]) -
     telemetry.get_logger(name).info("flow starts", serving_metrics_on=port, **settings.masked())
     client = client_options(settings.kafka_brokers, settings.kafka_client_options)
     try:
-        # Before Bytewax starts: an admin client crashes the process inside it.
+        # Before Bytewax starts: topics cannot be made inside it.
         partitions = ensure_topics(client, settings.topics, stop)
         limits = message_limits(client, list(settings.topics))
+        warn_of_losses(client, settings.topics)
+        watch = TopicWatch(client, settings.topics)
+        watch.start(stop)
     except StoppedError:
         raise SystemExit(0) from None
     if folder:
@@ -126,7 +131,7 @@ def start_flow(name: str, state_step: str, load: Callable[[Settings], Loaded]) -
     state_log = StateLog(folder / FOLDER, writes=settings.state_log == "on") if folder else None
     attempts = count_attempts(folder) if folder else 0
     producer = KafkaProducer(client, limits)
-    return Started(settings, stop, client, partitions, producer, fence, state_log, attempts), loaded
+    return Started(settings, stop, client, partitions, watch, producer, fence, state_log, attempts), loaded
 
 
 def _tune_collector() -> None:

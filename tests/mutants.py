@@ -74,15 +74,15 @@ MUTANTS = (
     Mutant(
         "source: goes on with the next offset, not the one after",
         "connectors/kafka.py",
-        "        self._next_offset = last + 1\n",
-        "        self._next_offset = last + 2\n",
+        "        self._read.next_offset = last + 1\n",
+        "        self._read.next_offset = last + 2\n",
         "tests/integration/test_processes.py tests/chaos/test_kill.py",
     ),
     Mutant(
         "source: the offset moves with what was read",
         "connectors/kafka.py",
-        "        self._next_offset = last + 1\n",
-        "        self._next_offset = self._next_offset or last + 1\n",
+        "        self._read.next_offset = last + 1\n",
+        "        self._read.next_offset = self._read.next_offset or last + 1\n",
         "tests/integration/test_processes.py tests/chaos/test_kill.py",
     ),
     Mutant(

@@ -12,7 +12,7 @@ from redis import RedisError
 from clients import redis
 from clients.kafka import client_options, make_consumer, make_producer
 from clients.kafka_topics import ensure_topics
-from connectors.kafka import GROUP
+from connectors.shared_consumer import GROUP
 from core.errors import LetterError, StoppedError, describe_error
 from core.identifiers import is_identifier
 from core.timestamps import parse_timestamp, to_rfc3339

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
 import msgspec
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 import telemetry
 from api.live.client import Update
@@ -16,6 +16,7 @@ from api.live.recent_reads import RecentReads
 from api.live.versions import Versioned, Versions
 from clients.kafka import ClientOptions, Option, make_consumer, offset_is_gone
 from clients.kafka_topics import ensure_topics
+from clients.kafka_watch import TopicWatch
 from clients.throttle import Throttle
 from core.errors import StoppedError
 
@@ -30,7 +31,7 @@ crash, the flow publishes its last second a second time; a relay without those v
 GROUP = "pricewax-relay"
 """Only a name: partitions are assigned by hand, so that every API process reads everything."""
 
-OPTIONS: dict[str, Option] = {"auto.offset.reset": "latest"}
+OPTIONS: dict[str, Option] = {"enable.partition.eof": True}
 
 Decoded = TypeVar("Decoded", bound=Versioned)
 
@@ -55,8 +56,9 @@ class Relay(Generic[Decoded]):
     an update is its message's value, unchanged. A withdrawal is decoded only: it has no frame for all clients.
 
     `ready` is true once the position after the newest message is fixed in every partition: from then on no message
-    is missed, even if Kafka has an outage. `live` is false during an outage of Kafka. `reads` has the figures of
-    the last seconds."""
+    is missed, even if Kafka has an outage. `live` is false during an outage of Kafka, while the topic is missing,
+    and while a partition cannot be read. New partitions are read from their beginning within a few seconds, and so
+    is a topic that was deleted and made again. `reads` has the figures of the last seconds."""
 
     def __init__(
         self,
@@ -76,6 +78,12 @@ class Relay(Generic[Decoded]):
         # By partition: the first offset that is published. Partitions that have messages to read before it.
         self._live_from: dict[int, int] = {}
         self._behind: set[int] = set()
+        self._watch = TopicWatch(client, [topic])
+        self._checks = 0
+        self._topic_id: str | None = None
+        # Partitions that give an error in place of messages, with the offset at which they are tried again.
+        self._failed: dict[int, int] = {}
+        self._throttle = Throttle()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.ready = False
@@ -101,6 +109,7 @@ class Relay(Generic[Decoded]):
     def stop(self) -> None:
         """End the thread."""
         self._stop.set()
+        self._watch.stop()
         if self._thread is not None:
             self._thread.join(TIMEOUT_S + POLL_S)
 
@@ -112,28 +121,33 @@ class Relay(Generic[Decoded]):
         except KafkaException as error:
             telemetry.fatal("the relay cannot read Kafka", error=str(error))
         self._warm_up(consumer, deliver)
+        self._look(consumer)
         self.ready = self.live = True
         log.info("relay is ready", topic=self._topic)
         probe = TopicPartition(self._topic, 0)
         next_probe = time.monotonic() + PROBE_EVERY_S
         while not self._stop.is_set():
+            if self._checks != self._watch.checks:
+                self._look(consumer)
             if messages := _poll(consumer, POLL_S):
                 updates, decoded = self._select(messages)
                 if decoded:
                     deliver(updates, decoded)
                 if updates:
                     self.reads.note(len(updates), messages[0].timestamp()[1])
-                    self._set_live(True)
+                    self._set_live(self._hears_all())
                     next_probe = time.monotonic() + PROBE_EVERY_S
             if time.monotonic() >= next_probe:
                 next_probe = time.monotonic() + PROBE_EVERY_S
-                self._set_live(_answers(consumer, probe))
+                self._set_live(_answers(consumer, probe) and self._hears_all())
         consumer.close()
 
     def _connect(self) -> Consumer:
         """A consumer that stands before the messages of the warm-up. Waits for Kafka. Raises StoppedError if the
         relay is stopped meanwhile."""
         counts = ensure_topics(self._client, self._topics, self._stop)
+        self._watch.start(self._stop)
+        self._topic_id = self._watch.facts[self._topic].topic_id
         partitions = [TopicPartition(self._topic, index) for index in range(counts[self._topic])]
         consumer = make_consumer(self._client, GROUP, OPTIONS)
         throttle, settled_at = Throttle(), time.monotonic() + SETTLES_WITHIN_S
@@ -157,6 +171,54 @@ class Relay(Generic[Decoded]):
         consumer.assign(partitions)
         return consumer
 
+    def _look(self, consumer: Consumer) -> None:
+        """Take up what the watch has found: new partitions, or a topic that was made again."""
+        self._checks = self._watch.checks
+        facts = self._watch.facts[self._topic]
+        if facts.problem:
+            return
+        if self._topic_id is not None and facts.topic_id not in (None, self._topic_id):
+            log.error("the topic of updates was deleted and made again; it is read from its beginning")
+            telemetry.TOPICS_REMADE.labels(self._topic).inc()
+            consumer.unassign()
+            self._live_from.clear()
+            self._failed.clear()
+        self._topic_id = facts.topic_id
+        added = [index for index in range(facts.partitions) if index not in self._live_from]
+        for index in added:
+            self._live_from[index] = 0
+        if added:
+            log.info("partitions are read from their beginning", topic=self._topic, partitions=added)
+        # A partition that gave an error is assigned again: the consumer then reports the error or the end.
+        begun = {**dict.fromkeys(added, OFFSET_BEGINNING), **self._failed}
+        if self._failed:
+            consumer.incremental_unassign([TopicPartition(self._topic, index) for index in self._failed])
+        if begun:
+            consumer.incremental_assign([TopicPartition(self._topic, *each) for each in begun.items()])
+
+    def _hears_all(self) -> bool:
+        """True if every partition that the topic has is read."""
+        facts = self._watch.facts[self._topic]
+        return not (facts.problem or self._failed) and facts.partitions <= len(self._live_from)
+
+    def _note_error(self, message: Message, error: KafkaError) -> None:
+        """Keep the state of a partition. The watch leads to the next attempt to read it."""
+        index = message.partition()
+        if index is None or index < 0:
+            return
+        if error.code() == KafkaError._PARTITION_EOF:
+            self._failed.pop(index, None)
+            return
+        gone, offset = offset_is_gone(error), message.offset()
+        self._failed[index] = OFFSET_BEGINNING if gone or offset is None or offset < 0 else offset
+        if gone:
+            # Also where the topic was made again: all that is left in it is news.
+            self._live_from[index] = 0
+            log.error("updates have left the topic before they were relayed", error=error.str())
+        elif self._throttle.is_due():
+            log.warning("Kafka gives no updates", topic=self._topic, partition=index, reason=error.str())
+        self._watch.check_soon()
+
     def _warm_up(self, consumer: Consumer, deliver: Callable[[list[Update], list[Decoded]], None]) -> None:
         """Read the messages of before the start, until the first pause of TIMEOUT_S."""
         behind = set(self._behind)
@@ -172,11 +234,13 @@ class Relay(Generic[Decoded]):
         decoded: list[Decoded] = []
         decode, is_newer = self._decode, self._versions.advance
         bad = old = 0
+        failed = self._failed
         for message in messages:
             if (error := message.error()) is not None:
-                if offset_is_gone(error):
-                    log.error("updates have left the topic before they were relayed", error=error.str())
+                self._note_error(message, error)
                 continue
+            if failed:
+                failed.pop(message.partition() or 0, None)
             try:
                 value = message.value() or b""
                 # msgspec does not check the text of fields that it skips, and a text frame must be UTF-8.

@@ -11,6 +11,7 @@ import threading
 from clients.kafka import client_options
 from clients.kafka_producer import KafkaProducer
 from clients.kafka_topics import count_partitions
+from clients.kafka_watch import TopicWatch
 from connectors.decode.pricing import SignalKind
 from connectors.kafka import KafkaSource
 from pricing.policy import default_policy
@@ -26,7 +27,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     client = client_options(os.environ["BROKERS"], {})
     count = count_partitions(client, [source], stop)[source]
-    kafka = KafkaSource(client, [source], SHARDS, stop)
+    watch = TopicWatch(client, [source])
+    watch.start(stop)
+    kafka = KafkaSource(client, [source], SHARDS, stop, watch=watch)
     partitions = [kafka.build_part("messages", f"{source}:{index}", None) for index in range(count)]
     producer = KafkaProducer(client)
     runner = PlainRunner(default_policy(), {source: SignalKind.PRODUCT_EVENTS}, SHARDS, updates_only=True)

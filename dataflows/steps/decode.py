@@ -11,6 +11,7 @@ from connectors.decode.pricing import SignalKind, decode, decode_usual_events
 from connectors.decode.wire import DEFAULT_LIMITS, InputLimits
 from connectors.kafka import RawBatch
 from core.dead_letter import DeadLetter
+from core.positions import topic_of
 from core.shards import shard_of
 from pricing.batches import Batch, Change, ChangeBatch, EventBatch
 from pricing.commands import Freeze, FreezeLift
@@ -41,7 +42,7 @@ class DecodingStep(StatefulBatchLogic[RawBatch, Decoded, None]):
         return [self._decode(batch) for batch in values], StatefulBatchLogic.RETAIN
 
     def _decode(self, batch: RawBatch) -> Decoded:
-        topic, partition = batch.topic, batch.partition
+        topic, partition = topic_of(batch.topic), batch.partition
         kafka_time_ms = batch.kafka_times_ms[0]
         dead_letters: list[DeadLetter] = []
         batches: list[tuple[str, Batch]]
@@ -50,7 +51,7 @@ class DecodingStep(StatefulBatchLogic[RawBatch, Decoded, None]):
         elif usual := decode_usual_events(batch.keys, batch.values, batch.kafka_times_ms, self._limits):
             # Their keys are their products' ids, so this shard owns the products.
             keys: list[bytes] = batch.keys  # type: ignore[assignment]
-            events = EventBatch(topic, partition, batch.offsets, keys, usual, kafka_time_ms)
+            events = EventBatch(batch.topic, partition, batch.offsets, keys, usual, kafka_time_ms)
             batches = [(str(batch.shard), events)]
         else:
             batches = self._decode_events(batch, dead_letters)
@@ -86,7 +87,7 @@ class DecodingStep(StatefulBatchLogic[RawBatch, Decoded, None]):
         """Batches of changes, each with the shard that owns its products. Every shard gets every freeze, and the
         shard of the freeze's key reports it to the sinks."""
         topic, partition, home = batch.topic, batch.partition, batch.shard
-        kind = self._kinds[topic]
+        kind = self._kinds[topic_of(topic)]
         groups: dict[int, tuple[int, list[Change]]] = {}
         for raw in batch.messages():
             recorded = kind is not SignalKind.FREEZES or shard_of(raw.key or b"", self._shards) == home

@@ -21,7 +21,8 @@ from api.live.hub import Hub
 from api.live.relay import Relay
 from api.pricing.price_feed import decode_update
 from connectors.decode.pricing import SignalKind
-from connectors.kafka import KafkaPartition, RawBatch
+from connectors.kafka import CaughtUp, KafkaPartition, RawBatch
+from connectors.shared_consumer import PartitionRead
 from dataflows.steps.decode import DecodingStep
 from dataflows.steps.encode import outgoing
 from dataflows.steps.price import PricingStep
@@ -98,10 +99,7 @@ class FakeConsumer:
     def __init__(self) -> None:
         self.messages: list[FakeMessage] = []
 
-    def add(self, topic: str, index: int, next_offset: int | None) -> int:
-        return 0
-
-    def take(self, topic: str, index: int) -> list[FakeMessage]:
+    def take(self, read: PartitionRead) -> list[FakeMessage]:
         messages, self.messages = self.messages, []
         return messages
 
@@ -159,12 +157,10 @@ class Stages:
         self.consumer, self.producer, self.socket = FakeConsumer(), FakeProducer(), FakeSocket()
         self.source = KafkaPartition(
             self.consumer,  # type: ignore[arg-type]
-            topic="product-events",
-            index=0,
-            resume_state=None,
+            PartitionRead("product-events", 0, (None, None, False)),
             shards=SHARDS,
             broadcast=False,
-            partitions=1,
+            caught_up=CaughtUp(1, False),
         )
         self.decoding = DecodingStep({"product-events": SignalKind.PRODUCT_EVENTS}, SHARDS)
         self.pricing = PricingStep(default_policy(), None)
