@@ -226,6 +226,11 @@ class KafkaProducer:
             self._refused.append(_Refused(topic, partition, record))
         elif self._failure is None:
             self._failure = error
+            log.error(
+                "Kafka refused a message; the flow ends, and goes on from its last commit at its next start",
+                topic=topic,
+                reason=f"{error.name()}: {error.str()}",
+            )
 
     def _raise_failure(self) -> None:
         if self._failure is not None:

@@ -172,7 +172,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, RawBatch | CaughtUp], Re
                     groups[shard] = [message]
                 else:
                     group.append(message)
-        last: int = messages[-1].offset()  # type: ignore[assignment]  # set on every message read
+        last = self._read.last_offset
         self._read.next_offset = last + 1
         return [(self._shard_names[shard], self._batch(shard, group)) for shard, group in groups.items()]
 
@@ -181,7 +181,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, RawBatch | CaughtUp], Re
             shard,
             self._read.name,
             self._read.index,
-            [message.offset() for message in messages],  # type: ignore[misc]  # as above
+            [message.offset() for message in messages],  # type: ignore[misc]  # set on every message read
             [message.key() for message in messages],
             [message.value() for message in messages],
             [message.timestamp()[1] for message in messages],

@@ -42,18 +42,20 @@ def read_resume_state(state: ResumeState | int | None) -> ResumeState:
 class PartitionRead:
     """One topic partition as a worker reads it. Belongs to the worker's thread.
 
-    name: the topic's name in positions. end_at_start: the end of the messages that an earlier life may have read, 0
-    if there is none. next_offset: of the next message to hand on, None for the beginning. end:
-    the offset at which the consumer last saw the end of the partition, which is behind the markers of transactions;
-    -1 if it has not. error: the last error of the consumer, empty if the partition can be read. ends_at_check: if
-    the next offset has left the topic, the check of the watch at which the flow ends, unless the topic is another
-    one; 0 otherwise. is_absent: the topic was made again with fewer partitions."""
+    name: the topic's name in positions. last_offset: of the last message that was taken. next_offset: of the next
+    message to hand on, None for the beginning. end_at_start: the end of the messages that an earlier life may have
+    read, 0 if there is none. end: the offset at which the consumer last saw the end of the partition, which is
+    behind the markers of transactions; -1 if it has not. error: the last error of the consumer, empty if the
+    partition can be read. ends_at_check: if the next offset has left the topic, the check of the watch at which the
+    flow ends, unless the topic is another one; 0 otherwise. is_absent: the topic was made again with fewer
+    partitions."""
 
     def __init__(self, topic: str, index: int, state: ResumeState) -> None:
         self.topic = topic
         self.index = index
         self.next_offset, self.topic_id, self.remade = state
         self.buffer: list[Message] = []
+        self.last_offset = -1
         self.end = -1
         self.end_at_start = 0
         self.error = ""
@@ -166,9 +168,10 @@ class SharedConsumer:
         messages = read.buffer
         if messages:
             read.buffer = []
+            read.last_offset = messages[-1].offset() or 0
             fresh = read.without_applied(messages)
             if not fresh:
-                read.next_offset = (messages[-1].offset() or 0) + 1
+                read.next_offset = read.last_offset + 1
             elif (fresh[0].offset() or 0) < EARLY_OFFSETS:
                 read.remember(fresh)
             return fresh

@@ -70,7 +70,13 @@ class Started(msgspec.Struct, frozen=True):
         topic = self.settings.history_backlog_topic
         keeps_all = keeps_all_messages(self.client, topic)
 
-        def open_backlog(sink_partition: str, offset: int | None, partition: int | None) -> Backlog:
+        def current_id() -> str | None:
+            facts = self.watch.facts.get(topic)
+            return facts.topic_id if facts is not None and not facts.problem else None
+
+        def open_backlog(
+            sink_partition: str, offset: int | None, partition: int | None, topic_id: str | None
+        ) -> Backlog:
             return Backlog(
                 self.producer,
                 self.client,
@@ -79,6 +85,8 @@ class Started(msgspec.Struct, frozen=True):
                 sink_partition=sink_partition,
                 offset=offset,
                 partition=partition,
+                topic_id=topic_id,
+                current_id=current_id,
                 keeps_all=keeps_all,
             )
 

@@ -1,5 +1,6 @@
 """The status line of the demo, from the flow's metrics."""
 
+import math
 import re
 import time
 from collections.abc import Callable
@@ -27,11 +28,12 @@ class Rates:
         if before is None:
             return "  counting events"
         rate = max(0.0, events - before[1]) / max(now - before[0], 1e-3)
-        lag = total(text, "pricewax_consumer_lag_messages")
+        messages = total(text, "pricewax_consumer_lag_messages")
+        lag = "not known" if math.isnan(messages) else f"{messages:,.0f}"
         letters = total(text, "pricewax_dead_letters_total")
         products = total(text, "pricewax_products")
         return (
-            f"  {rate:,.0f} events/s   lag {lag:,.0f}   dead letters {letters:,.0f}"
+            f"  {rate:,.0f} events/s   lag {lag}   dead letters {letters:,.0f}"
             f"   products {products:,.0f}   events {events:,.0f}"
         )
 

@@ -27,7 +27,8 @@ class LagLimit:
         """Return True if the lag is above the limit, or not known. It asks the flow once in `LOOK_EVERY_S`."""
         if time.monotonic() >= self._next_look:
             try:
-                self._exceeded = sum(map(_lag_at, self._urls)) > self._messages_max
+                # A lag that the flow does not know is NaN, which is not within the limit either.
+                self._exceeded = not sum(map(_lag_at, self._urls)) <= self._messages_max
             except (OSError, ValueError):
                 self._exceeded = True
             self._next_look = time.monotonic() + LOOK_EVERY_S

@@ -35,7 +35,7 @@ class FlowShown(BaseModel):
     events: float
     events_per_s: float | None
     products: float
-    lag: float
+    lag: float | None
     dead_letters: dict[str, float]
     alerts: dict[str, float]
     refills: float

@@ -1,6 +1,7 @@
 """The route of the status page: the state of the whole system, for people and for the dashboard's banner."""
 
 import asyncio
+import math
 import time
 from importlib.metadata import version
 from typing import Any
@@ -104,7 +105,7 @@ def _flow(reading: Reading, metrics: FlowMetrics) -> dict[str, Any] | None:
         "events": reading.total("pricewax_events_total"),
         "events_per_s": metrics.rate("pricewax_events_total"),
         "products": reading.total("pricewax_products"),
-        "lag": reading.total("pricewax_consumer_lag_messages"),
+        "lag": _known(reading.total("pricewax_consumer_lag_messages")),
         "dead_letters": reading.by("pricewax_dead_letters_total", "code"),
         "alerts": reading.by("pricewax_guardrail_alerts_total", "reason"),
         "refills": reading.total("pricewax_redis_refills_total"),
@@ -120,6 +121,11 @@ def _flow(reading: Reading, metrics: FlowMetrics) -> dict[str, Any] | None:
             for name in SINKS
         },
     }
+
+
+def _known(value: float) -> float | None:
+    """A sum of gauges, None if one of them is not known (NaN)."""
+    return None if math.isnan(value) else value
 
 
 async def _history_up(services: Services) -> str:

@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from clients.kafka import ClientOptions, make_producer
 from core.dead_letter import LetterMessage, format_position
 from core.errors import LetterError, LetterNotFoundError, NotAnsweredError, NotConfirmedError
-from core.positions import SourcePosition
+from core.positions import SourcePosition, topic_of
 from core.shards import shard_of
 from core.timestamps import LATEST_MS
 from sinks.dead_letters.tail import GROWTH, TopicTail, read_message
@@ -116,16 +116,19 @@ class DeadLetterTopic:
         """Send the message of a letter to its topic again, then mark the letter. value: sent in place of the
         original value.
 
-        The original value and key come from the topic if the message is still there. Else the value comes from the
-        letter, without a key. Raises LetterError if the letter was sent before (unless `again`), if it holds only
-        the beginning of the value, or if Kafka refuses the message; NotConfirmedError if Kafka does not confirm the
-        message in time: it may still arrive."""
+        The original value and key come from the topic if the message is still there, and the topic was not made
+        again. Else the value comes from the letter, without a key. Raises LetterError if the letter was sent before
+        (unless `again`), if it holds only the beginning of the value, or if Kafka refuses the message;
+        NotConfirmedError if Kafka does not confirm the message in time: it may still arrive."""
         deadline_s = time.monotonic() + within_s
         # Half of the time for reading, so that the other half is left for the confirmations.
         letter = self.find(source, within_s=within_s / 2)
         if letter.replayed and not again:
             raise LetterError("this letter has been sent again before")
-        original = read_message(self._client, source.topic, source.partition, source.offset, deadline_s)
+        topic = topic_of(source.topic)
+        original = read_message(self._client, topic, source.partition, source.offset, deadline_s)
+        if original is not None and not _is_of(letter, original.value() or b""):
+            original = None
         key = original.key() if original else None
         if value is None:
             value = original.value() if original else letter.raw_bytes
@@ -133,7 +136,7 @@ class DeadLetterTopic:
                 raise LetterError("the message has left its topic, and the letter holds only its beginning")
         left_s = max(0.5, deadline_s - time.monotonic())
         producer = make_producer(self._client, {"message.timeout.ms": int(left_s * 1000), "linger.ms": 0})
-        _send(producer, source.topic, key, value, left_s)
+        _send(producer, topic, key, value, left_s)
         try:
             _send(producer, self._topic, format_position(source).encode(), None, max(0.5, left_s / 2))
         except (LetterError, NotConfirmedError) as error:
@@ -192,6 +195,11 @@ def _read(value: bytes) -> Letter | None:
     source = letter.source
     usable = 0 <= letter.at < LATEST_MS and 0 <= source.partition < 2**31 and 0 <= source.offset < 2**63
     return letter if usable and len(source.topic) <= KEY_MAX_BYTES else None
+
+
+def _is_of(letter: Letter, value: bytes) -> bool:
+    """True if a value is the one that the letter is about, as far as the letter holds it."""
+    return len(value) == letter.raw_size and value.startswith(letter.raw_bytes)
 
 
 def _marked(letter: Letter, replayed: set[str]) -> Letter:

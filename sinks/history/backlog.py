@@ -52,8 +52,10 @@ class Backlog:
     """One sink partition's share of the backlog topic: the messages whose key is the partition's name.
 
     partition: the topic partition that holds them; None if it is not known, and then it follows from the number of
-    partitions. offset: the next message to drain, None for the beginning. keeps_all: True if the topic keeps its
-    messages until they are drained, without a time limit.
+    partitions. offset: the next message to drain, None for the beginning. topic_id: of the topic that has the
+    offset, None if it is not known. current_id: gives the id that the topic has now; a topic that was made again is
+    drained from its beginning. keeps_all: True if the topic keeps its messages until they are drained, without a
+    time limit.
 
     `put` and `flush` belong to the flow's thread, the other methods to the writer's. These raise BacklogError if
     Kafka does not answer; the same call may succeed later. `put` and `flush` raise as `KafkaProducer` does."""
@@ -68,6 +70,8 @@ class Backlog:
         sink_partition: str,
         offset: int | None,
         partition: int | None = None,
+        topic_id: str | None = None,
+        current_id: Callable[[], str | None] = lambda: None,
         keeps_all: bool = True,
     ) -> None:
         self._producer = producer
@@ -81,6 +85,8 @@ class Backlog:
             partition = int(sink_partition) % partitions
         self.partition = partition
         self.offset = offset
+        self.topic_id = topic_id
+        self._current_id = current_id
         self.keeps_all = keeps_all
         self._consumer: Consumer | None = None
 
@@ -103,18 +109,25 @@ class Backlog:
         return self._count(offset)
 
     def _count(self, offset: int | None) -> int:
+        if self._was_remade():
+            offset = None
         try:
             low, high = self._connect().get_watermark_offsets(
                 TopicPartition(self._topic, self.partition), timeout=TIMEOUT_S
             )
         except KafkaException as error:
             raise BacklogError(error.args[0].str()) from None
+        if offset is not None and offset > high:
+            # Messages of a topic that was made again would seem to be drained.
+            self._begin_again("the backlog topic ends before the next message to drain; it is read again")
+            offset = None
         return max(0, high - max(low, offset or 0))
 
     def read(self) -> tuple[list[bytes], int | None]:
         """The next rows and the offset after them. `offset` does not change: the caller sets it once the rows are
         written."""
         rows: list[bytes] = []
+        self._was_remade()
         next_offset = self.offset
         consumer, timeout_s = self._connect(), READ_WITHIN_S
         while len(rows) < READ_ROWS and (messages := consumer.consume(READ_MESSAGES_MAX, timeout_s)):
@@ -128,6 +141,21 @@ class Backlog:
                 if message.key() == self._key and value:
                     rows.extend(value.split(b"\n"))
         return rows, next_offset
+
+    def _was_remade(self) -> bool:
+        """True if the topic was deleted and made again since the last call. `offset` is then its beginning."""
+        found = self._current_id()
+        before, self.topic_id = self.topic_id, found or self.topic_id
+        if found is None or before is None or found == before:
+            return False
+        telemetry.TOPICS_REMADE.labels(self._topic).inc()
+        self._begin_again("the backlog topic was deleted and made again; undrained rows of the old one are lost")
+        return True
+
+    def _begin_again(self, reason: str) -> None:
+        log.error(reason, topic=self._topic, partition=self.partition, offset=self.offset)
+        self.offset = None
+        self.close()
 
     def _give_up(self, error: KafkaError) -> NoReturn:
         """Close the consumer and raise BacklogError. The next read begins at `offset` again."""
@@ -151,5 +179,5 @@ class Backlog:
         return self._consumer
 
 
-OpenBacklog = Callable[[str, int | None, int | None], Backlog]
-"""(sink partition, offset, topic partition) -> backlog. The last two come from the resume state."""
+OpenBacklog = Callable[[str, int | None, int | None, str | None], Backlog]
+"""(sink partition, offset, topic partition, topic id) -> backlog. The last three come from the resume state."""

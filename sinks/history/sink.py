@@ -39,11 +39,12 @@ log = telemetry.get_logger(NAME)
 class HistoryState(msgspec.Struct, array_like=True):
     """Resume state of a partition. rows: neither in the database nor in the backlog yet. backlog_offset: the next
     message to drain, None for the beginning. backlog_partition: the topic partition that holds this partition's
-    rows, None if it is not known yet."""
+    rows, None if it is not known yet. backlog_topic_id: of the topic that has the offset, None if not known."""
 
     rows: list[bytes]
     backlog_offset: int | None
     backlog_partition: int | None = None
+    backlog_topic_id: str | None = None
 
 
 encode_state = msgspec.msgpack.Encoder().encode
@@ -145,7 +146,9 @@ class HistorySink(PlacedSink[bytes, bytes]):
 
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> "HistorySinkPartition":
         state = decode_state(resume_state) if resume_state else HistoryState([], None)
-        backlog = self._open_backlog(for_part, state.backlog_offset, state.backlog_partition)
+        backlog = self._open_backlog(
+            for_part, state.backlog_offset, state.backlog_partition, state.backlog_topic_id
+        )
         return HistorySinkPartition(self._open_writer(), backlog, for_part, state.rows)
 
 
@@ -183,8 +186,9 @@ class HistorySinkPartition(StatefulSinkPartition[Outgoing[bytes], bytes]):
             if self._is_stalled():
                 self._spill()
             rows, offset = [*(writer.in_flight or []), *self._buffer.rows], self._backlog.offset
+            topic_id = self._backlog.topic_id
         self._backlog.flush()
-        return encode_state(HistoryState(rows, offset, self._backlog.partition))
+        return encode_state(HistoryState(rows, offset, self._backlog.partition, topic_id))
 
     def close(self) -> None:
         """Write the last rows, for a moment at most. The last snapshot holds the rows that are left."""

@@ -101,6 +101,7 @@ class FakeConsumer:
 
     def take(self, read: PartitionRead) -> list[FakeMessage]:
         messages, self.messages = self.messages, []
+        read.last_offset = messages[-1].offset()
         return messages
 
 
