@@ -82,7 +82,7 @@ API_METRICS = (
 )
 """The metrics that the API sets."""
 
-SHARED_METRICS = (ALERT,)
+SHARED_METRICS = (ALERT, TOPICS_REMADE)
 """The metrics that every process sets. All that are in neither tuple are the flow's."""
 
 

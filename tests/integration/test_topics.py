@@ -3,15 +3,25 @@
 import json
 import threading
 from contextlib import suppress
+from functools import partial
+from typing import Any
 
 import pytest
 from confluent_kafka import KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]  # it is exported
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 from websockets.sync.client import connect
 
+import telemetry
+from clients import kafka_topics
 from clients.kafka import client_options
-from clients.kafka_topics import ensure_topics
+from clients.kafka_producer import KafkaProducer
+from clients.kafka_topics import ensure_topics, warn_of_losses
+from core.dead_letter import DeadLetter, ErrorCode, encode_letter
+from core.positions import SourcePosition, name_remade
+from settings import Settings
+from sinks.dead_letters.reader import DeadLetterTopic
+from sinks.history.backlog import Backlog
 from stack.broker import EmbeddedBroker
 from stack.kafka import KafkaServer
 from tests.support.pipeline import Pipeline, wait_for
@@ -176,3 +186,82 @@ def test_a_topic_deleted_and_made_again_under_a_running_flow_is_noticed_and_read
         wait_for(pipeline.api_ready)
     assert TopicPartition(updates, 0).topic in admin.list_topics(timeout=5).topics
     pipeline.stop_flow()
+
+
+def test_topics_that_hold_state_keep_removals_for_a_month_and_others_are_warned_of(
+    pipeline: Pipeline, admin: AdminClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[dict[str, Any]] = []
+    monkeypatch.setattr(
+        kafka_topics.log, "warning", lambda text, **details: lines.append({"text": text, **details})
+    )
+    topics = Settings(price_overrides_topic=f"{pipeline.name}-ours", price_freezes_topic=f"{pipeline.name}-theirs")
+    ours, theirs = topics.price_overrides_topic, topics.price_freezes_topic
+    wanted = {topic: topics.topics[topic] for topic in (ours, theirs)}
+    make(admin, theirs)
+    client = client_options(pipeline.brokers, {})
+    ensure_topics(client, wanted, threading.Event())
+    resource = ConfigResource(ConfigResource.Type.TOPIC, ours)
+    (described,) = admin.describe_configs([resource]).values()
+    assert described.result(10)["delete.retention.ms"].value == str(30 * 24 * 3600 * 1000)
+    warn_of_losses(client, wanted)
+    try:
+        assert telemetry.alerts_in_force() == [("topic_not_compacted", theirs)]
+        (line,) = lines
+        assert "a confirmed command is lost" in line["text"]
+        assert line[ours] == "1 replicas, min.insync.replicas 1"
+    finally:
+        telemetry.set_alert("topic_not_compacted", theirs, holds=False)
+
+
+def _rows(backlog: Backlog) -> list[bytes]:
+    return backlog.read()[0]
+
+
+def test_the_backlog_of_a_topic_that_was_made_again_is_drained_from_its_beginning(
+    pipeline: Pipeline, admin: AdminClient
+) -> None:
+    topic, client = pipeline.topics["history-backlog"], client_options(pipeline.brokers, {})
+
+    def open_backlog(offset: int, current_id: str | None) -> Backlog:
+        return Backlog(
+            KafkaProducer(client),
+            client,
+            topic=topic,
+            partitions=4,
+            sink_partition="1",
+            offset=offset,
+            topic_id="first",
+            current_id=lambda: current_id,
+        )
+
+    backlog = open_backlog(0, "second")
+    backlog.put([b"row"])
+    backlog.flush()
+    # The offset is behind the end, or at the end: in both cases the row is not drained.
+    for offset, current_id in ((10, "second"), (1, "second"), (10, None)):
+        backlog = open_backlog(offset, current_id)
+        assert backlog.waiting(offset) == 1
+        assert wait_for(partial(_rows, backlog)) == [b"row"]
+        assert backlog.topic_id == (current_id or "first")
+        backlog.close()
+    backlog = open_backlog(1, "first")
+    assert backlog.waiting(1) == 0
+    backlog.close()
+
+
+def test_a_dead_letter_of_a_topic_that_was_made_again_is_sent_as_the_letter_holds_it(
+    pipeline: Pipeline, admin: AdminClient
+) -> None:
+    topic = pipeline.topics["product-events"]
+    letters = DeadLetterTopic(client_options(pipeline.brokers, {}), pipeline.topics["dead-letters"])
+    pipeline.producer.produce(topic, b"of the new topic", b"new", partition=0)
+    for name in (topic, name_remade(topic, "second")):
+        position = SourcePosition(name, 0, 0)
+        letter = DeadLetter(ErrorCode.NOT_JSON, "decode", "no JSON", position, b"of the old topic")
+        key, value = encode_letter(letter, 1_700_000_000_000)
+        pipeline.producer.produce(pipeline.topics["dead-letters"], value, key)
+        pipeline.flush()
+        letters.replay(position, within_s=20)
+    values = sorted(message.value or b"" for message in pipeline.read("product-events"))
+    assert values == [b"of the new topic", b"of the old topic", b"of the old topic"]

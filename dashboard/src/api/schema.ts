@@ -754,7 +754,7 @@ export interface components {
             /** History Backlog */
             history_backlog: number;
             /** Lag */
-            lag: number;
+            lag: number | null;
             /** Processes */
             processes: number;
             /** Products */

@@ -50,6 +50,12 @@ def flow_with_lag(*messages: int) -> Iterator[str]:
         server.server_close()
 
 
+def test_a_lag_that_is_not_known_holds_the_tool_up() -> None:
+    with flow_with_lag(1) as address:
+        Metrics.text += 'pricewax_consumer_lag_messages{topic="t",partition="9"} NaN\n'
+        assert LagLimit([address], 10).is_exceeded()
+
+
 def due_times(pace: Pace, times_ms: list[int]) -> list[float]:
     schedule = _Schedule(pace)
     due = []
