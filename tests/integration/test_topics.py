@@ -105,7 +105,7 @@ def test_a_topic_made_again_while_the_flow_is_stopped_is_read_from_its_beginning
     assert ("topic_remade", topic) in alerts(pipeline)
     assert flow_state(pipeline) == "up"
     # A restart goes on at the new offset.
-    pipeline.kill_flow()
+    pipeline.stop_flow()
     pipeline.start_flow()
     send_views(pipeline, 5)
     pipeline.wait_for_version("P", 40)
