@@ -49,6 +49,15 @@ def test_a_correction_gives_demand_and_prices_back() -> None:
     assert (state.day, state.day_open) == (T0 // DAY_MS, mended.day_open)
 
 
+def test_a_correction_that_changes_no_price_still_ends_a_cooldown_from_the_future() -> None:
+    shard = poisoned()
+    (mended,) = apply(shard, correction())
+    assert update_of(mended).new_price == update_of(mended).previous_price
+    (after,) = apply(shard, event(30.0, at_ms=T0 + 1000 + 60_000))
+    assert (after.cause, update_of(after).adjustments[0].amount) == (Cause.EVENT, 30.0)
+    assert update_of(after).new_price == round(30 + 5 * update_of(after).demand ** 0.5, 2)
+
+
 @pytest.mark.parametrize("demand", [None, 7.0])
 def test_a_second_correction_changes_the_version_alone(demand: float | None) -> None:
     shard = poisoned()
