@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from api.live import relay as module
 from api.live.frames import text_frame
 from api.live.relay import Relay
+from clients.kafka_watch import TopicFacts
 
 
 class Tick(msgspec.Struct):
@@ -108,6 +109,9 @@ def test_a_new_topic_is_waited_for_in_silence_and_an_outage_is_not(
     monkeypatch.setattr(module, "RETRY_S", 0.001)
     monkeypatch.setattr(module, "ensure_topics", lambda *_: {"ticks": 4})
     monkeypatch.setattr(module, "make_consumer", lambda *_: NewTopic(15, code))
+    relay = relay_from(0)
+    monkeypatch.setattr(relay._watch, "start", lambda _: None)
+    relay._watch.facts = {"ticks": TopicFacts(4, None)}
     with capture_logs() as logged:
-        relay_from(0)._connect()
+        relay._connect()
     assert [line["event"] for line in logged] == ["waiting for Kafka"] * lines
