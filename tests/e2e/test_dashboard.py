@@ -74,9 +74,8 @@ def shop(
             pipeline.start_api()
             pipeline.start_flow()
             wait_for(pipeline.api_ready)
-            for product_id, (name, category, price) in PRODUCTS.items():
-                entry = {"product_id": product_id, "name": name, "category": category, "base_price": price}
-                pipeline.send("product-catalogue", product_id, entry)
+            # Events first: the entry of a product without an event would be a decision of today.
+            for product_id, (_, _, price) in PRODUCTS.items():
                 for number in range(5):
                     pipeline.event(product_id, price, "cart", timestamp=1_700_000_000 + number)
             pipeline.send("product-events", "MUG-1", b'{"event_type": "wish", "product_id": "MUG-1"}')
@@ -84,6 +83,12 @@ def shop(
             for product_id in PRODUCTS:
                 pipeline.wait_for_version(product_id, 5)
             pipeline.wait_for_history(20)
+            for product_id, (name, category, price) in PRODUCTS.items():
+                entry = {"product_id": product_id, "name": name, "category": category, "base_price": price}
+                pipeline.send("product-catalogue", product_id, entry)
+            pipeline.flush()
+            names = [f"product:{product_id}" for product_id in PRODUCTS]
+            wait_for(lambda: pipeline.redis.exists(*names) == len(names), what="the catalogue")
             yield pipeline
             pipeline.stop_flow()
             pipeline.stop_api()
