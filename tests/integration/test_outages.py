@@ -69,6 +69,7 @@ def test_redis_down_delays_the_latest_price_and_stops_nothing(
 ) -> None:
     pipeline.start_flow()
     pipeline.start_api()
+    wait_for(pipeline.api_ready)
     send(pipeline, 100)
     pipeline.wait_for_version("P19", 5)
     assert pipeline.http.get("/price/P1").json().keys() == {"product_id", "price", "demand", "price_source"}
