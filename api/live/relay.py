@@ -134,7 +134,7 @@ class Relay(Generic[Decoded]):
                 if decoded:
                     deliver(updates, decoded)
                 if updates:
-                    self.reads.note(len(updates), messages[0].timestamp()[1])
+                    self.reads.note(len(updates), _written_ms(messages))
                     self._set_live(self._hears_all())
                     next_probe = time.monotonic() + PROBE_EVERY_S
             if time.monotonic() >= next_probe:
@@ -267,6 +267,11 @@ class Relay(Generic[Decoded]):
         if live != self.live:
             self.live = live
             (log.info if live else log.warning)("Kafka is back" if live else "Kafka is away; the relay waits")
+
+
+def _written_ms(messages: list[Message]) -> int:
+    """Kafka's time stamp of the first message that is one. Ends of partitions and errors have none."""
+    return next(message.timestamp()[1] for message in messages if message.error() is None)
 
 
 def _poll(consumer: Consumer, timeout_s: float) -> list[Message]:

@@ -4,7 +4,7 @@ from typing import cast
 
 import msgspec
 import pytest
-from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 from structlog.testing import capture_logs
 
 from api.live import relay as module
@@ -115,3 +115,92 @@ def test_a_new_topic_is_waited_for_in_silence_and_an_outage_is_not(
     with capture_logs() as logged:
         relay._connect()
     assert [line["event"] for line in logged] == ["waiting for Kafka"] * lines
+
+
+def test_the_end_of_a_partition_has_no_time_of_writing() -> None:
+    class Stamped(FakeMessage):
+        def timestamp(self) -> tuple[int, int]:
+            return 1, 1_700_000_000_000
+
+    class End(Stamped):
+        def error(self) -> KafkaError:  # type: ignore[override]
+            return KafkaError(KafkaError._PARTITION_EOF)
+
+        def timestamp(self) -> tuple[int, int]:
+            return 0, 0
+
+    read = [cast(Message, End(b"", 4)), cast(Message, Stamped(tick("A", 1), 3))]
+    assert module._written_ms(read) == 1_700_000_000_000
+
+
+class Assigning:
+    """A consumer that keeps what it is told to read: partition to its start."""
+
+    def __init__(self) -> None:
+        self.reads: dict[int, int] = {}
+
+    def unassign(self) -> None:
+        self.reads.clear()
+
+    def incremental_unassign(self, partitions: list[TopicPartition]) -> None:
+        for each in partitions:
+            del self.reads[each.partition]
+
+    def incremental_assign(self, partitions: list[TopicPartition]) -> None:
+        self.reads.update({each.partition: each.offset for each in partitions})
+
+
+def look(relay: Relay[Tick], consumer: Assigning, facts: TopicFacts | KafkaError) -> None:
+    relay._watch.take({"ticks": facts})
+    relay._look(cast(Consumer, consumer))
+
+
+def test_new_partitions_are_read_from_their_beginning() -> None:
+    relay, consumer = relay_from(7), Assigning()
+    relay._topic_id = "first"
+    look(relay, consumer, TopicFacts(1, "first"))
+    assert (consumer.reads, relay._hears_all()) == ({}, True)
+    relay._watch.take({"ticks": TopicFacts(3, "first")})
+    assert not relay._hears_all()
+    relay._look(cast(Consumer, consumer))
+    assert consumer.reads == {1: OFFSET_BEGINNING, 2: OFFSET_BEGINNING}
+    assert (relay._live_from, relay._hears_all()) == ({0: 7, 1: 0, 2: 0}, True)
+
+
+def test_a_topic_made_again_is_read_from_its_beginning_and_all_of_it_is_news() -> None:
+    relay, consumer = relay_from(7), Assigning()
+    relay._topic_id = "first"
+    consumer.reads = {0: 9}
+    look(relay, consumer, TopicFacts(1, "second"))
+    assert consumer.reads == {0: OFFSET_BEGINNING}
+    assert relay._live_from == {0: 0}
+    updates, _ = relay._select(messages(tick("A", 1), first_offset=0))
+    assert len(updates) == 1
+
+
+def test_a_relay_does_not_hear_all_while_the_topic_is_missing_or_forbidden() -> None:
+    relay, consumer = relay_from(0), Assigning()
+    consumer.reads = {0: 3}
+    look(relay, consumer, TopicFacts(1, "first"))
+    try:
+        look(relay, consumer, KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
+        assert not relay._hears_all()
+    finally:
+        look(relay, consumer, TopicFacts(1, "first"))
+    assert relay._hears_all()
+
+
+def test_a_partition_that_gives_an_error_is_read_on_where_it_was() -> None:
+    relay, consumer = relay_from(0), Assigning()
+    consumer.reads = {0: 3}
+    look(relay, consumer, TopicFacts(1, "first"))
+    for code, start in (
+        (KafkaError.TOPIC_AUTHORIZATION_FAILED, 3),
+        (KafkaError._AUTO_OFFSET_RESET, OFFSET_BEGINNING),
+    ):
+        relay._note_error(messages(b"", first_offset=3)[0], KafkaError(code))
+        assert not relay._hears_all()
+        look(relay, consumer, TopicFacts(1, "first"))
+        assert consumer.reads == {0: start}
+        relay._note_error(messages(b"", first_offset=3)[0], KafkaError(KafkaError._PARTITION_EOF))
+        assert relay._hears_all()
