@@ -34,6 +34,7 @@ class FakeLog:
 def log(monkeypatch: pytest.MonkeyPatch) -> FakeLog:
     fake = FakeLog()
     monkeypatch.setattr(kafka_topics, "log", fake)
+    monkeypatch.setattr(kafka_topics, "METADATA_TIMEOUT_S", 1.0)
     return fake
 
 
@@ -69,6 +70,7 @@ def tls_server(tmp_path: Path) -> Iterator[tuple[int, Path]]:
 
 def reason_of(log: FakeLog, brokers: str, options: dict[str, str]) -> str:
     """The reason that is logged while a client waits."""
+    log.lines.clear()
     stop = threading.Event()
     waiting = threading.Thread(target=wait_for_kafka, args=(brokers, options, stop))
     waiting.start()
