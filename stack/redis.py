@@ -13,8 +13,9 @@ READY_WITHIN_S = 10.0
 
 
 class RedisServer:
-    """Redis on a loopback port, in memory only: after a stop or a kill, it starts empty. It runs in a new folder in
-    `parent`, by default that for temporary files."""
+    """Redis on a loopback port. It keeps nothing on its disk by itself: after a stop or a kill, it starts empty, or
+    with the data of a `SAVE` that a client asked for. It runs in a new folder in `parent`, by default that for
+    temporary files."""
 
     def __init__(self, port: int | None = None, parent: Path | None = None) -> None:
         self.port = port or free_port()
@@ -37,6 +38,10 @@ class RedisServer:
         if self.program is not None:
             self.program.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def forget(self) -> None:
+        """Remove the data that a `SAVE` wrote."""
+        (self._folder / "dump.rdb").unlink(missing_ok=True)
 
     def _answers(self) -> bool:
         try:

@@ -14,34 +14,39 @@ from pathlib import Path
 
 from stack import kafka
 from stack.postgres import PostgresServer
-from stack.redis import RedisServer
+from tests.chaos.inputs import PARTITIONS, Inputs
+from tests.chaos.redis_pair import RedisPair
 from tests.chaos.verdict import POLICIES, check
 from tests.chaos.watcher import Watcher
 from tests.support.pipeline import Pipeline, wait_for
 
-PRODUCTS = 200
-OVERRIDDEN = 20
-"""Number of products that get overrides. All others get events only, so each of their rows is known exactly."""
-
 KAFKA_LASTS_S = 3.0
+PARTITIONS_MAX = 8
+"""A storm adds partitions to a topic up to this number."""
+
+REFUSED_WITHIN_S = 40.0
+"""A second flow on the recovery folder must end within this time."""
+
+REFUSED_CODE = 2
 
 
 class Storm:
     """One run: the servers, the pipeline, and the log of the actions so far. `say` takes each line of progress."""
 
-    def __init__(self, folder: Path, seed: int, say: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, seed: int, say: Callable[[str], None], *, catalogue: bool = True) -> None:
         self._chance = random.Random(seed)
+        self._inputs = Inputs(self._chance, catalogue=catalogue)
         self._say = say
         self.log: list[str] = []
         self.kills = 0
         self._kafka = kafka.KafkaServer(folder)
-        self._redis = RedisServer()
+        self._redis = RedisPair()
         self._postgres = PostgresServer(folder / "pg", durable=True)
         self._folder = folder
         self._processes = 1
+        self._lines_before = 0
         self._policy = 0
-        self._now_s = 1_700_000_000
-        self._sent: list[tuple[str, bytes]] = []
+        self._update_partitions = PARTITIONS
         self._servers = (self._kafka, self._redis, self._postgres)
         self._actions: dict[str, tuple[int, Callable[[], str]]] = {
             "burst": (10, self._burst),
@@ -50,10 +55,14 @@ class Storm:
             "kill_api": (1, self._kill_api),
             "freeze": (2, self._freeze_server),
             "restart_redis": (1, self._restart_redis),
+            "restore_redis": (1, self._restore_redis),
+            "fail_over_redis": (1, self._fail_over_redis),
             "restart_postgres": (1, self._restart_postgres),
             "restart_kafka": (1, self._restart_kafka),
             "rescale": (1, self._rescale),
             "policy": (1, self._change_policy),
+            "second_flow": (1, self._start_second_flow),
+            "add_partitions": (1, self._add_partitions),
         }
 
     def run(self, steps: int | None, kills: int | None) -> None:
@@ -96,6 +105,7 @@ class Storm:
         self._pipeline.redis.close()
 
     def _start_flow(self) -> None:
+        self._lines_before = len(self._pipeline.logs)
         self._pipeline.start_flow(self._processes, POLICY=self._paths[self._policy])
 
     def _start_api(self, port: int | None = None) -> None:
@@ -105,55 +115,10 @@ class Storm:
     # The actions. Each returns a text for the log.
 
     def _burst(self) -> str:
-        count = self._chance.randrange(100, 1_500)
-        for _ in range(count):
-            product = self._product()
-            roll = self._chance.random()
-            if roll < 0.02:
-                poison = (b"{not json", b"\xff\xfe", b"", b'{"event_type": "wish"}', b'{"price": 1e999}')
-                self._pipeline.send("product-events", product, self._chance.choice(poison))
-            elif roll < 0.04 and self._sent:
-                key, value = self._chance.choice(self._sent)
-                self._pipeline.send("product-events", key, value)
-            else:
-                late_s = self._chance.randrange(86_400) if roll < 0.06 else 0
-                self._now_s += 1
-                self._event(product, self._now_s - late_s)
-        self._pipeline.flush()
-        return f"{count} events"
-
-    def _event(self, product: str, timestamp: int) -> None:
-        kind = self._chance.choice(["view", "cart", "purchase"])
-        price = round(self._chance.uniform(0.01, 500), 2)
-        text = (
-            f'{{"event_type": "{kind}", "product_id": "{product}", "timestamp": {timestamp}, "price": {price}}}'
-        ).encode()
-        self._sent = [*self._sent[-50:], (product, text)]
-        self._pipeline.send("product-events", product, text)
-
-    def _product(self) -> str:
-        return f"P{int(self._chance.paretovariate(0.7)) % PRODUCTS:03d}"
+        return self._inputs.burst(self._pipeline)
 
     def _override(self) -> str:
-        product = f"P{self._chance.randrange(OVERRIDDEN):03d}"
-        if self._chance.random() < 0.3:
-            self._pipeline.send("price-overrides", product, None)
-            self._pipeline.flush()
-            return f"removed from {product}"
-        price = round(self._chance.uniform(1, 900), 2)
-        lasts_s = self._chance.choice([None, None, 1, 3])
-        now = time.time()
-        value = {
-            "product_id": product,
-            "override_price": price,
-            "reason": "storm",
-            "set_by": "storm",
-            "set_at": round(now * 1000),
-            "expires_at": None if lasts_s is None else round((now + lasts_s) * 1000),
-        }
-        self._pipeline.send("price-overrides", product, value)
-        self._pipeline.flush()
-        return f"{product} at {price}, for {lasts_s or 'good'}"
+        return self._inputs.override(self._pipeline)
 
     def _kill_flow(self) -> str:
         """Kill the flow at a random moment after a burst was sent, so that it is often in the middle of it."""
@@ -188,12 +153,24 @@ class Storm:
             self._burst()
 
     def _restart_redis(self) -> str:
-        program = self._redis.program
-        assert program is not None
-        program.kill()
         self._burst()
-        self._redis.start()
+        self._redis.restart_empty()
         return "killed, and empty now"
+
+    def _restore_redis(self) -> str:
+        self._redis.save()
+        self._burst()
+        time.sleep(self._chance.uniform(0, 2))
+        self._redis.restart_saved()
+        return "killed, and back with the data of before a burst"
+
+    def _fail_over_redis(self) -> str:
+        self._redis.copy_to_standby()
+        self._burst()
+        time.sleep(self._chance.uniform(0, 2))
+        self._redis.fail_over()
+        self._pipeline.redis.connection_pool.disconnect()
+        return "to a standby with the data of before a burst"
 
     def _restart_postgres(self) -> str:
         program = self._postgres.program
@@ -220,18 +197,60 @@ class Storm:
     def _change_policy(self) -> str:
         # A clean stop: after a crash events are priced again, but a row keeps the policy of its first writing.
         self._pipeline.stop_flow()
-        self._policy = 1 - self._policy
+        self._policy = (self._policy + self._chance.randrange(1, len(POLICIES))) % len(POLICIES)
         self._start_flow()
         return list(POLICIES)[self._policy]
 
+    def _start_second_flow(self) -> str:
+        """A second flow on the same recovery folder must be refused, and must leave the first one as it is."""
+        # The flow that locks the folder first is the first one.
+        wait_for(self._is_running, REFUSED_WITHIN_S, self._pipeline.output)
+        first, lines_before = list(self._pipeline.flow), self._lines_before
+        self._pipeline.flow.clear()
+        self._start_flow()
+        second, self._pipeline.flow, self._lines_before = self._pipeline.flow, first, lines_before
+        self._burst()
+        for program in second:
+            program.process.wait(REFUSED_WITHIN_S)
+            code = program.stop()
+            assert code == REFUSED_CODE, f"a second flow ended with {code}\n{self._pipeline.output()}"
+        return "was refused"
 
-def storm(seed: int, steps: int | None, kills: int | None, say: Callable[[str], None]) -> Storm:
-    """Run a storm in a folder of its own. A failure prints the seed, the actions and the differences."""
+    def _is_running(self) -> bool:
+        """Return True if every process of the flow has logged its start, which is after it locked the folder."""
+        lines = self._pipeline.logs[self._lines_before :]
+        return sum("flow starts" in line for line in lines) >= len(self._pipeline.flow)
+
+    def _add_partitions(self) -> str:
+        """Add a partition to the updates, or to the events with a restart of the flow, which reads them then."""
+        pipeline = self._pipeline
+        of_events = self._chance.random() < 0.5
+        count = (self._inputs.partitions if of_events else self._update_partitions) + 1
+        if count > PARTITIONS_MAX:
+            return "there are enough"
+        topic = "product-events" if of_events else "price-updates"
+        pipeline.add_partitions(topic, count)
+        if of_events:
+            self._inputs.partitions = count
+            self._burst()
+            pipeline.stop_flow()
+        else:
+            self._update_partitions = count
+            pipeline.stop_flow()
+        self._start_flow()
+        return f"{topic} has {count}"
+
+
+def storm(
+    seed: int, steps: int | None, kills: int | None, say: Callable[[str], None], *, catalogue: bool = True
+) -> Storm:
+    """Run a storm in a folder of its own. A failure prints the seed, the actions and the differences. catalogue:
+    with catalogue messages."""
     with tempfile.TemporaryDirectory(prefix="pricewax-storm-") as path:
         folder = Path(path)
         folder.chmod(0o755)
         (folder / "pg").mkdir(mode=0o755)
-        run = Storm(folder, seed, say)
+        run = Storm(folder, seed, say, catalogue=catalogue)
         try:
             run.run(steps, kills)
         except BaseException:

@@ -11,18 +11,19 @@ import uuid
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import psycopg
 import redis
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewPartitions
 
 from clients.kafka import client_options
 from clients.kafka_topics import ensure_topics
 from stack.postgres import PostgresServer
 from stack.process import Program, free_port
-from stack.redis import RedisServer
 
 ROOT = Path(__file__).parent.parent.parent
 KEY = "test-admin-key"
@@ -67,14 +68,22 @@ def _wait_for_handlers(program: Program) -> None:
 
 
 class Message:
-    """A message as it stands in a topic. `topic` is its name in `TOPICS`."""
+    """A message as it stands in a topic. `topic` is its name in `TOPICS`. time_ms: Kafka's time stamp."""
 
-    def __init__(self, topic: str, partition: int, offset: int, key: bytes | None, value: bytes | None) -> None:
-        self.topic, self.partition, self.offset, self.key, self.value = topic, partition, offset, key, value
+    def __init__(self, topic: str, position: tuple[int, int], key: bytes | None, value: bytes | None, time_ms: int):
+        self.topic, self.key, self.value, self.time_ms = topic, key, value, time_ms
+        self.partition, self.offset = position
 
     def json(self) -> Any:
         """Return the decoded value; None for a tombstone."""
         return json.loads(self.value or b"null")
+
+
+class RedisAddress(Protocol):
+    """A Redis server, or what leads to one, on a port of loopback."""
+
+    port: int
+    address: str
 
 
 class Pipeline:
@@ -85,7 +94,7 @@ class Pipeline:
         self,
         brokers: str,
         postgres: PostgresServer,
-        redis_server: RedisServer,
+        redis_server: RedisAddress,
         folder: Path,
         *,
         name: str | None = None,
@@ -217,12 +226,13 @@ class Pipeline:
 
     # Inputs
 
-    def send(self, topic: str, key: str | bytes | None, value: Any) -> None:
-        """Queue a message. Bytes are sent as they are, None is a tombstone, and every other value becomes JSON."""
+    def send(self, topic: str, key: str | bytes | None, value: Any, partition: int = -1) -> None:
+        """Queue a message. Bytes are sent as they are, None is a tombstone, and every other value becomes JSON.
+        partition: -1 for the one of the key's hash."""
         raw = value if value is None or isinstance(value, bytes) else json.dumps(value).encode()
         while True:
             try:
-                self.producer.produce(self.topics[topic], raw, key)
+                self.producer.produce(self.topics[topic], raw, key, partition=partition)
                 break
             except BufferError:
                 self.producer.poll(0.05)
@@ -240,6 +250,16 @@ class Pipeline:
             **fields,
         }
         self.send("product-events", key, event)
+
+    def add_partitions(self, topic: str, count: int) -> None:
+        """Give a topic this number of partitions. It returns when the broker shows them."""
+        admin = AdminClient({"bootstrap.servers": self.brokers})
+        name = self.topics[topic]
+        admin.create_partitions([NewPartitions(name, count)])[name].result(30)
+        # Asked by the producer, so that it knows them too.
+        wait_for(
+            lambda: len(self.producer.list_topics(name, timeout=10).topics[name].partitions) == count, what=name
+        )
 
     def flush(self) -> None:
         """Wait until Kafka has all queued messages. Raises AssertionError after 30 s."""
@@ -265,7 +285,8 @@ class Pipeline:
                         offset = message.offset()
                         assert offset is not None
                         position = offset + 1
-                        found.append(Message(topic, index, offset, message.key(), message.value()))
+                        position_of, at_ms = (index, offset), message.timestamp()[1]
+                        found.append(Message(topic, position_of, message.key(), message.value(), at_ms))
             return found
         finally:
             consumer.close()
