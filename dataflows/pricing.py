@@ -66,12 +66,12 @@ def build(
     limits: InputLimits = DEFAULT_LIMITS,
     clock: Clock = wall_clock_ms,
     state_log: StateLog | None = None,
-    attempts: int = 0,
+    execution: int = 0,
 ) -> Dataflow:
     """The flow on these sources and sinks. It starts nothing.
 
     kinds: topic to the kind of its signals. shards: number of shards, fixed for a recovery store. limits: of input.
-    clock: processing time. state_log: None if a snapshot of a shard is to hold all of it. attempts: as in
+    clock: processing time. state_log: None if a snapshot of a shard is to hold all of it. execution: as in
     `PricingStep`."""
     flow = Dataflow("pricing")
     # One input step, because two drift apart and then wait for each other (connectors/epochs.py).
@@ -82,7 +82,7 @@ def build(
     bad = op.filter_map("bad_input", decoded, outgoing_letters(clock))  # (shard, Outgoing[Record])
     signals = op.flat_map("key_by_shard", decoded, lambda item: item[1].batches)  # (shard, Batch)
     work: op.KeyedStream[Work] = op.merge("work", signals, requests)  # (shard, Work)
-    price = partial(PricingStep, policy, clock=clock, state_log=state_log, attempts=attempts)
+    price = partial(PricingStep, policy, clock=clock, state_log=state_log, execution=execution)
     priced = op.stateful_batch("price", work, price)  # (shard, Priced)
     op.output("price_updates", op.filter_map("updates", priced, outgoing(encode_updates)), sinks.updates)
     if sinks.latest is not None:
@@ -133,5 +133,5 @@ def flow(*, with_redis: bool = True) -> Dataflow:
         shards=settings.shards,
         limits=InputLimits(future_max_ms=settings.future_max_s * 1000),
         state_log=started.state_log,
-        attempts=started.attempts,
+        execution=started.execution,
     )

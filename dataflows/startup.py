@@ -15,7 +15,7 @@ from clients.kafka_producer import KafkaProducer
 from clients.kafka_topics import ensure_topics, keeps_all_messages, message_limits, warn_of_losses
 from clients.kafka_watch import TopicWatch
 from core.errors import SettingsError, StartRefusedError, StoppedError
-from dataflows.recovery.epochs import count_attempts, forget_uncommitted
+from dataflows.recovery.epochs import count_executions, forget_uncommitted
 from dataflows.recovery.fence import Fence, cluster_member
 from dataflows.recovery.shards import hold_to_shards
 from dataflows.recovery.state_log import FOLDER, StateLog, recovery_folder
@@ -35,7 +35,7 @@ class Started(msgspec.Struct, frozen=True):
     """The parts from which a flow makes its sources and sinks.
 
     stop: set when the flow is asked to stop. partitions: topic to its number of partitions. watch: over all topics.
-    producer: shared by all sinks. fence, state_log: None without a recovery folder. attempts: of `PricingStep`."""
+    producer: shared by all sinks. fence, state_log: None without a recovery folder. execution: of `PricingStep`."""
 
     settings: Settings
     stop: threading.Event
@@ -45,7 +45,7 @@ class Started(msgspec.Struct, frozen=True):
     producer: KafkaProducer
     fence: Fence | None
     state_log: StateLog | None
-    attempts: int
+    execution: int
 
     def note_running(self) -> None:
         """Call it when Bytewax builds the flow: a cluster has come together by then."""
@@ -137,9 +137,9 @@ def start_flow(name: str, state_step: str, load: Callable[[Settings], Loaded]) -
         # Before Bytewax reads its store.
         forget_uncommitted(folder)
     state_log = StateLog(folder / FOLDER, writes=settings.state_log == "on") if folder else None
-    attempts = count_attempts(folder) if folder else 0
+    execution = count_executions(folder) if folder else 0
     producer = KafkaProducer(client, limits)
-    return Started(settings, stop, client, partitions, watch, producer, fence, state_log, attempts), loaded
+    return Started(settings, stop, client, partitions, watch, producer, fence, state_log, execution), loaded
 
 
 def _tune_collector() -> None:

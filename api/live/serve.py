@@ -11,7 +11,7 @@ import telemetry
 from api.live.client import Client, Update
 from api.live.feed import LiveFeed
 from api.live.frames import push_connection_of
-from api.live.states import read_newer_states, read_states
+from api.live.states import read_asked, read_newer_states, read_states
 from api.live.subscription import BadMessageError, Problem, Pulse, Subscription, parse_subscription
 from api.live.versions import Versions
 from api.web.errors import ApiError, error_response
@@ -148,14 +148,9 @@ class Session:
         store = self._feed.states
         count = 0
         try:
-            async for key, version, state in read_states(store, keys):
-                if versions.advance(key, version):
-                    count += 1
-                    await self._send(store.encode(state))
-            for key, version, text in store.withdrawals(keys):
-                if versions.advance(key, version):
-                    count += 1
-                    await self._send(text)
+            async for text in read_asked(store, keys, versions):
+                count += 1
+                await self._send(text)
         except RedisDownError:
             await self._send(_encode(Problem(f"{store.name} does not answer")).decode())
         return count

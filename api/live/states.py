@@ -36,8 +36,9 @@ class StateStore(Protocol[State]):
     def withdrawals(self, keys: list[str]) -> list[tuple[str, int, str]]:
         """Key, version and message of those keys whose state this process has seen withdrawn."""
 
-    def keys_behind(self, versions: Versions, keys: list[str] | None) -> list[str]:
-        """Of these keys (None: of all), those that this process has seen in an update newer than in `versions`."""
+    def seen_newer(self, versions: Versions, keys: list[str] | None) -> dict[str, int]:
+        """Of these keys (None: of all), those that this process has seen in an update newer than in `versions`,
+        with the version of that update."""
 
 
 async def read_states(store: StateStore[State], keys: list[str] | None) -> AsyncIterator[tuple[str, int, State]]:
@@ -51,16 +52,30 @@ async def read_states(store: StateStore[State], keys: list[str] | None) -> Async
 async def read_newer_states(
     store: StateStore[State], keys: list[str] | None, versions: Versions
 ) -> AsyncIterator[State]:
-    """States newer than `versions`, until these are as new as the updates that this process has seen; `versions` is
-    brought up to date.
+    """States newer than `versions`, until these are as new as the updates that this process has seen before the
+    call; `versions` is brought up to date.
 
     An update may be relayed before the store has it. A client that came in between has it from neither, so the
     store is read again until it has caught up: at most CATCH_UP_READS times, CATCH_UP_EVERY_S apart."""
+    seen = store.seen_newer(versions, keys)
     for _ in range(CATCH_UP_READS):
-        behind = store.keys_behind(versions, keys)
+        behind = versions.newer_among(seen.items())
         if not behind:
             return
         await asyncio.sleep(CATCH_UP_EVERY_S)
         async for key, version, state in read_states(store, behind):
             if versions.advance(key, version):
                 yield state
+
+
+async def read_asked(store: StateStore[State], keys: list[str], versions: Versions) -> AsyncIterator[str]:
+    """The messages for a client that asks for these keys and has `versions`: states and withdrawals that are newer.
+    `versions` is brought up to date. Raises RedisDownError."""
+    async for key, version, state in read_states(store, keys):
+        if versions.advance(key, version):
+            yield store.encode(state)
+    for key, version, text in store.withdrawals(keys):
+        if versions.advance(key, version):
+            yield text
+    async for state in read_newer_states(store, keys, versions):
+        yield store.encode(state)

@@ -199,11 +199,11 @@ class Board:
         row = self._prices.get(product_id)
         return row if row is not None and row.price is not None else None
 
-    def newer_than(self, versions: Versions, product_ids: Iterable[str] | None) -> list[str]:
-        """Of these products (None: of all), those whose row is newer than in `versions`."""
+    def newer_than(self, versions: Versions, product_ids: Iterable[str] | None) -> dict[str, int]:
+        """Of these products (None: of all), those whose row is newer than in `versions`, with the row's version."""
         names = self._prices if product_ids is None else product_ids
-        found = ((name, self.get(name)) for name in names)
-        return versions.newer_among((name, row.version) for name, row in found if row)
+        found = {name: row.version for name in names if (row := self.get(name))}
+        return {name: found[name] for name in versions.newer_among(found.items())}
 
     def page(self, token: str | None) -> BoardPage:
         """At most PAGE_MAX rows that changed after a token (None: all rows), oldest change first."""

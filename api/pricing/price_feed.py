@@ -77,7 +77,7 @@ class StoredPrices:
         found = ((key, self._board.withdrawn_version(key)) for key in keys)
         return [(key, version, encode_withdrawal(key, version).decode()) for key, version in found if version]
 
-    def keys_behind(self, versions: Versions, keys: list[str] | None) -> list[str]:
+    def seen_newer(self, versions: Versions, keys: list[str] | None) -> dict[str, int]:
         """Of these products (None: of all), those whose row on the board is newer than in `versions`."""
         return self._board.newer_than(versions, keys)
 

@@ -17,8 +17,6 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
-import msgspec
-
 import telemetry
 
 BUSY_WITHIN_S = 30.0
@@ -49,34 +47,24 @@ def forget_uncommitted(folder: Path) -> int:
     return deleted
 
 
-def count_attempts(folder: Path) -> int:
-    """The number of executions that began at the epoch that Bytewax resumes from next, and did not commit it. 0 if
-    it cannot be known."""
+def count_executions(folder: Path) -> int:
+    """The number of executions that the recovery store of this folder knows; 0 if it cannot be read. Each part
+    knows some of them."""
+    count = 0
     try:
-        history = _read_executions(sorted(folder.glob("part-*.sqlite3")))
+        for store in folder.glob("part-*.sqlite3"):
+            with closing(open_store(store)) as database:
+                (newest,) = database.execute("SELECT max(ex_num) FROM exs").fetchone()
+                count = max(count, 0 if newest is None else newest + 1)
     except sqlite3.Error:
+        # Bytewax reports the problem of its store when it starts.
         return 0
-    if history is None:
-        return 0
-    resume_epoch = history.resume_epoch
-    return sum(begun_at == resume_epoch for _, begun_at in history.executions.values())
+    return count
 
 
 def find_resume_epoch(stores: Iterable[Path]) -> int | None:
     """The epoch that Bytewax resumes from: the first one that not all workers of the last execution have committed.
     None before the first execution, and if parts of the store are missing. Raises sqlite3.Error."""
-    history = _read_executions(stores)
-    return None if history is None else history.resume_epoch
-
-
-class _Executions(msgspec.Struct, frozen=True):
-    """executions: number to (workers, first epoch). resume_epoch: as in `find_resume_epoch`."""
-
-    executions: dict[int, tuple[int, int]]
-    resume_epoch: int
-
-
-def _read_executions(stores: Iterable[Path]) -> _Executions | None:
     parts: set[int] = set()
     part_count = 0
     executions: dict[int, tuple[int, int]] = {}
@@ -101,8 +89,7 @@ def _read_executions(stores: Iterable[Path]) -> _Executions | None:
         return None
     last = max(executions)
     workers, begun_at = executions[last]
-    resume = min(max(begun_at, frontiers.get((last, worker), begun_at)) for worker in range(workers))
-    return _Executions(executions, resume)
+    return min(max(begun_at, frontiers.get((last, worker), begun_at)) for worker in range(workers))
 
 
 def open_store(store: Path) -> sqlite3.Connection:

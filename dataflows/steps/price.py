@@ -31,9 +31,6 @@ def wall_clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-VERSION_LIFT = 1_000_000
-"""Added to a version of the snapshot, to be above every version that can have been published since."""
-
 Work = Batch | RefillRequest | CaughtUp
 """Input of the pricing step."""
 
@@ -42,8 +39,7 @@ class PricingStep(StatefulBatchLogic[Work, Priced, bytes]):
     """The state of one shard: `Work` in, `Priced` out. Bytewax also wakes it when an override ends. Belongs to one
     worker's thread.
 
-    attempts: how many executions of the flow began at the snapshot that this one begins at, and did not come to the
-    next one. Each may have published versions of its own.
+    execution: number of the flow's executions before this one.
 
     Resume state is the pointer of the shard's log or, without a log, a document of the whole shard."""
 
@@ -54,7 +50,7 @@ class PricingStep(StatefulBatchLogic[Work, Priced, bytes]):
         *,
         clock: Clock = wall_clock_ms,
         state_log: StateLog | None = None,
-        attempts: int = 0,
+        execution: int = 0,
     ) -> None:
         documents = [] if resume_state is None else [resume_state]
         self._state_log = state_log
@@ -64,7 +60,7 @@ class PricingStep(StatefulBatchLogic[Work, Priced, bytes]):
         if state_log is not None:
             self._log.follow(self._shard)
         self._clock = clock
-        self._lift = VERSION_LIFT * (1 + attempts)
+        self._execution = execution
         self._caught_up: list[CaughtUp] = []
         self._size = 0
 
@@ -84,7 +80,8 @@ class PricingStep(StatefulBatchLogic[Work, Priced, bytes]):
                 self._caught_up.append(value)
                 if len(self._caught_up) == value.partitions:
                     was_resumed = any(each.was_resumed for each in self._caught_up)
-                    results.append(to_priced(list(shard.settle(was_resumed=was_resumed, lift=self._lift))))
+                    settled = shard.settle(was_resumed=was_resumed, execution=self._execution)
+                    results.append(to_priced(settled))
             else:
                 results.append(to_priced(list(shard.refill(value.products)), freezes=shard.take_freeze_changes()))
         if expired := shard.expire(now_ms - EXPIRY_GRACE_MS):

@@ -1,4 +1,8 @@
-"""The replay after a start: what was applied since the snapshot, until all messages of before are read again."""
+"""The replay after a start: what was applied since the snapshot, until all messages of before are read again.
+
+The products to decide once more are part of every snapshot. An example: an execution reads all messages again in
+one epoch, which is committed, decides in the next one, and is killed before that one is committed. The next
+execution reads none of those messages, but readers have the versions that the first one decided."""
 
 from collections.abc import Mapping
 
@@ -8,17 +12,34 @@ from pricing.catalogue import CatalogueChange
 from pricing.commands import Freeze, FreezeLift, PriceOverride
 from pricing.state.product import ProductState
 
+VERSION_LIFT = 1_000_000
+"""The most versions of a product that one execution can publish before it settles."""
+
+
+def lift_of(execution: int, settled: int) -> int:
+    """The number to add to a version of the snapshot, to be above every version that can have been published since.
+
+    execution: number of this execution, from 0. settled: the last one whose settling is in the snapshot. Each
+    execution between them may have settled without a commit, with a lift that is less by `VERSION_LIFT` or more."""
+    return VERSION_LIFT * max(1, execution - settled)
+
 
 class Replay:
     """The products that changed since the snapshot. Belongs to the thread of its shard, which notes every batch
     before it applies it.
 
     at_snapshot: product to its version in the snapshot, 0 if it was not there. catalogued: product that a catalogue
-    message has touched to the position of the newest message that was applied to it."""
+    message has touched to the position of the newest message that was applied to it. It begins with those that the
+    execution before did not settle."""
 
     def __init__(self) -> None:
         self.at_snapshot: dict[str, int] = {}
         self.catalogued: dict[str, SourcePosition] = {}
+
+    def restore(self, state: ProductState, position: SourcePosition) -> None:
+        """Note a product that the snapshot has as not settled."""
+        self.at_snapshot[state.product_id] = state.version
+        self.catalogued[state.product_id] = position
 
     def note_events(self, batch: EventBatch, products: Mapping[str, ProductState]) -> None:
         """Note a batch of events. products: the states before it."""

@@ -24,7 +24,7 @@ from pricing.state.event_loop import EventNumbers, price_events
 from pricing.state.freezes import Freezes
 from pricing.state.overrides import Expiries
 from pricing.state.product import Decider, ProductState
-from pricing.state.replay import Replay
+from pricing.state.replay import Replay, lift_of
 from pricing.state.snapshot import GONE, pack_shard, unpack_product, unpack_shard
 
 SAMPLE = 64
@@ -47,12 +47,19 @@ class Shard:
         self._expiries = Expiries()
         self._freezes = Freezes()
         self._replay: Replay | None = Replay()
+        self._settled = 0
+        self._settled_now = False
         self._restore(documents)
 
     def _restore(self, documents: Iterable[bytes]) -> None:
         newest: dict[str, msgspec.Raw] = {}
+        unsettled: dict[str, tuple[str, int, int]] = {}
         for document in map(unpack_shard, documents):
             newest.update(document.products)
+            for product_id in document.products:
+                unsettled.pop(product_id, None)
+            unsettled.update(document.unsettled)
+            self._settled = document.settled
             self._freezes.restore(document.freezes, document.lifted)
         for product_id, packed in newest.items():
             if packed == GONE:
@@ -60,6 +67,8 @@ class Shard:
             state = self._products[product_id] = unpack_product(packed)
             if state.override:
                 self._expiries.watch(state.override)
+            if (position := unsettled.get(product_id)) is not None and self._replay is not None:
+                self._replay.restore(state, SourcePosition(*position))
 
     def __len__(self) -> int:
         return len(self._products)
@@ -84,19 +93,21 @@ class Shard:
         return self._pack(self._products)
 
     def changes(self) -> bytes | None:
-        if not self._dirty and not self._freezes.dirty:
+        if not self._dirty and not self._freezes.dirty and not self._settled_now:
             return None
         return self._pack(self._dirty)
 
     def estimate_bytes(self) -> int:
         sample = {name: state for _, (name, state) in zip(range(SAMPLE), self._products.items(), strict=False)}
-        return len(pack_shard(sample, [], [])) * len(self._products) // max(len(sample), 1)
+        return len(pack_shard(sample, [], [], 0, {})) * len(self._products) // max(len(sample), 1)
 
     def _pack(self, product_ids: Iterable[str]) -> bytes:
         products = {product_id: self._products.get(product_id) for product_id in product_ids}
         self._dirty.clear()
-        self._freezes.dirty = False
-        return pack_shard(products, self._freezes.in_force, self._freezes.lifted)
+        self._freezes.dirty = self._settled_now = False
+        due = self._replay.catalogued if self._replay is not None else {}
+        unsettled = {product_id: due[product_id] for product_id in due.keys() & products.keys()}
+        return pack_shard(products, self._freezes.in_force, self._freezes.lifted, self._settled, unsettled)
 
     # Signals
 
@@ -280,17 +291,17 @@ class Shard:
                 catalogue=state.catalogue,
             )
 
-    def settle(self, *, was_resumed: bool, lift: int) -> Iterable[PriceDecision]:
+    def settle(self, *, was_resumed: bool, execution: int) -> list[PriceDecision]:
         """The decisions that make all readers agree after a restart. Called once after each start, when all
-        messages from before the start are read. Empty if the flow began without state.
+        messages from before the start are read. Empty at the first start of a flow.
 
-        was_resumed: the flow continues from a snapshot. lift: added to a version of the snapshot, to be above every
-        version that can have been published since.
+        was_resumed: the flow continues from a snapshot. execution: number of the flow's executions before this one.
+        They may have published prices even if no snapshot is left of them.
 
         First problem: catalogue messages and events come on different topics, and a replay may take them in
         another order. One version may then have two prices. So each product that a catalogue message has touched
-        since the snapshot is decided once more, with a version above all before (cause `restored`,
-        docs/decisions/0028).
+        since the last snapshot that was settled is decided once more, with a version above all before (cause
+        `restored`, docs/decisions/0028).
 
         Second problem: events of a product under an override or a freeze count versions but publish nothing. Before
         the crash, the events may have been read and published first, and the override read after them. In the
@@ -298,13 +309,19 @@ class Shard:
         it and keep a price that is not in force. So the product is published at its current version (cause
         `repeat`)."""
         replay, self._replay = self._replay, None
-        if replay is None or not was_resumed:
-            return
+        if replay is None:
+            return []
+        lift = lift_of(execution, self._settled)
+        self._settled, self._settled_now = execution, True
+        self._dirty.update(dict.fromkeys(replay.catalogued))
+        if not was_resumed and not execution:
+            return []
+        decisions = []
         for product_id, position in replay.catalogued.items():
             state = self._products[product_id]
             state.version = max(state.version + 1, replay.at_snapshot.get(product_id, 0) + lift)
-            self._dirty[product_id] = None
-            yield state.to_decision(Cause.RESTORED, position, with_catalogue=True)
+            decisions.append(state.to_decision(Cause.RESTORED, position, with_catalogue=True))
         for product_id, state in self._products.items():
             if (state.override is not None or state.held) and product_id not in replay.catalogued:
-                yield state.to_decision(Cause.REPEAT, NO_POSITION)
+                decisions.append(state.to_decision(Cause.REPEAT, NO_POSITION))
+        return decisions

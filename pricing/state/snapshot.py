@@ -6,6 +6,7 @@ from unicodedata import is_normalized, normalize
 import msgspec
 import msgspec.structs
 
+from core.positions import SourcePosition
 from pricing.commands import Freeze
 from pricing.decision import Adjustment
 from pricing.engine import BASE_REASON
@@ -19,7 +20,7 @@ previous one too.
 
 1: products. 2: each product's day and the price it began with; the shard's freezes. 3: products by their id,
 because a document may hold only those that changed. 4: adjustments with all their fields.
-5: the event time of each product's base price; the end of its last override."""
+5: the event time of each product's base price; the end of its last override; products to decide once more."""
 
 _USUAL_REASONS = {"base": BASE_REASON, **{name: reason for name, _, reason in (*RULES, *GUARDRAILS)}}
 
@@ -37,12 +38,16 @@ class ShardDocument(msgspec.Struct, array_like=True):
     """A document of a shard: all of it, or its changes. A later document's products replace those of an earlier
     one, and its freezes replace all earlier freezes.
 
-    products: by id; `GONE` for a removed product. lifted: scopes of freezes that have ended."""
+    products: by id; `GONE` for a removed product. lifted: scopes of freezes that have ended. settled: number of the
+    last execution that has decided all products that were due (`pricing/state/replay.py`). unsettled: those of the
+    document's products that are due, with the topic, partition and offset of the newest message applied to them."""
 
     version: int
     products: dict[str, msgspec.Raw]
     freezes: list[Freeze] = []
     lifted: list[str] = []
+    settled: int = 0
+    unsettled: dict[str, tuple[str, int, int]] = {}
 
 
 class _Head(msgspec.Struct, array_like=True):
@@ -96,10 +101,17 @@ def _unpack_adjustment(packed: Adjustment | tuple[str, float, str | None]) -> Ad
     return Adjustment(_share(rule), amount, _USUAL_REASONS[rule] if reason is None else reason)
 
 
-def pack_shard(products: Mapping[str, ProductState | None], freezes: list[Freeze], lifted: list[str]) -> bytes:
-    """A document of these products, in MessagePack. A product that is None was removed."""
+def pack_shard(
+    products: Mapping[str, ProductState | None],
+    freezes: list[Freeze],
+    lifted: list[str],
+    settled: int,
+    unsettled: Mapping[str, SourcePosition],
+) -> bytes:
+    """A document, in MessagePack: the fields of `ShardDocument`. A product that is None was removed."""
+    positions = {name: (at.topic, at.partition, at.offset) for name, at in unsettled.items()}
     # A tuple, because a `ShardDocument` takes products that are encoded already.
-    return _encode((FORMAT, products, freezes, lifted))
+    return _encode((FORMAT, products, freezes, lifted, settled, positions))
 
 
 def unpack_shard(document: bytes) -> ShardDocument:

@@ -31,7 +31,8 @@ PRICES = Table(
         source_partition="integer",
         source_offset="integer",
     ),
-    key=(*POSITION, "cause", "product_id"),
+    # A restart may decide a product once more at the same position, and readers take the newest version.
+    key=(*POSITION, "cause", "product_id", f"(CASE cause WHEN '{Cause.RESTORED}' THEN version ELSE 0 END)"),
     document={
         "product_id": "product_id",
         "price": "new_price",

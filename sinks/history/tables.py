@@ -31,10 +31,11 @@ class Column(msgspec.Struct, frozen=True):
 class Table(msgspec.Struct, frozen=True):
     """A table and the form of its rows.
 
-    tag: one byte, the first of every row. key: columns that identify a row; if a key is stored already, the stored
-    row does not change. end: the exception, a column that a later row of the same key fills in if it is empty. Both
-    rows are complete, so they may arrive in any order. document: columns whose values are in a JSON document, the
-    first field of the row, with their names there. The other columns are the fields after it."""
+    tag: one byte, the first of every row. key: columns, or SQL expressions of columns, that identify a row; if a
+    key is stored already, the stored row does not change. end: the exception, a column that a later row of the same
+    key fills in if it is empty. Both rows are complete, so they may arrive in any order. document: columns whose
+    values are in a JSON document, the first field of the row, with their names there. The other columns are the
+    fields after it."""
 
     tag: bytes
     name: str

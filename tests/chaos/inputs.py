@@ -24,11 +24,9 @@ AHEAD_S = (3_600, 86_400, 10 * 365 * 86_400)
 
 
 class Inputs:
-    """Makes and sends the inputs. catalogue: send catalogue messages too. partitions: the present number of
-    partitions of `product-events`."""
+    """Makes and sends the inputs. partitions: the present number of partitions of `product-events`."""
 
-    def __init__(self, chance: random.Random, *, catalogue: bool) -> None:
-        self._with_catalogue = catalogue
+    def __init__(self, chance: random.Random) -> None:
         self._chance = chance
         self._now_s = 1_700_000_000
         self._sent: list[tuple[str, bytes]] = []
@@ -50,7 +48,7 @@ class Inputs:
                 late_s = self._chance.randrange(86_400) if roll < 0.07 else 0
                 self._now_s += 1
                 self._event(pipeline, product, self._now_s - late_s)
-        for _ in range(self._chance.randrange(4) if self._with_catalogue else 0):
+        for _ in range(self._chance.randrange(4)):
             self.catalogue(pipeline)
         pipeline.flush()
         return f"{count} events"

@@ -33,9 +33,9 @@ REFUSED_CODE = 2
 class Storm:
     """One run: the servers, the pipeline, and the log of the actions so far. `say` takes each line of progress."""
 
-    def __init__(self, folder: Path, seed: int, say: Callable[[str], None], *, catalogue: bool = True) -> None:
+    def __init__(self, folder: Path, seed: int, say: Callable[[str], None]) -> None:
         self._chance = random.Random(seed)
-        self._inputs = Inputs(self._chance, catalogue=catalogue)
+        self._inputs = Inputs(self._chance)
         self._say = say
         self.log: list[str] = []
         self.kills = 0
@@ -241,16 +241,13 @@ class Storm:
         return f"{topic} has {count}"
 
 
-def storm(
-    seed: int, steps: int | None, kills: int | None, say: Callable[[str], None], *, catalogue: bool = True
-) -> Storm:
-    """Run a storm in a folder of its own. A failure prints the seed, the actions and the differences. catalogue:
-    with catalogue messages."""
+def storm(seed: int, steps: int | None, kills: int | None, say: Callable[[str], None]) -> Storm:
+    """Run a storm in a folder of its own. A failure prints the seed, the actions and the differences."""
     with tempfile.TemporaryDirectory(prefix="pricewax-storm-") as path:
         folder = Path(path)
         folder.chmod(0o755)
         (folder / "pg").mkdir(mode=0o755)
-        run = Storm(folder, seed, say, catalogue=catalogue)
+        run = Storm(folder, seed, say)
         try:
             run.run(steps, kills)
         except BaseException:

@@ -10,8 +10,7 @@ STEPS = 10
 
 @pytest.mark.skipif(not kafka.is_available(), reason="a storm needs a real Kafka, and so Java and Maven")
 def test_nothing_is_lost_or_doubled_in_a_storm() -> None:
-    # Without catalogue messages: with them, a long storm still finds a row of history that is missing.
-    run = storm(7, STEPS, None, lambda _: None, catalogue=False)
+    run = storm(7, STEPS, None, lambda _: None)
     assert len(run.log) == STEPS
     assert run.kills > 0
 

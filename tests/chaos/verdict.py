@@ -166,13 +166,16 @@ def _check_touched(pipeline: Pipeline, name: str, story: Story, rows: list[dict[
     if set_rows != {position for position, _ in story.sets}:
         problems.append(f"{name}: overrides set at {sorted(set_rows)}, sent {story.sets}")
     stored: Any = pipeline.redis.hgetall(f"price:{name}")
+    active = pipeline.redis.hgetall(f"override:{name}")
+    if not stored and not active and not story.events:
+        # Its override has ended, and nothing else knows the product.
+        return problems
     counted = len(story.events) + sum(1 for cause, _ in seen if cause != "event")
     if int(stored["version"]) != counted or float(stored["demand"]) != story.demand:
         problems.append(
             f"{name}: Redis has version {stored['version']}, demand {stored['demand']};"
             f" expected {counted}, {story.demand}"
         )
-    active = pipeline.redis.hgetall(f"override:{name}")
     if bool(active) != (stored["price_source"] == "override"):
         problems.append(f"{name}: source {stored['price_source']}, override {active}")
     if active and story.sets:
@@ -233,7 +236,7 @@ def _check_watcher(pipeline: Pipeline, watcher: Watcher, stories: dict[str, Stor
         for name in stories:
             price: Any = pipeline.redis.hget(f"price:{name}", "price")
             seen = watcher.latest.get(name)
-            if price is None and stories[name].entries:
+            if price is None and (stories[name].entries or not stories[name].events):
                 # It was withdrawn, which this client sees with its next snapshot only.
                 continue
             if seen is None or seen[1] != float(price):

@@ -15,12 +15,14 @@ class PrefixProxy:
         self.port = free_port()
         self._target_port = target_port
         self._prefix = prefix.encode()
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop
         self._server: asyncio.Server
         self._writers: set[asyncio.StreamWriter] = set()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="prefix-proxy", daemon=True)
+        self._thread: threading.Thread
 
     def __enter__(self) -> "PrefixProxy":
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="prefix-proxy", daemon=True)
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
         return self

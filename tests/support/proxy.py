@@ -28,13 +28,16 @@ class Proxy:
         self.cuts = 0
         self._target_port = target_port
         self._tls = tls
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop
         self._server: asyncio.Server | None = None
         self._lines: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
+        self._thread: threading.Thread
 
     def __enter__(self) -> "Proxy":
+        # Not before: a loop that is never closed leaks its sockets, and a proxy may be made without being used.
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._thread.start()
         self._call(self._start())
         return self

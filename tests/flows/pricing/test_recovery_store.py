@@ -13,7 +13,7 @@ from bytewax.testing import TestingSource, run_main
 
 from core.errors import SettingsError
 from dataflows.pricing import STATE_STEP
-from dataflows.recovery.epochs import find_resume_epoch, forget_uncommitted
+from dataflows.recovery.epochs import count_executions, find_resume_epoch, forget_uncommitted
 from dataflows.recovery.shards import SHARDS_FILE, hold_to_shards
 from settings import EXIT_BAD_SETTING
 from tests.support.pipeline import ROOT
@@ -114,6 +114,7 @@ def test_the_slowest_worker_of_the_last_execution_says_how_far_it_was_committed(
     first, second = stores(tmp_path)
     for execution, workers, resume_epoch in ((0, 4, 1), (1, 2, 10)):
         ask(first, "INSERT INTO exs VALUES ('', ?, ?, ?)", execution, workers, resume_epoch)
+    assert count_executions(tmp_path) == 2
     ask(first, "INSERT INTO fronts VALUES ('', 0, 3, 99)")
     assert find_resume_epoch(stores(tmp_path)) == 10
     ask(second, "INSERT INTO fronts VALUES ('', 1, 0, 14)")
@@ -125,6 +126,7 @@ def test_the_slowest_worker_of_the_last_execution_says_how_far_it_was_committed(
 def test_a_store_that_is_none_is_left_to_bytewax(tmp_path: Path) -> None:
     (tmp_path / "part-0.sqlite3").write_bytes(b"not a database, by any means" * 100)
     assert forget_uncommitted(tmp_path) == 0
+    assert count_executions(tmp_path) == 0
 
 
 def test_another_number_of_shards_is_refused(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ from pricing.commands import Freeze, FreezeLift, OverrideRemoval
 from pricing.decision import Cause, PriceDecision
 from pricing.events import ProductEvent
 from pricing.policy import default_policy, parse_policy
+from pricing.state.replay import VERSION_LIFT
 from pricing.state.shard import Shard
 from tests.support.signals import T0, entry, event, override, update_of
 
-LIFT = 1_000_000
 REMOVAL = CatalogueChange("A", None, T0, 9)
 MARGIN = parse_policy("[guardrails]\nfloor_margin = 1")
 
@@ -106,18 +106,18 @@ def test_after_a_restart_a_product_of_the_catalogue_is_decided_once_more() -> No
     restarted = Shard(default_policy(), shard.snapshot())
     apply(restarted, CatalogueChange("A", CatalogueEntry("A", "Mug", "kitchen", 8.0), T0, 20))
     apply(restarted, event(20), offset=8)
-    (restored,) = restarted.settle(was_resumed=True, lift=LIFT)
-    assert (restored.cause, restored.version) == (Cause.RESTORED, 2 + LIFT)
+    (restored,) = restarted.settle(was_resumed=True, execution=1)
+    assert (restored.cause, restored.version) == (Cause.RESTORED, 2 + VERSION_LIFT)
     assert restored.position == SourcePosition("product-events", 0, 8)
     assert update_of(restored).new_price == 27.07
-    assert list(restarted.settle(was_resumed=True, lift=LIFT)) == []
-    assert apply(restarted, event(20))[0].version == 3 + LIFT
+    assert restarted.settle(was_resumed=True, execution=1) == []
+    assert apply(restarted, event(20))[0].version == 3 + VERSION_LIFT
 
 
 def test_without_a_restart_nothing_is_decided_once_more() -> None:
     shard = Shard(default_policy())
     apply(shard, entry(4.0))
-    assert list(shard.settle(was_resumed=False, lift=LIFT)) == []
+    assert shard.settle(was_resumed=False, execution=0) == []
 
 
 @given(st.lists(st.sampled_from([entry(4.0), entry(5.0), REMOVAL, event(10), event(20)]), max_size=12), st.data())
@@ -135,7 +135,7 @@ def test_all_readers_end_at_the_same_price_in_any_order_of_a_replay(
     while any(queues):
         queue = data.draw(st.sampled_from([queue for queue in queues if queue]))
         published += apply(second, queue.pop(0))
-    published += second.settle(was_resumed=True, lift=LIFT)
+    published += second.settle(was_resumed=True, execution=1)
     state = second.get("A")
     reader: PriceDecision | None = None
     for decision in published:

@@ -24,9 +24,6 @@ DAY_MS = 86_400_000
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
 
-LIFT = 1_000_000
-
-
 class Bench:
     """A shard that a test feeds by hand."""
 
@@ -226,11 +223,11 @@ def test_what_counts_silently_is_published_once_more_after_a_restart() -> None:
     bench.event()
     bench.event("B")
     bench.override()
-    assert list(bench.shard.settle(was_resumed=False, lift=LIFT)) == []
+    assert bench.shard.settle(was_resumed=False, execution=0) == []
     bench.restart()
     bench.event()
     bench.event("B")
-    (repeated,) = bench.shard.settle(was_resumed=True, lift=LIFT)
+    (repeated,) = bench.shard.settle(was_resumed=True, execution=1)
     assert (repeated.product_id, repeated.version, repeated.cause) == ("A", 3, Cause.REPEAT)
     assert repeated.update is not None
     assert repeated.update.new_price == 99.0
