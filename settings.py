@@ -202,6 +202,9 @@ class Settings(BaseSettings):
     state_log: Annotated[Literal["on", "off"], _word(_ON_OFF)] = Field(
         "on", description="on, or off where the flow's processes share no recovery folder"
     )
+    start_over: Literal["yes", "no"] = Field(
+        "no", description="yes, to accept that a flow without state starts over, or no"
+    )
     metrics_port: int = Field(
         9464, ge=0, le=65535, description="the flow's port for Prometheus, 0 to 65535 (0: any free port)"
     )

@@ -47,6 +47,9 @@ POLICY = Gauge(
     "pricewax_policy", "1 for the policy that this process decides by", ["version", "currency", "document"]
 )
 REPAIRS = Counter("pricewax_redis_repairs", "Products written to Redis again, as the API missed them there")
+NOT_NEWER = Counter(
+    "pricewax_not_newer", "Updates or rows that an output refused, as it has them or newer ones", ["output"]
+)
 ALERT = Gauge("pricewax_alert", "1 while an alert holds, by code and what it concerns", ["code", "subject"])
 
 API_REQUESTS = Counter("pricewax_api_requests", "HTTP requests", ["method", "route", "status"])
@@ -82,7 +85,7 @@ API_METRICS = (
 )
 """The metrics that the API sets."""
 
-SHARED_METRICS = (ALERT, TOPICS_REMADE)
+SHARED_METRICS = (ALERT, NOT_NEWER, TOPICS_REMADE)
 """The metrics that every process sets. All that are in neither tuple are the flow's."""
 
 

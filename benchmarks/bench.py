@@ -16,6 +16,7 @@ import msgspec
 import psutil
 import psycopg
 from confluent_kafka import Consumer, Producer, TopicPartition
+from redis import Redis
 
 from clients.kafka import client_options
 from clients.kafka_topics import ensure_topics
@@ -164,6 +165,10 @@ class PricewaxRun:
         self.recovery.mkdir()
         subprocess.run([sys.executable, "-m", "bytewax.recovery", str(self.recovery), "1"], check=True, cwd=ROOT)
         self.url = ""
+        if redis:
+            # A flow without state does not start on the prices of another run.
+            with Redis(port=bench.redis.port) as store:
+                store.flushall()
         if history:
             with psycopg.connect(bench.postgres.url, autocommit=True) as connection:
                 connection.execute(f'CREATE DATABASE "{name}"')

@@ -59,6 +59,18 @@ ALERTS: dict[str, AlertKind] = {
         "The topic {subject} is not compacted: Kafka deletes what it holds by age or size, and a flow that starts"
         " over then misses it."
     ),
+    "redis_not_newer": AlertKind(
+        "Redis refuses prices: it has newer versions of some products than the flow. Their prices stand still.",
+        stands_still=True,
+    ),
+    "updates_not_newer": AlertKind(
+        "Updates of some products have lower versions than those before. Their prices stand still on WebSockets and"
+        " on the board.",
+        stands_still=True,
+    ),
+    "history_repeats": AlertKind(
+        "The history database refuses rows of sink partition {subject}: it has rows of the same positions."
+    ),
 }
 """Code to kind. Codes are bounded: they are labels of a metric."""
 

@@ -19,6 +19,7 @@ from connectors.decode.wire import DEFAULT_LIMITS, InputLimits
 from connectors.epochs import AlignedSources
 from connectors.kafka import CaughtUp, KafkaSource, RawBatch
 from connectors.redis_watch import RedisWatch
+from connectors.shared_consumer import GROUP
 from core.dead_letter import fit_letter
 from dataflows.recovery.state_log import StateLog
 from dataflows.startup import start_flow
@@ -34,6 +35,7 @@ from sinks.kafka.sink import CommandSink, KafkaSink
 from sinks.redis.keys import FILLED, REPAIR
 from sinks.redis.pricing import SCRIPT, encode_latest
 from sinks.redis.sink import RedisSink
+from sinks.redis.versions import find_versions
 
 log = telemetry.get_logger("pricing")
 
@@ -66,13 +68,14 @@ def build(
     limits: InputLimits = DEFAULT_LIMITS,
     clock: Clock = wall_clock_ms,
     state_log: StateLog | None = None,
+    version_base: int = 0,
     execution: int = 0,
 ) -> Dataflow:
     """The flow on these sources and sinks. It starts nothing.
 
     kinds: topic to the kind of its signals. shards: number of shards, fixed for a recovery store. limits: of input.
-    clock: processing time. state_log: None if a snapshot of a shard is to hold all of it. execution: as in
-    `PricingStep`."""
+    clock: processing time. state_log: None if a snapshot of a shard is to hold all of it. version_base: the version
+    of a product before its first change; 0, unless the flow has started over. execution: as in `PricingStep`."""
     flow = Dataflow("pricing")
     # One input step, because two drift apart and then wait for each other (connectors/epochs.py).
     arrived = op.input("messages", flow, AlignedSources(messages, refills=refills))
@@ -82,7 +85,9 @@ def build(
     bad = op.filter_map("bad_input", decoded, outgoing_letters(clock))  # (shard, Outgoing[Record])
     signals = op.flat_map("key_by_shard", decoded, lambda item: item[1].batches)  # (shard, Batch)
     work: op.KeyedStream[Work] = op.merge("work", signals, requests)  # (shard, Work)
-    price = partial(PricingStep, policy, clock=clock, state_log=state_log, execution=execution)
+    price = partial(
+        PricingStep, policy, clock=clock, state_log=state_log, version_base=version_base, execution=execution
+    )
     priced = op.stateful_batch("price", work, price)  # (shard, Priced)
     op.output("price_updates", op.filter_map("updates", priced, outgoing(encode_updates)), sinks.updates)
     if sinks.latest is not None:
@@ -98,7 +103,13 @@ def build(
 def flow(*, with_redis: bool = True) -> Dataflow:
     """The flow with the sources and sinks of the environment's settings. Ends the process with code 2 if a setting
     is not usable. with_redis: false for a flow without the Redis sink."""
-    started, policy = start_flow("pricing", STATE_STEP, Settings.load_policy)
+    started, policy = start_flow(
+        "pricing",
+        STATE_STEP,
+        Settings.load_policy,
+        group=GROUP,
+        find_versions=find_versions if with_redis else None,
+    )
     settings, client, producer = started.settings, started.client, started.producer
     log.info("policy in force", version=policy.version, currency=policy.currency)
     telemetry.POLICY.labels(policy.version, policy.currency, encode_policy(policy)).set(1)
@@ -133,5 +144,6 @@ def flow(*, with_redis: bool = True) -> Dataflow:
         shards=settings.shards,
         limits=InputLimits(future_max_ms=settings.future_max_s * 1000),
         state_log=started.state_log,
+        version_base=started.version_base,
         execution=started.execution,
     )

@@ -4,19 +4,30 @@ import gc
 import threading
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+from redis import Redis, RedisError
 
 import telemetry
 from clients import redis
 from clients.kafka import ClientOptions, client_options
+from clients.kafka_offsets import count_committed
 from clients.kafka_producer import KafkaProducer
 from clients.kafka_topics import ensure_topics, keeps_all_messages, message_limits, warn_of_losses
 from clients.kafka_watch import TopicWatch
-from core.errors import SettingsError, StartRefusedError, StoppedError
+from core.errors import SettingsError, StartRefusedError, StoppedError, describe_error
+from dataflows.clock_watch import watch_clock
 from dataflows.recovery.epochs import count_executions, forget_uncommitted
 from dataflows.recovery.fence import Fence, cluster_member
+from dataflows.recovery.life import (
+    Traces,
+    choose_version_base,
+    find_version_base,
+    note_version_base,
+    stores_of,
+)
 from dataflows.recovery.shards import hold_to_shards
 from dataflows.recovery.state_log import FOLDER, StateLog, recovery_folder
 from dataflows.shutdown import stop_on_signals
@@ -30,12 +41,16 @@ from sinks.redis.sink import Connect
 
 Loaded = TypeVar("Loaded")
 
+FindVersions = Callable[["Redis"], tuple[int, int]]
+"""A function that gives the number of keys with a version in Redis, and the highest version. Raises RedisError."""
+
 
 class Started(msgspec.Struct, frozen=True):
     """The parts from which a flow makes its sources and sinks.
 
     stop: set when the flow is asked to stop. partitions: topic to its number of partitions. watch: over all topics.
-    producer: shared by all sinks. fence, state_log: None without a recovery folder. execution: of `PricingStep`."""
+    producer: shared by all sinks. fence, state_log: None without a recovery folder. version_base: the version of a
+    product before its first change. execution: of `PricingStep`."""
 
     settings: Settings
     stop: threading.Event
@@ -45,6 +60,7 @@ class Started(msgspec.Struct, frozen=True):
     producer: KafkaProducer
     fence: Fence | None
     state_log: StateLog | None
+    version_base: int
     execution: int
 
     def note_running(self) -> None:
@@ -93,12 +109,20 @@ class Started(msgspec.Struct, frozen=True):
         return HistorySink(connect, open_backlog)
 
 
-def start_flow(name: str, state_step: str, load: Callable[[Settings], Loaded]) -> tuple[Started, Loaded]:
+def start_flow(
+    name: str,
+    state_step: str,
+    load: Callable[[Settings], Loaded],
+    *,
+    group: str,
+    find_versions: FindVersions | None,
+) -> tuple[Started, Loaded]:
     """Prepare the process for a flow: settings, signals, recovery, metrics, topics. Waits for Kafka without a time
     limit. Ends the process with code 2 if a setting is not usable, or if the flow must not start.
 
     name: in log lines. state_step: the id of the step that holds the shards. load: reads the flow's own input from
-    the settings, such as a policy; it may raise SettingsError. Its result is returned too."""
+    the settings, such as a policy; it may raise SettingsError. Its result is returned too. group: the consumer
+    group to which the flow commits offsets. find_versions: see `FindVersions`; None for a flow without Redis."""
     try:
         settings = load_settings()
         loaded = load(settings)
@@ -107,14 +131,19 @@ def start_flow(name: str, state_step: str, load: Callable[[Settings], Loaded]) -
     telemetry.configure_logging(settings.log_level, settings.log_format)
     # Before any thread is started, so that all threads block the signals.
     stop = stop_on_signals()
-    folder, fence = recovery_folder(), None
+    watch_clock(stop)
+    folder, member, fence = recovery_folder(), cluster_member(), None
     try:
         if folder:
             # Before all steps that read or change the folder.
-            fence = Fence(folder, cluster_member())
+            fence = Fence(folder, member)
             fence.hold(stop)
             # Before all other steps, because a folder of another number of shards must not change.
             hold_to_shards(folder, settings.shards, state_step)
+            if member is None and not stores_of(folder):
+                raise StartRefusedError(
+                    f"the recovery folder {folder} has no store; make one: python -m bytewax.recovery {folder} 4"
+                )
     except (SettingsError, StartRefusedError) as error:
         exit_bad_setting(error)
     except StoppedError:
@@ -131,6 +160,15 @@ def start_flow(name: str, state_step: str, load: Callable[[Settings], Loaded]) -
         warn_of_losses(client, settings.topics)
         watch = TopicWatch(client, settings.topics)
         watch.start(stop)
+        version_base = find_version_base(stores_of(folder))
+        if version_base is None and member is not None and folder and not stores_of(folder):
+            # The whole store is in the folders of other processes, which look for traces.
+            version_base = 0
+        if version_base is None:
+            committed = count_committed(client, group, partitions, stop)
+            version_base = _begin(settings, folder, sum(committed.values()), find_versions)
+    except StartRefusedError as error:
+        exit_bad_setting(error)
     except StoppedError:
         raise SystemExit(0) from None
     if folder:
@@ -139,7 +177,28 @@ def start_flow(name: str, state_step: str, load: Callable[[Settings], Loaded]) -
     state_log = StateLog(folder / FOLDER, writes=settings.state_log == "on") if folder else None
     execution = count_executions(folder) if folder else 0
     producer = KafkaProducer(client, limits)
-    return Started(settings, stop, client, partitions, watch, producer, fence, state_log, execution), loaded
+    started = Started(
+        settings, stop, client, partitions, watch, producer, fence, state_log, version_base, execution
+    )
+    return started, loaded
+
+
+def _begin(settings: Settings, folder: Path | None, messages: int, find_versions: FindVersions | None) -> int:
+    """The version base of a flow without state. Raises StartRefusedError if it has had an earlier life."""
+    products = highest = 0
+    if find_versions is not None:
+        try:
+            with redis.connect(settings.redis) as client:
+                products, highest = find_versions(client)
+        except RedisError as error:
+            log = telemetry.get_logger("recovery")
+            log.warning("it is not known if Redis holds prices of an earlier life", error=describe_error(error))
+    base = choose_version_base(
+        Traces(messages, products, highest),
+        start_over=settings.start_over == "yes",
+        place=f"the recovery folder {folder}" if folder else "a flow without a recovery folder",
+    )
+    return note_version_base(stores_of(folder), base)
 
 
 def _tune_collector() -> None:

@@ -17,6 +17,9 @@ Update = tuple[str, int, bytes]
 """Key, version, frame. One object for all clients: a queue of a client holds references."""
 
 
+_not_newer = telemetry.NOT_NEWER.labels("websocket")
+
+
 class FrameWriter(Protocol):
     """The part of a `PushConnection` that a client writes to."""
 
@@ -83,6 +86,7 @@ class Client:
             is_newer = self._snapshot.release
             newer = [frame for key, version, frame in updates if is_newer(key, version)]
             frames, count = b"".join(newer), len(newer)
+            _not_newer.inc(len(updates) - count)
         try:
             push.write(frames)
         except WebSocketDisconnect:
@@ -116,5 +120,7 @@ class Client:
         self._newest.clear()
         if self._snapshot:
             is_newer = self._snapshot.release
-            updates = [update for update in updates if is_newer(update[0], update[1])]
+            newer = [update for update in updates if is_newer(update[0], update[1])]
+            _not_newer.inc(len(updates) - len(newer))
+            return newer
         return updates

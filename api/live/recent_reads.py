@@ -2,6 +2,7 @@
 
 import time
 from collections import deque
+from collections.abc import Callable
 
 import telemetry
 
@@ -11,29 +12,29 @@ READS_MAX = 10_000
 
 class RecentReads:
     """The reads of the last WINDOW_S seconds, at most READS_MAX. The relay's thread notes them, the event loop's
-    thread asks for figures."""
+    thread asks for figures. clock: monotonic, in seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._reads: deque[tuple[float, int, float]] = deque(maxlen=READS_MAX)
         self.last_update_ms: int | None = None
 
     def note(self, updates: int, written_ms: int) -> None:
         """Keep a read. updates: how many there were. written_ms: Kafka's time stamp of the first message, UTC."""
-        now_s = time.time()
-        self.last_update_ms = int(now_s * 1000)
-        late_s = max(0.0, now_s - written_ms / 1000)
+        self.last_update_ms = time.time_ns() // 1_000_000
+        late_s = max(0.0, (self.last_update_ms - written_ms) / 1000)
         telemetry.RELAY_LATENCY.observe(late_s)
-        self._reads.append((now_s, updates, late_s))
+        self._reads.append((self._clock(), updates, late_s))
 
     def updates_per_s(self) -> float:
         """Updates a second, over the window."""
-        since_s = time.time() - WINDOW_S
+        since_s = self._clock() - WINDOW_S
         return sum(updates for at_s, updates, _ in tuple(self._reads) if at_s >= since_s) / WINDOW_S
 
     def latency_ms(self) -> dict[str, float | None]:
         """p50 and p99 of the time from writing an update to reading it, in milliseconds, over the window; None if
         nothing was read."""
-        since_s = time.time() - WINDOW_S
+        since_s = self._clock() - WINDOW_S
         late_ms = sorted(late_s * 1000 for at_s, _, late_s in tuple(self._reads) if at_s >= since_s)
         if not late_ms:
             return {"p50": None, "p99": None}

@@ -14,6 +14,7 @@ from api.live.client import Update
 from api.live.frames import text_frame
 from api.live.recent_reads import RecentReads
 from api.live.versions import Versioned, Versions
+from clients.behind import KeysBehind
 from clients.kafka import ClientOptions, Option, make_consumer, offset_is_gone
 from clients.kafka_topics import ensure_topics
 from clients.kafka_watch import TopicWatch
@@ -75,6 +76,7 @@ class Relay(Generic[Decoded]):
         self._decode = decode
         self._warm_up_messages = warm_up_messages
         self._versions = Versions()
+        self._keys_behind = KeysBehind("relay", "updates_not_newer")
         # By partition: the first offset that is published. Partitions that have messages to read before it.
         self._live_from: dict[int, int] = {}
         self._behind: set[int] = set()
@@ -235,6 +237,7 @@ class Relay(Generic[Decoded]):
         decode, is_newer = self._decode, self._versions.advance
         bad = old = 0
         failed = self._failed
+        behind: dict[str, None] = {}
         for message in messages:
             if (error := message.error()) is not None:
                 self._note_error(message, error)
@@ -252,12 +255,24 @@ class Relay(Generic[Decoded]):
                 continue
             if not is_newer(update.key, update.version):
                 old += 1
+                if update.version < self._versions[update.key]:
+                    behind[update.key] = None
+                else:
+                    behind.pop(update.key, None)
+                    self._keys_behind.catch_up((update.key,))
                 continue
+            if behind:
+                behind.pop(update.key, None)
             decoded.append(update)
             if update.withdrawn:
                 continue
             if (message.offset() or 0) >= self._live_from[message.partition() or 0]:
                 updates.append((update.key, update.version, text_frame(value)))
+        if self._keys_behind.since:
+            self._keys_behind.catch_up([update.key for update in decoded])
+        if old:
+            self._keys_behind.refuse(behind)
+            self._keys_behind.count(old - len(behind))
         for outcome, count in (("relayed", len(updates)), ("not_newer", old), ("unreadable", bad)):
             if count:
                 telemetry.RELAY_UPDATES.labels(outcome).inc(count)

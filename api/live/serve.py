@@ -137,6 +137,7 @@ class Session:
                 versions = versions.limited_to(asked)
                 frames += await self._send_asked(list(asked), versions)
             newer = [frame for key, version, frame in updates if versions.advance(key, version)]
+            telemetry.NOT_NEWER.labels("websocket").inc(len(updates) - len(newer))
             frames += len(newer)
             await self._write(newer)
             if conflate_s is not None and updates:

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
+import telemetry
 from api.live.versions import Versions
 from core.errors import RedisDownError
 from core.timestamps import DAY_MS
@@ -20,6 +21,8 @@ PAGE_MAX = 5_000
 READ_PRODUCTS = 500
 LOOK_EVERY_S = 15.0
 NAMES_EVERY_S = 120.0
+
+_not_newer = telemetry.NOT_NEWER.labels("board")
 
 
 class SeenUpdate(msgspec.Struct, gc=False, tag_field="type", tag="price_update"):
@@ -119,6 +122,7 @@ class Board:
             return
         before = self._prices.get(update.key)
         if before is not None and before.version > update.version:
+            _not_newer.inc()
             return
         day, day_open = (-1, None) if before is None else (before.day, before.day_open)
         event_day = update.event_time_ms // DAY_MS

@@ -50,13 +50,14 @@ class PricingStep(StatefulBatchLogic[Work, Priced, bytes]):
         *,
         clock: Clock = wall_clock_ms,
         state_log: StateLog | None = None,
+        version_base: int = 0,
         execution: int = 0,
     ) -> None:
         documents = [] if resume_state is None else [resume_state]
         self._state_log = state_log
         if state_log is not None:
             self._log, documents = state_log.open(resume_state)
-        self._shard = Shard(policy, *documents)
+        self._shard = Shard(policy, *documents, version_base=version_base)
         if state_log is not None:
             self._log.follow(self._shard)
         self._clock = clock

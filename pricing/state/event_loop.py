@@ -121,7 +121,7 @@ def price_events(
         event_time_ms = event.event_time_ms
         state = products.get(product_id)
         if state is None:
-            state = products[product_id] = ProductState(product_id)
+            state = products[product_id] = ProductState(product_id, version=decider.version_base)
         if state.override is not None or (any_freeze and freezes.of(state)):
             index = len(updates) + len(unpriced)
             position = SourcePosition(batch.topic, batch.partition, batch.offsets[index])

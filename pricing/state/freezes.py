@@ -117,7 +117,7 @@ def release(
     counts in both cases, so that versions do not depend on the order in which topics are read."""
     free = state.held and state.override is None and freezes.of(state) is None
     if not free:
-        if state.version:
+        if state.version > decider.version_base:
             state.version += 1
         return None
     state.held = False

@@ -116,9 +116,11 @@ class ProductState(msgspec.Struct, array_like=True, gc=False):
 
 class Decider(msgspec.Struct, frozen=True):
     """The policy of all decisions of a shard, and counts of them. alerts: guardrail alerts by their text. causes:
-    the decisions of a cause that are not all reported to the sinks."""
+    the decisions of a cause that are not all reported to the sinks. version_base: the version of a product before
+    its first change; 0, unless the flow has started over."""
 
     policy: PricingPolicy
+    version_base: int = 0
     alerts: Counter[str] = msgspec.field(default_factory=Counter)
     causes: Counter[str] = msgspec.field(default_factory=Counter)
 

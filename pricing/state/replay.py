@@ -28,11 +28,12 @@ class Replay:
     """The products that changed since the snapshot. Belongs to the thread of its shard, which notes every batch
     before it applies it.
 
-    at_snapshot: product to its version in the snapshot, 0 if it was not there. catalogued: product that a catalogue
-    message has touched to the position of the newest message that was applied to it. It begins with those that the
-    execution before did not settle."""
+    version_base: the version of a product before its first change. at_snapshot: product to its version in the
+    snapshot, the base if it was not there. catalogued: product that a catalogue message has touched to the position
+    of the newest message that was applied to it. It begins with those that the execution before did not settle."""
 
-    def __init__(self) -> None:
+    def __init__(self, version_base: int = 0) -> None:
+        self._version_base = version_base
         self.at_snapshot: dict[str, int] = {}
         self.catalogued: dict[str, SourcePosition] = {}
 
@@ -48,7 +49,7 @@ class Replay:
             product_id = event.product_id
             if product_id not in at_snapshot:
                 state = products.get(product_id)
-                at_snapshot[product_id] = state.version if state else 0
+                at_snapshot[product_id] = state.version if state else self._version_base
             if product_id in catalogued:
                 catalogued[product_id] = SourcePosition(batch.topic, batch.partition, offset)
 
@@ -56,7 +57,7 @@ class Replay:
         """Note a change of one product. state: the product's before it."""
         assert not isinstance(change, Freeze | FreezeLift)
         product_id = change.product_id
-        self.at_snapshot.setdefault(product_id, state.version if state else 0)
+        self.at_snapshot.setdefault(product_id, state.version if state else self._version_base)
         if isinstance(change, CatalogueChange) and (state is not None or change.entry is not None):
             self.catalogued[product_id] = SourcePosition(batch.topic, batch.partition, change.offset)
         elif product_id in self.catalogued:

@@ -33,20 +33,21 @@ SAMPLE = 64
 
 class Shard:
     """State of the products of one shard: signals in, decisions out. Restored from its documents
-    (`pricing/state/snapshot.py`), the oldest first.
+    (`pricing/state/snapshot.py`), the oldest first. version_base: the version of a product before its first change;
+    0, unless the flow has started over.
 
     Belongs to one thread. Implements `core.snapshots.LoggedState`. Held by `dataflows/steps/price.py`. The
     constructor raises ValueError for a document of a newer format."""
 
-    def __init__(self, policy: PricingPolicy, *documents: bytes) -> None:
-        self._decider = Decider(policy)
+    def __init__(self, policy: PricingPolicy, *documents: bytes, version_base: int = 0) -> None:
+        self._decider = Decider(policy, version_base)
         self._numbers = EventNumbers.of(policy)
         self._products: dict[str, ProductState] = {}
         # A dict as an ordered set: the order of a document must not depend on hashes.
         self._dirty: dict[str, None] = {}
         self._expiries = Expiries()
         self._freezes = Freezes()
-        self._replay: Replay | None = Replay()
+        self._replay: Replay | None = Replay(version_base)
         self._settled = 0
         self._settled_now = False
         self._restore(documents)
@@ -157,7 +158,7 @@ class Shard:
             return []
         state = self._products.get(override.product_id)
         if state is None:
-            state = self._products[override.product_id] = ProductState(override.product_id)
+            state = self._products[override.product_id] = self._new(override.product_id)
         decisions = self._expire_before(state, override.kafka_time_ms, now_ms)
         self._dirty[override.product_id] = None
         if was_over := overrides.is_over(override, now_ms):
@@ -210,12 +211,15 @@ class Shard:
         if state is None:
             if change.entry is None:
                 return []
-            state = self._products[change.product_id] = ProductState(change.product_id)
+            state = self._products[change.product_id] = self._new(change.product_id)
         self._dirty[change.product_id] = None
         decision = change_catalogue(
             state, change, self._decider, freezes=self._freezes, position=position, now_ms=now_ms
         )
         return [decision]
+
+    def _new(self, product_id: str) -> ProductState:
+        return ProductState(product_id, version=self._decider.version_base)
 
     # Time
 

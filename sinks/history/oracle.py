@@ -103,7 +103,8 @@ class OracleWriter:
         self._schema = schema
         self._connection: oracledb.Connection | None = None
 
-    def write(self, rows: list[bytes]) -> None:
+    def write(self, rows: list[bytes]) -> int:
+        repeated = 0
         try:
             connection = self._connection or self._connect()
             for table, found in split_by_table(self._tables, rows):
@@ -112,7 +113,7 @@ class OracleWriter:
                     binds = [binds_of(table, row) for row in found]
                     cursor.executemany(write_statement(table), binds, batcherrors=table.end is None)
                     if table.end is None:
-                        check_batch_errors(cursor.getbatcherrors())
+                        repeated += check_batch_errors(cursor.getbatcherrors())
             connection.commit()
         except (oracledb.Error, SchemaError) as error:
             self.close()
@@ -121,6 +122,7 @@ class OracleWriter:
                 note_refusal(described)
             raise described from None
         note_refusal(None)
+        return repeated
 
     def close(self) -> None:
         """Close the connection. The server rolls back rows that are not committed."""
@@ -153,11 +155,13 @@ def store_error(error: oracledb.Error | SchemaError) -> StoreError:
     return SchemaError(describe_error(error)) if code in REFUSALS else StoreError(describe_error(error))
 
 
-def check_batch_errors(errors: list[Any]) -> None:
-    """Ignore duplicates, which a replay brings. Raises oracledb.DatabaseError for any other error of a batch."""
+def check_batch_errors(errors: list[Any]) -> int:
+    """Ignore duplicates, which a replay brings, and return their number. Raises oracledb.DatabaseError for any
+    other error of a batch."""
     for error in errors:
         if error.code != DUPLICATE:
             raise oracledb.DatabaseError(error)
+    return len(errors)
 
 
 def migrate(url: str, tables: tuple[Table, ...], schema: str | None = None) -> None:

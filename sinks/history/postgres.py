@@ -109,7 +109,8 @@ class PostgresWriter:
         self._staged = False
         self._codec: str | None = None
 
-    def write(self, rows: list[bytes]) -> None:
+    def write(self, rows: list[bytes]) -> int:
+        repeated = 0
         try:
             connection = self._connection or self._connect()
             if self._codec is not None:
@@ -125,6 +126,8 @@ class PostgresWriter:
                         with cursor.copy(_safe(into_staging)) as copy:
                             copy.write(b"\n".join(found) + b"\n")
                         cursor.execute(_safe(from_staging))
+                        if table.end is None:
+                            repeated += len(found) - cursor.rowcount
         except (psycopg.Error, SchemaError) as error:
             # A new connection after every error: after a fail-over the old server may be read-only.
             self.close()
@@ -133,6 +136,7 @@ class PostgresWriter:
                 note_refusal(described)
             raise described from None
         note_refusal(None)
+        return repeated
 
     def close(self) -> None:
         """Close the connection. The server rolls back rows that are not committed."""

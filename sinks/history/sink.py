@@ -33,6 +33,12 @@ PATIENCE_S = 0.5
 If it is used up, rows go to the backlog without waiting, because prices come faster than the database writes. It is
 restored when the backlog is empty."""
 
+EXPLAINED_S = 60.0
+"""Time for which a replay brings rows that are stored already."""
+
+CALM_S = 600.0
+"""Time without repeated rows after which their alert ends."""
+
 log = telemetry.get_logger(NAME)
 
 
@@ -71,6 +77,38 @@ class PendingRows:
         self.rows = rows + self.rows
 
 
+class Repeats:
+    """Rows that the database refused because it has rows of the same keys. Belongs to the writer's thread.
+
+    After a start, a failure, and from the backlog, rows come again, and the database has them: `explain`. For
+    `EXPLAINED_S` after that, repeats are only counted. At any other time they raise the alert, which ends after
+    `CALM_S` without one. partition: of the sink."""
+
+    def __init__(self, partition: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._partition = partition
+        self._clock = clock
+        self._refused = telemetry.NOT_NEWER.labels(NAME)
+        self._alert_until: float | None = None
+        self.explain()
+
+    def explain(self) -> None:
+        """Rows that come soon may be stored already."""
+        self._explained_until = self._clock() + EXPLAINED_S
+
+    def note(self, repeated: int) -> None:
+        """Record the number of rows of a write that were stored before."""
+        if not repeated and self._alert_until is None:
+            return
+        now = self._clock()
+        self._refused.inc(repeated)
+        if repeated and now >= self._explained_until:
+            self._alert_until = now + CALM_S
+            telemetry.set_alert("history_repeats", self._partition, holds=True)
+        elif self._alert_until is not None and now >= self._alert_until:
+            self._alert_until = None
+            telemetry.set_alert("history_repeats", self._partition, holds=False)
+
+
 class HistoryStore:
     """The destination: the database, and the backlog, which is drained into the database.
 
@@ -86,6 +124,7 @@ class HistoryStore:
         self._rows: list[bytes] = []
         self._rows_end: int | None = None
         self.undrained = 1
+        self._repeats = Repeats(partition)
         self.on_drained: Callable[[], None] = lambda: None
         """Called under the writer's lock when the backlog is empty."""
 
@@ -94,7 +133,13 @@ class HistoryStore:
         self._changed = writer.changed
 
     def write(self, rows: list[bytes]) -> None:
-        self._database.write(rows)
+        try:
+            repeated = self._database.write(rows)
+        except Exception:
+            # It is not known if the rows were written.
+            self._repeats.explain()
+            raise
+        self._repeats.note(repeated)
 
     def has_work(self) -> bool:
         return self.undrained > 0
@@ -111,8 +156,10 @@ class HistoryStore:
         if not self._rows:
             self._rows, self._rows_end = self._backlog.read()
         rows = self._rows[:most]
+        # The backlog may hold rows that were written before a crash.
+        self._repeats.explain()
         # Also without rows, to find out if the database answers before there are any.
-        self._database.write(rows)
+        self._repeats.note(self._database.write(rows))
         self._rows = self._rows[len(rows) :]
         return len(rows), bool(self._rows) or not self._is_drained(undrained)
 

@@ -46,8 +46,9 @@ def bind_time(ms: int) -> str:
 class HistoryWriter(Protocol):
     """A writer of rows (`sinks/history/tables.py`). Belongs to one thread. Made by `open_writer`."""
 
-    def write(self, rows: list[bytes]) -> None:
-        """Write all rows in one transaction. Connects and applies migrations if needed. Raises StoreError."""
+    def write(self, rows: list[bytes]) -> int:
+        """Write all rows in one transaction. Connects and applies migrations if needed. Returns the number of rows
+        whose key was stored before, of tables without an `end`. Raises StoreError."""
 
     def close(self) -> None: ...
 

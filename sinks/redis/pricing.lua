@@ -3,9 +3,12 @@
 --
 -- ARGV[1]: JSON array of rows. A row of a price: [product_id, updated_at_ms, update or null, override or null, day_open
 -- or null]. Of the catalogue: [product_id, product or null]. Of a freeze: [scope, freeze or null, "freeze"].
--- Returns the names of rows that could not be written because one of their keys has another type.
+-- Returns two lists: the names of rows that could not be written because one of their keys has another type, and the
+-- ids of products whose stored version is newer.
 --
 -- Numbers are formatted by '%.2f' and '%.17g', because Lua's own conversion has 14 digits.
+local older = {}
+
 local function write_product(id, product)
   local category = redis.call('HGET', 'product:' .. id, 'category')
   if category then
@@ -50,7 +53,10 @@ end
 local function write_price(id, updated_at, update, override, day_open)
   local key = 'price:' .. id
   local stored = redis.call('HMGET', key, 'version', 'price_source')
-  if stored[1] and tonumber(stored[1]) > update.version then return end
+  if stored[1] and tonumber(stored[1]) > update.version then
+    table.insert(older, id)
+    return
+  end
   local demand = string.format(update.demand % 1 == 0 and '%.0f' or '%.17g', update.demand)
   local previous = ''
   if update.previous_price ~= cjson.null then previous = string.format('%.2f', update.previous_price) end
@@ -92,4 +98,4 @@ for _, row in ipairs(cjson.decode(ARGV[1])) do
     error(problem)
   end
 end
-return failed
+return {failed, older}

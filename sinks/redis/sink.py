@@ -11,6 +11,7 @@ import redis
 from bytewax.outputs import StatefulSinkPartition
 
 import telemetry
+from clients.behind import KeysBehind
 from sinks.base.outgoing import Outgoing
 from sinks.base.sink import PlacedSink
 from sinks.base.writer import Pace, Writer
@@ -56,9 +57,10 @@ class LatestRows:
 class RedisStore:
     """The destination: a script in Redis that takes all rows of a call as one JSON array."""
 
-    def __init__(self, client: "redis.Redis", script: str) -> None:
+    def __init__(self, client: "redis.Redis", script: str, behind: KeysBehind) -> None:
         self._client = client
         self._script = client.register_script(script)
+        self._behind = behind
         self.lost = False
         """Rows were dropped. The marker must be deleted, so that the flow writes all rows again."""
 
@@ -67,12 +69,17 @@ class RedisStore:
             if self.lost:
                 self._client.delete(FILLED)
                 self.lost = False
-            failed = self._script(args=[b"[" + b",".join(rows.values()) + b"]"])
+            failed, older = self._script(args=[b"[" + b",".join(rows.values()) + b"]"])
         except redis.RedisError:
             # A new connection after every error. A server that became a replica refuses writes on a healthy
             # connection; the new one leads to the master of the moment.
             self._client.connection_pool.disconnect()
             raise
+        refused = {name.decode() for name in older}
+        if self._behind.since:
+            self._behind.catch_up(rows.keys() - refused)
+        if refused:
+            self._behind.refuse(refused)
         if failed:
             telemetry.SINK_ERRORS.labels(NAME).inc(len(failed))
             log.error("rows that Redis cannot take, as a key of theirs holds something else", products=failed[:10])
@@ -93,18 +100,19 @@ class RedisSink(PlacedSink[RedisRow, None]):
     def __init__(self, connect: Connect, script: str) -> None:
         self._connect = connect
         self._script = script
+        self._behind = KeysBehind(NAME, "redis_not_newer")
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> "RedisSinkPartition":
-        return RedisSinkPartition(self._connect, self._script, for_part)
+        return RedisSinkPartition(self._connect, self._script, for_part, self._behind)
 
 
 class RedisSinkPartition(StatefulSinkPartition[Outgoing[RedisRow], None]):
     """A partition of the sink. It accepts rows at once, and a writer thread writes them, so that a slow Redis slows
     nothing else. Its methods belong to the worker's thread."""
 
-    def __init__(self, connect: Connect, script: str, partition: str) -> None:
+    def __init__(self, connect: Connect, script: str, partition: str, behind: KeysBehind) -> None:
         self._buffer = LatestRows()
-        self._store = RedisStore(connect(), script)
+        self._store = RedisStore(connect(), script, behind)
         self._writer = Writer(NAME, partition, self._buffer, self._store, PACE, title="Redis")
         self._writer.start()
 

@@ -81,9 +81,15 @@ def check_rows(name: str, story: Story, rows: list[dict[str, Any]], factors: dic
     problems = []
     events, entries = dict(story.events), dict(story.entries)
     seen: set[tuple[str, Position]] = set()
+    restored: set[int] = set()
     for row in rows:
         position, price = (row["source_partition"], row["source_offset"]), float(row["price"])
-        if (row["cause"], position) in seen:
+        if row["cause"] == "restored":
+            # Two restarts may decide a product at the same position, with another version.
+            if row["version"] in restored:
+                problems.append(f"{name}: two rows for restored with version {row['version']}")
+            restored.add(row["version"])
+        elif (row["cause"], position) in seen:
             problems.append(f"{name}: two rows for {row['cause']} at {position}")
         seen.add((row["cause"], position))
         total = round(sum(part["amount"] for part in row["adjustments"]), 2)

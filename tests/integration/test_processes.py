@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
@@ -12,6 +13,7 @@ from stack.broker import EmbeddedBroker
 from stack.kafka import KafkaServer
 from tests.support.compare import assert_matches_fold
 from tests.support.pipeline import ROOT, Pipeline, wait_for
+from tests.support.stepped_clock import SteppedClock
 
 
 def send(pipeline: Pipeline, count: int) -> None:
@@ -101,6 +103,24 @@ def test_a_second_flow_on_the_folder_is_refused_and_harms_nothing(pipeline: Pipe
     send(pipeline, 100)
     assert_matches_fold(pipeline)
     pipeline.stop_flow()
+
+
+def test_after_a_clock_went_back_the_flow_starts_again_and_loses_nothing(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    clock = SteppedClock(tmp_path)
+    pipeline.environment |= clock.environment
+    pipeline.start_flow()
+    send(pipeline, 200)
+    pipeline.wait_for_history(200)
+    clock.step(-3600)
+    send(pipeline, 200)
+    pipeline.wait_for_commit("product-events")
+    pipeline.redis.flushall()
+    pipeline.wait_for_version("P1", 1)
+    assert_matches_fold(pipeline)
+    pipeline.stop_flow()
+    assert len([line for line in pipeline.logs if "clock went back" in line]) == 1
 
 
 def test_the_flow_waits_for_kafka_and_stops_when_asked_meanwhile(pipeline: Pipeline) -> None:

@@ -16,7 +16,7 @@ from sinks.base.outgoing import Outgoing
 from sinks.redis import tracking
 from sinks.redis.keys import FILLED, REPAIR
 from sinks.redis.pricing import SCRIPT
-from sinks.redis.sink import RedisSinkPartition
+from sinks.redis.sink import RedisSink
 from sinks.redis.tracking import KeyTracker
 from stack.redis import RedisServer
 from tests.support.pipeline import Pipeline, wait_for
@@ -196,7 +196,8 @@ def test_a_sink_leaves_a_server_that_became_a_replica(
         b'"adjustments":[],"event_time_ms":1,"policy":"p"},null,null]'
     )
     with Proxy(redis_server.port) as proxy, redis.Redis(port=second_server.port) as second:
-        part = RedisSinkPartition(lambda: connect(parse_address(proxy.address)), SCRIPT, "0")
+        sink = RedisSink(lambda: connect(parse_address(proxy.address)), SCRIPT)
+        part = sink.build_part("redis", "0", None)
         watch = looker(f"redis://{proxy.address}")
         part.write_batch([Outgoing(0, [("A", row % (1, 1))])])
         with redis.Redis(port=redis_server.port) as first:

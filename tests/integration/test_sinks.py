@@ -11,6 +11,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 import telemetry
+from clients.behind import KeysBehind
 from clients.kafka import client_options
 from clients.kafka_producer import KafkaProducer
 from clients.kafka_topics import ensure_topics, keeps_all_messages
@@ -76,10 +77,11 @@ class FakeWriter:
         self.up = False
         self.rows: list[bytes] = []
 
-    def write(self, rows: list[bytes]) -> None:
+    def write(self, rows: list[bytes]) -> int:
         if not self.up:
             raise StoreError("away")
         self.rows += rows
+        return 0
 
     def close(self) -> None:
         pass
@@ -183,10 +185,10 @@ def test_one_read_of_the_backlog_takes_the_rows_of_many_messages(pipeline: Pipel
 
 def test_a_writer_that_fails_in_another_way_goes_on(pipeline: Pipeline) -> None:
     class NoFileLeft(FakeWriter):
-        def write(self, rows: list[bytes]) -> None:
+        def write(self, rows: list[bytes]) -> int:
             if not self.up:
                 raise OSError(24, "Too many open files")
-            super().write(rows)
+            return super().write(rows)
 
     writer = NoFileLeft()
     part = HistorySinkPartition(writer, open_backlog(pipeline, "3"), "3", [])
@@ -205,10 +207,10 @@ class BusyWriter(FakeWriter):
         self.up = True
         self.began, self.go = threading.Event(), threading.Event()
 
-    def write(self, rows: list[bytes]) -> None:
+    def write(self, rows: list[bytes]) -> int:
         self.began.set()
         assert self.go.wait(20)
-        super().write(rows)
+        return super().write(rows)
 
 
 def start_busy(pipeline: Pipeline, writer: BusyWriter, *, keeps_all: bool = True) -> HistorySinkPartition:
@@ -222,9 +224,8 @@ def start_busy(pipeline: Pipeline, writer: BusyWriter, *, keeps_all: bool = True
 class HoldingWriter(BusyWriter):
     """A database that answers, and holds rows until it is told to take them."""
 
-    def write(self, rows: list[bytes]) -> None:
-        if rows:
-            super().write(rows)
+    def write(self, rows: list[bytes]) -> int:
+        return super().write(rows) if rows else 0
 
 
 def test_rows_that_are_not_written_yet_are_in_the_snapshot_and_go_on_from_it(
@@ -293,7 +294,10 @@ def test_a_busy_database_is_waited_for_where_the_backlog_may_lose_rows(
 @pytest.mark.parametrize("removed_at_ms", [-1, LATEST_MS + 1])
 def test_history_without_a_range_has_rows_of_any_time(pipeline: Pipeline, removed_at_ms: int) -> None:
     writer = PostgresWriter(pipeline.history_url, TABLES)
-    writer.write(rows_of(event(10.0), override(99), OverrideRemoval("A", removed_at_ms, 3)))
+    rows = rows_of(event(10.0), override(99), OverrideRemoval("A", removed_at_ms, 3))
+    assert writer.write(rows) == 0
+    # The three prices are there already; the override's row has an end that may be filled in.
+    assert writer.write(rows) == 3
     writer.close()
 
     async def read() -> tuple[list[str], int]:
@@ -352,7 +356,10 @@ def test_a_key_of_ours_that_holds_something_else_is_replaced_and_holds_up_no_oth
 
 def test_an_older_row_never_replaces_a_newer_one(pipeline: Pipeline) -> None:
     client = connect(parse_address(pipeline.redis_server.address))
-    part = redis.RedisSinkPartition(lambda: client, SCRIPT, "0")
+    behind = KeysBehind(redis.NAME, "redis_not_newer")
+    refused = telemetry.NOT_NEWER.labels(redis.NAME)._value
+    before = refused.get()
+    part = redis.RedisSinkPartition(lambda: client, SCRIPT, "0", behind)
 
     def row(version: int) -> tuple[str, bytes]:
         update = (
@@ -368,4 +375,10 @@ def test_an_older_row_never_replaces_a_newer_one(pipeline: Pipeline) -> None:
     pipeline.wait_for_version("A", 6)
     assert pipeline.redis.hget("price:A", "price") == "6.00"
     assert pipeline.redis.hget("price:A", "demand") == "1.5"
+    assert refused.get() - before == 2
+    assert len(behind.since) == 1
+    # The version that Redis has is no refusal: the product has caught up.
+    part.write_batch([Outgoing(0, [row(6)])])
+    wait_for(lambda: not behind.since)
+    assert refused.get() - before == 2
     part.close()

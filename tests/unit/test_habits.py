@@ -1,4 +1,5 @@
-"""Habits: `make help` and CONTRIBUTING.md list every target, and all files have the same version."""
+"""Habits: `make help` and CONTRIBUTING.md list every target, all files have the same version, and intervals are not
+measured by a clock that can go back."""
 
 import os
 import re
@@ -6,6 +7,19 @@ import subprocess
 import tomllib
 
 from tests.support.pipeline import ROOT
+
+ROOMS = ("core", "pricing", "clients", "connectors", "sinks", "dataflows", "api", "tools", "stack")
+SYSTEM_CLOCK = re.compile(r"\btime\.time\b|\bdatetime\.(?:now|utcnow)\b")
+MAY_READ_THE_CLOCK = {
+    "connectors/epochs.py": "Bytewax takes times to wake as times of the system's clock",
+    "connectors/redis_watch.py": "the same",
+    "dataflows/clock_watch.py": "compares the clocks",
+    "sinks/base/writer.py": "latency since Kafka's time stamp",
+    "sinks/kafka/sink.py": "the same",
+    "stack/folders.py": "the age of a file",
+    "stack/history_limit.py": "the age of rows",
+}
+"""Files that read the system's clock other than for a time stamp (`time.time_ns()`), and the reason."""
 
 
 def run_make(*arguments: str) -> str:
@@ -45,3 +59,9 @@ def test_the_api_and_the_package_have_one_version() -> None:
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "api").rglob("*.py")]
     found = [name for text in sources for name in re.findall(r'^VERSION = "(.*)"', text, re.MULTILINE)]
     assert found == [version]
+
+
+def test_intervals_are_measured_by_the_monotonic_clock() -> None:
+    files = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")]
+    readers = {str(path.relative_to(ROOT)) for path in files if SYSTEM_CLOCK.search(path.read_text("utf-8"))}
+    assert readers == MAY_READ_THE_CLOCK.keys()

@@ -29,6 +29,7 @@ class Flow:
 
     def __init__(self, draw: Callable[[st.SearchStrategy[int]], int]) -> None:
         self._draw = draw
+        self._version_base = 10**15 * draw(st.integers(0, 1))
         self.topics: dict[str, list[CatalogueChange | ProductEvent]] = {topic: [] for topic in TOPICS}
         self._offsets = dict.fromkeys(TOPICS, 0)
         self._documents: list[bytes] = []
@@ -41,7 +42,7 @@ class Flow:
 
     def run(self, *, to_the_end: bool) -> Shard:
         """One execution: epochs until it is killed, or until all is read and settled."""
-        shard = Shard(default_policy(), *self._documents)
+        shard = Shard(default_policy(), *self._documents, version_base=self._version_base)
         was_resumed = bool(self._documents)
         offsets, ends = dict(self._offsets), {topic: len(found) for topic, found in self.topics.items()}
         has_read = settled = False

@@ -7,6 +7,7 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 from structlog.testing import capture_logs
 
+import telemetry
 from api.live import relay as module
 from api.live.frames import text_frame
 from api.live.relay import Relay
@@ -204,3 +205,16 @@ def test_a_partition_that_gives_an_error_is_read_on_where_it_was() -> None:
         assert consumer.reads == {0: start}
         relay._note_error(messages(b"", first_offset=3)[0], KafkaError(KafkaError._PARTITION_EOF))
         assert relay._hears_all()
+
+
+def test_a_key_whose_versions_fall_back_is_behind_and_one_that_is_replayed_is_not() -> None:
+    relay = relay_from(0)
+    refused = telemetry.NOT_NEWER.labels("relay")._value
+    before = refused.get()
+    relay._select(messages(*(tick(symbol, 5) for symbol in ("A", "B", "C", "D")), first_offset=0))
+    relay._select(messages(tick("A", 1), tick("B", 4), tick("B", 5), tick("C", 4), first_offset=4))
+    assert (refused.get() - before, sorted(relay._keys_behind.since)) == (4, ["A", "C"])
+    relay._select(messages(tick("C", 5), tick("D", 1), tick("D", 6), tick("A", 2), first_offset=8))
+    assert (refused.get() - before, sorted(relay._keys_behind.since)) == (7, ["A"])
+    relay._select(messages(tick("A", 6), first_offset=12))
+    assert sorted(relay._keys_behind.since) == []
