@@ -19,15 +19,9 @@ from clients.kafka_topics import ensure_topics, keeps_all_messages, message_limi
 from clients.kafka_watch import TopicWatch
 from core.errors import SettingsError, StartRefusedError, StoppedError, describe_error
 from dataflows.clock_watch import watch_clock
-from dataflows.recovery.epochs import count_executions, forget_uncommitted
+from dataflows.recovery.epochs import count_executions, forget_uncommitted, stores_of
 from dataflows.recovery.fence import Fence, cluster_member
-from dataflows.recovery.life import (
-    Traces,
-    choose_version_base,
-    find_version_base,
-    note_version_base,
-    stores_of,
-)
+from dataflows.recovery.life import Traces, choose_version_base, find_version_base, note_version_base
 from dataflows.recovery.shards import hold_to_shards
 from dataflows.recovery.state_log import FOLDER, StateLog, recovery_folder
 from dataflows.shutdown import stop_on_signals

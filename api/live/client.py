@@ -16,8 +16,8 @@ QUEUE_FRAMES_MAX = 50_000
 Update = tuple[str, int, bytes]
 """Key, version, frame. One object for all clients: a queue of a client holds references."""
 
-
-_not_newer = telemetry.NOT_NEWER.labels("websocket")
+NOT_NEWER = telemetry.NOT_NEWER.labels("websocket")
+"""Updates that a client has already, looked up once because it is counted for every read."""
 
 
 class FrameWriter(Protocol):
@@ -86,7 +86,7 @@ class Client:
             is_newer = self._snapshot.release
             newer = [frame for key, version, frame in updates if is_newer(key, version)]
             frames, count = b"".join(newer), len(newer)
-            _not_newer.inc(len(updates) - count)
+            NOT_NEWER.inc(len(updates) - count)
         try:
             push.write(frames)
         except WebSocketDisconnect:
@@ -121,6 +121,6 @@ class Client:
         if self._snapshot:
             is_newer = self._snapshot.release
             newer = [update for update in updates if is_newer(update[0], update[1])]
-            _not_newer.inc(len(updates) - len(newer))
+            NOT_NEWER.inc(len(updates) - len(newer))
             return newer
         return updates

@@ -8,7 +8,7 @@ import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 import telemetry
-from api.live.client import Client, Update
+from api.live.client import NOT_NEWER, Client, Update
 from api.live.feed import LiveFeed
 from api.live.frames import push_connection_of
 from api.live.states import read_asked, read_newer_states, read_states
@@ -137,7 +137,7 @@ class Session:
                 versions = versions.limited_to(asked)
                 frames += await self._send_asked(list(asked), versions)
             newer = [frame for key, version, frame in updates if versions.advance(key, version)]
-            telemetry.NOT_NEWER.labels("websocket").inc(len(updates) - len(newer))
+            NOT_NEWER.inc(len(updates) - len(newer))
             frames += len(newer)
             await self._write(newer)
             if conflate_s is not None and updates:

@@ -24,12 +24,17 @@ BUSY_WITHIN_S = 30.0
 log = telemetry.get_logger("recovery")
 
 
+def stores_of(folder: Path | None) -> list[Path]:
+    """The files of Bytewax's store in a recovery folder."""
+    return sorted(folder.glob("part-*.sqlite3")) if folder else []
+
+
 def forget_uncommitted(folder: Path) -> int:
     """Delete snapshots of epochs that were never committed. Returns their number. Call it before Bytewax starts.
 
     If this folder does not hold all parts of the store, the committed epochs are not known, and nothing is deleted.
     A store that cannot be read is left as it is, with a warning."""
-    stores = sorted(folder.glob("part-*.sqlite3"))
+    stores = stores_of(folder)
     try:
         resume_epoch = find_resume_epoch(stores)
         if resume_epoch is None:
@@ -52,7 +57,7 @@ def count_executions(folder: Path) -> int:
     knows some of them."""
     count = 0
     try:
-        for store in folder.glob("part-*.sqlite3"):
+        for store in stores_of(folder):
             with closing(open_store(store)) as database:
                 (newest,) = database.execute("SELECT max(ex_num) FROM exs").fetchone()
                 count = max(count, 0 if newest is None else newest + 1)

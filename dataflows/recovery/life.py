@@ -48,11 +48,6 @@ class Traces(msgspec.Struct, frozen=True):
         return " and ".join((*read, *kept))
 
 
-def stores_of(folder: Path | None) -> list[Path]:
-    """The files of Bytewax's store in a recovery folder."""
-    return sorted(folder.glob("part-*.sqlite3")) if folder else []
-
-
 def find_version_base(stores: Sequence[Path]) -> int | None:
     """The base that was noted in a store when its first execution began; 0 for a store of an older version that has
     run. None if the flow has no state: no execution has begun on the store.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import telemetry
 from core.errors import SettingsError
-from dataflows.recovery.epochs import open_store
+from dataflows.recovery.epochs import open_store, stores_of
 
 SHARDS_FILE = "shards"
 
@@ -58,7 +58,7 @@ def _note_first(note: Path, text: str) -> None:
 def _count_shards(folder: Path, step: str) -> int:
     """A lower bound of the number of shards, from the highest shard with a snapshot."""
     highest = -1
-    for store in folder.glob("part-*.sqlite3"):
+    for store in stores_of(folder):
         with suppress(sqlite3.Error), closing(open_store(store)) as database:
             query = "SELECT max(CAST(state_key AS INTEGER)) FROM snaps WHERE step_id = ?"
             ((found,),) = database.execute(query, (step,)).fetchall()

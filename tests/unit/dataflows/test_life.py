@@ -10,13 +10,12 @@ from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.testing import run_main
 
 from core.errors import StartRefusedError
-from dataflows.recovery.epochs import forget_uncommitted
+from dataflows.recovery.epochs import forget_uncommitted, stores_of
 from dataflows.recovery.life import (
     Traces,
     choose_version_base,
     find_version_base,
     note_version_base,
-    stores_of,
 )
 from pricing.policy import default_policy
 from pricing.state.shard import Shard
