@@ -188,7 +188,7 @@ class KafkaPartition(StatefulSourcePartition[tuple[str, RawBatch | CaughtUp], Re
         )
 
     def snapshot(self) -> ResumeState:
-        if self._catching_up is CatchingUp.READS and self._read.position >= self._read.end_at_start:
+        if self._catching_up is CatchingUp.READS and self._consumer.has_caught_up(self._read):
             self._catching_up = CatchingUp.SAYS
         self._consumer.note_progress(self._read)
         return self._read.resume_state()

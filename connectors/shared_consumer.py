@@ -43,10 +43,10 @@ class PartitionRead:
     """One topic partition as a worker reads it. Belongs to the worker's thread.
 
     name: the topic's name in positions. last_offset: of the last message that was taken. next_offset: of the next
-    message to hand on, None for the beginning. end_at_start: the end of the messages that an earlier life may have
-    read, 0 if there is none. end: the offset at which the consumer last saw the end of the partition, which is
-    behind the markers of transactions; -1 if it has not. error: the last error of the consumer, empty if the
-    partition can be read. ends_at_check: if the next offset has left the topic, the check of the watch at which the
+    message to hand on, None for the beginning. end_at_start: the end of the messages that an earlier life may
+    have read, None while it is not known. end: the offset at which the consumer last saw the end of the partition,
+    which is behind the markers of transactions; -1 if it has not. error: the last error of the consumer, empty if
+    the partition can be read. ends_at_check: if the next offset has left the topic, the check of the watch at which the
     flow ends, unless the topic is another one; 0 otherwise. is_absent: the topic was made again with fewer
     partitions."""
 
@@ -57,7 +57,7 @@ class PartitionRead:
         self.buffer: list[Message] = []
         self.last_offset = -1
         self.end = -1
-        self.end_at_start = 0
+        self.end_at_start: int | None = None
         self.error = ""
         self.ends_at_check = 0
         self.is_absent = False
@@ -90,7 +90,7 @@ class PartitionRead:
         self._applied = {message.offset() or 0: message for message in (*before, *recent)}
         self._early = ([], [])
         self.topic_id, self.remade, self.next_offset = topic_id, True, None
-        self.end, self.end_at_start = -1, 0
+        self.end, self.end_at_start = -1, None
         self.buffer = []
         self.error, self.ends_at_check = "", 0
         self._set_name()
@@ -177,6 +177,15 @@ class SharedConsumer:
             return fresh
         return messages
 
+    def has_caught_up(self, read: PartitionRead) -> bool:
+        """True if all messages from before the start were handed on. An earlier life may also have read a partition
+        that has no resume state: it ended before it committed any."""
+        if read.is_absent or (read.end >= 0 and not read.buffer):
+            return True
+        if read.end_at_start is None and (end := self._newest_end(read)) >= 0:
+            read.end_at_start = end
+        return read.end_at_start is not None and read.position >= read.end_at_start
+
     def note_progress(self, read: PartitionRead) -> None:
         """Export the lag, and commit the offsets to the group at most once in `COMMIT_EVERY_S`. Both are for
         people; the flow uses neither."""
@@ -192,10 +201,13 @@ class SharedConsumer:
         facts = self._watch.facts.get(read.topic)
         if self._down or not self._watch.reachable or read.error or (facts is not None and facts.problem):
             return UNKNOWN
+        high = self._newest_end(read)
+        return UNKNOWN if high < 0 else max(0, high - read.position)
+
+    def _newest_end(self, read: PartitionRead) -> int:
+        """The end of a partition as of the last answer of the broker, negative before the first."""
         _, high = self._consumer.get_watermark_offsets(TopicPartition(read.topic, read.index), cached=True)
-        if high < 0:
-            return UNKNOWN
-        return max(0, high - read.position)
+        return high
 
     def _poll(self) -> None:
         now = time.monotonic()

@@ -132,7 +132,9 @@ class Pipeline:
 
     # Processes
 
-    def start_flow(self, processes: int = 1, workers: int = 1, **environment: str) -> None:
+    def start_flow(
+        self, processes: int = 1, workers: int = 1, *, commit_every_s: int = 1, **environment: str
+    ) -> None:
         """Start the flow, with further environment variables. The first call makes the recovery folder. It does not
         wait until the flow reads."""
         if not self.recovery.exists():
@@ -141,7 +143,8 @@ class Pipeline:
                 [sys.executable, "-m", "bytewax.recovery", str(self.recovery), "3"], check=True, cwd=ROOT
             )
         command = [sys.executable, "-m", "bytewax.run", "dataflows.pricing"]
-        command += ["-r", str(self.recovery), "-s", "1", "-b", "0", "-w", str(workers)]
+        command += ["-r", str(self.recovery), "-s", str(commit_every_s), "-b", "0"]
+        command += ["-w", str(workers)]
         addresses = ";".join(f"127.0.0.1:{free_port()}" for _ in range(processes))
         for index in range(processes):
             cluster = ["-i", str(index), "-a", addresses] if processes > 1 else []
@@ -300,8 +303,12 @@ class Pipeline:
             count = len(consumer.list_topics(self.topics[name], timeout=10).topics[self.topics[name]].partitions)
             for index in range(count):
                 partition = TopicPartition(self.topics[name], index)
-                _, high = consumer.get_watermark_offsets(partition, timeout=10)
-                if high and consumer.committed([partition], timeout=10)[0].offset < high:
+                try:
+                    _, high = consumer.get_watermark_offsets(partition, timeout=10)
+                    if high and consumer.committed([partition], timeout=10)[0].offset < high:
+                        return False
+                except KafkaException:
+                    # A new topic, or a new group, has no leader yet.
                     return False
             return True
 

@@ -210,3 +210,27 @@ def test_a_partition_that_the_new_topic_does_not_have_is_left(monkeypatch: pytes
     assert reader.client.assignment() == []
     assert reader.lag() == 0
     assert isinstance(reader.read, PartitionRead)
+
+
+@pytest.mark.parametrize("state", [None, (None, "first", False), (None, "before", True), (4, "first", False)])
+def test_messages_from_before_the_start_are_waited_for_also_without_a_resume_state(
+    monkeypatch: pytest.MonkeyPatch, state: Any
+) -> None:
+    reader = Reader(monkeypatch, state)
+    first = reader.read.next_offset or 0
+    assert not reader.consumer.has_caught_up(reader.read)
+    reader.take(*views(first, 9))
+    assert not reader.consumer.has_caught_up(reader.read)
+    # Messages that came after the start are not waited for.
+    reader.client.high = 1_000
+    reader.take(*views(9, 10))
+    assert reader.consumer.has_caught_up(reader.read)
+
+
+def test_before_an_answer_of_the_broker_nothing_is_caught_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = Reader(monkeypatch, None)
+    reader.client.high = -1001
+    assert not reader.consumer.has_caught_up(reader.read)
+    # The end is behind the marker of a transaction.
+    reader.take(FakeMessage(0, error=KafkaError._PARTITION_EOF))
+    assert reader.consumer.has_caught_up(reader.read)
