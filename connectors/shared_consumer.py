@@ -43,10 +43,10 @@ class PartitionRead:
     """One topic partition as a worker reads it. Belongs to the worker's thread.
 
     name: the topic's name in positions. last_offset: of the last message that was taken. next_offset: of the next
-    message to hand on, None for the beginning. end_at_start: the end of the messages that an earlier life may
-    have read, None while it is not known. end: the offset at which the consumer last saw the end of the partition,
-    which is behind the markers of transactions; -1 if it has not. error: the last error of the consumer, empty if
-    the partition can be read. ends_at_check: if the next offset has left the topic, the check of the watch at which the
+    message to hand on, None for the beginning. end_at_start: the end of the messages that an earlier life may have
+    read, None while it is not known. end: the offset at which the consumer last saw the end of the partition, which
+    is behind the markers of transactions; -1 if it has not. error: the last error of the consumer, empty if the
+    partition can be read. ends_at_check: if the next offset has left the topic, the check of the watch at which the
     flow ends, unless the topic is another one; 0 otherwise. is_absent: the topic was made again with fewer
     partitions."""
 
