@@ -21,6 +21,7 @@ from connectors.kafka import CaughtUp, KafkaSource, RawBatch
 from connectors.redis_watch import RedisWatch
 from connectors.shared_consumer import GROUP
 from core.dead_letter import fit_letter
+from core.money import DIGITS
 from dataflows.recovery.state_log import StateLog
 from dataflows.startup import start_flow
 from dataflows.steps.decode import DecodingStep
@@ -134,15 +135,15 @@ def flow(*, with_redis: bool = True) -> Dataflow:
         RedisWatch(started.connect_redis, settings.shards, started.stop, marker=FILLED, repair=REPAIR),
         Sinks(
             updates=KafkaSink(producer, settings.price_updates_topic, "price_updates", fit_update),
-            latest=RedisSink(started.connect_redis, SCRIPT) if with_redis else None,
+            latest=RedisSink(started.connect_redis, SCRIPT, [f"%.{DIGITS[policy.scale]}f"]) if with_redis else None,
             dead_letters=KafkaSink(producer, settings.dead_letters_topic, "dead_letters", fit_letter),
-            history=started.history_sink(TABLES),
+            history=started.history_sink(TABLES, DIGITS[policy.scale]),
             overrides=CommandSink(producer, settings.price_overrides_topic, "price_overrides"),
         ),
         policy=policy,
         kinds=kinds,
         shards=settings.shards,
-        limits=InputLimits(future_max_ms=settings.future_max_s * 1000),
+        limits=InputLimits(settings.future_max_s * 1000, policy.scale),
         state_log=started.state_log,
         version_base=started.version_base,
         execution=started.execution,

@@ -30,7 +30,7 @@ from sinks.history.backlog import Backlog
 from sinks.history.databases import open_writer
 from sinks.history.schema import prepare_schema
 from sinks.history.sink import HistorySink
-from sinks.history.tables import Table
+from sinks.history.tables import Table, with_decimals
 from sinks.redis.sink import Connect
 
 Loaded = TypeVar("Loaded")
@@ -67,15 +67,15 @@ class Started(msgspec.Struct, frozen=True):
         """A function that makes a Redis client for one thread, not connected yet."""
         return partial(redis.connect, self.settings.redis)
 
-    def history_sink(self, tables: tuple[Table, ...]) -> HistorySink | None:
-        """The sink of the history database. None, with a warning, if no database is configured. Starts the thread
-        that prepares the schema."""
+    def history_sink(self, tables: tuple[Table, ...], decimals: int) -> HistorySink | None:
+        """The sink of the history database. decimals: of the currency. None, with a warning, if no database
+        is configured. Starts the thread that prepares the schema."""
         url = self.settings.history_dsn
         if url is None:
             log = telemetry.get_logger("history")
             log.warning("neither HISTORY_URL nor ORACLE_DSN is set: no history is kept")
             return None
-        connect = partial(open_writer, url, tables, self.settings.history_schema)
+        connect = partial(open_writer, url, with_decimals(tables, decimals), self.settings.history_schema)
         prepare_schema(connect, self.stop)
         topic = self.settings.history_backlog_topic
         keeps_all = keeps_all_messages(self.client, topic)

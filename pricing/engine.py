@@ -3,7 +3,7 @@
 import msgspec
 
 from core.errors import BoundsUnusableError
-from core.money import cents, cents_between, to_cents
+from core.money import difference, round_money, to_minor_units
 from pricing.decision import Adjustment
 from pricing.guardrails import GUARDRAILS, HELD, OVERRIDE_GUARDRAILS, Guardrail, GuardrailContext, resolve_bounds
 from pricing.policy import GuardrailPolicy, PricingPolicy
@@ -18,7 +18,7 @@ NO_GUARDRAILS = GuardrailPolicy()
 
 
 class Quote(msgspec.Struct, frozen=True, gc=False):
-    """A price in whole cents and the adjustments that add up to it.
+    """A price in whole minor units and the adjustments that add up to it.
 
     price: None if bounds are unusable and there is no last good price to keep. alert: the reason if bounds are
     unusable, else None."""
@@ -29,17 +29,17 @@ class Quote(msgspec.Struct, frozen=True, gc=False):
 
 
 def quote_rules(inputs: PricingInputs, policy: PricingPolicy) -> tuple[float, float, list[Adjustment]]:
-    """The result of the rules: the exact price, the price in whole cents, and its adjustments."""
-    exact = inputs.base_price
-    shown = cents(exact)
-    adjustments = [Adjustment("base", shown / 100, BASE_REASON)]
+    """The result of the rules: the exact price, the price in whole minor units, and its adjustments."""
+    exact, scale = inputs.base_price, policy.scale
+    shown = to_minor_units(exact, scale)
+    adjustments = [Adjustment("base", shown / scale, BASE_REASON)]
     for name, rule, reason in RULES:
         exact = rule(exact, inputs, policy)
-        rounded = cents(exact)
+        rounded = to_minor_units(exact, scale)
         if rounded != shown:
-            adjustments.append(Adjustment(name, (rounded - shown) / 100, reason))
+            adjustments.append(Adjustment(name, (rounded - shown) / scale, reason))
             shown = rounded
-    return exact, shown / 100, adjustments
+    return exact, shown / scale, adjustments
 
 
 def quote_dynamic(
@@ -73,7 +73,7 @@ def quote_dynamic(
 def quote_base(inputs: PricingInputs, policy: PricingPolicy, last_good_price: float | None) -> Quote:
     """The price of a product that is in the catalogue but has no event yet: its base price, limited by the
     guardrails."""
-    adjustments = [Adjustment("base", to_cents(inputs.base_price), CATALOGUE_REASON)]
+    adjustments = [Adjustment("base", round_money(inputs.base_price, policy.scale), CATALOGUE_REASON)]
     return _guard(inputs.base_price, adjustments, policy, inputs, last_good_price)
 
 
@@ -88,23 +88,24 @@ def quote_override(
 ) -> Quote:
     """The price that a person set, limited by floor and ceiling. inputs: None if the product has no base price.
     from_catalogue: the base price is the catalogue's, not an event's."""
-    base = to_cents(inputs.base_price) if inputs else 0.0
+    base = round_money(inputs.base_price, policy.scale) if inputs else 0.0
     base_reason = NO_BASE_REASON if not inputs else CATALOGUE_REASON if from_catalogue else BASE_REASON
-    shown = to_cents(override_price)
+    shown = round_money(override_price, policy.scale)
     adjustments = [
         Adjustment("base", base, base_reason),
-        Adjustment(OVERRIDE_RULE, cents_between(shown, base), reason),
+        Adjustment(OVERRIDE_RULE, difference(shown, base, policy.scale), reason),
     ]
     inputs = inputs or PricingInputs(0.0, 0.0, None)
     return _guard(override_price, adjustments, policy, inputs, last_good_price, guardrails=OVERRIDE_GUARDRAILS)
 
 
-def quote_frozen(held: float, inputs: PricingInputs, from_catalogue: bool, reason: str) -> Quote:
-    """The price that a freeze holds: `held`, in whole cents, without rules and guardrails."""
-    base = to_cents(inputs.base_price)
+def quote_frozen(held: float, inputs: PricingInputs, from_catalogue: bool, reason: str, scale: int) -> Quote:
+    """The price that a freeze holds: `held`, in whole minor units, without rules and guardrails. scale: of the
+    currency."""
+    base = round_money(inputs.base_price, scale)
     adjustments = [Adjustment("base", base, CATALOGUE_REASON if from_catalogue else BASE_REASON)]
     if held != base:
-        adjustments.append(Adjustment(FREEZE_RULE, cents_between(held, base), f"frozen: {reason}"))
+        adjustments.append(Adjustment(FREEZE_RULE, difference(held, base, scale), f"frozen: {reason}"))
     return Quote(held, adjustments)
 
 
@@ -121,19 +122,20 @@ def _guard(
     event_time_ms: int = 0,
 ) -> Quote:
     """Run guardrails on an exact price, then round. If bounds are unusable, the last good price stays."""
-    shown = to_cents(exact)
+    scale = policy.scale
+    shown = round_money(exact, scale)
     try:
-        bounds = resolve_bounds(policy.guardrails, inputs.catalogue)
+        bounds = resolve_bounds(policy, inputs.catalogue)
     except BoundsUnusableError as problem:
         if last_good_price is not None and last_good_price != shown:
-            adjustments.append(Adjustment(HELD, cents_between(last_good_price, shown), f"held: {problem}"))
+            adjustments.append(Adjustment(HELD, difference(last_good_price, shown, scale), f"held: {problem}"))
         return Quote(last_good_price, adjustments, alert=str(problem))
-    context = GuardrailContext(policy.guardrails, bounds, previous_price, changed_at_ms, event_time_ms)
+    context = GuardrailContext(policy.guardrails, scale, bounds, previous_price, changed_at_ms, event_time_ms)
     for name, guardrail, reason in guardrails:
         bounded = guardrail(exact, context)
         if bounded != exact:
-            rounded = to_cents(bounded)
+            rounded = round_money(bounded, scale)
             if rounded != shown:
-                adjustments.append(Adjustment(name, cents_between(rounded, shown), reason))
+                adjustments.append(Adjustment(name, difference(rounded, shown, scale), reason))
             exact, shown = bounded, rounded
     return Quote(shown, adjustments)

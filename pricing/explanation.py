@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from core.money import money_text
 from core.text import close_directions
 from pricing.decision import Adjustment
 from pricing.engine import FREEZE_RULE
@@ -28,26 +29,27 @@ def explain(
     source: str,
     adjustments: Sequence[Adjustment],
     *,
+    scale: int,
     first: bool = True,
 ) -> str:
     """One or two sentences: the price, every amount in it, and its last change.
 
     demand: at the decision. source: a `PriceSource`. previous_price: None if there was none or if it is not known.
-    first: without a previous price, this is the product's first; false if the caller does not know the previous
-    one."""
+    scale: of the currency. first: without a previous price, this is the product's first; false if the caller does
+    not know the previous one."""
     parts = []
     for adjustment in adjustments:
         reason = close_directions(adjustment.reason)
         if adjustment.rule == "base":
-            parts.append(f"{adjustment.amount:,.2f} ({reason})")
+            parts.append(f"{money_text(adjustment.amount, scale)} ({reason})")
         else:
             sign = "plus" if adjustment.amount >= 0 else "minus"
-            parts.append(f"{sign} {abs(adjustment.amount):,.2f} ({adjustment.rule}: {reason})")
+            parts.append(f"{sign} {money_text(abs(adjustment.amount), scale)} ({adjustment.rule}: {reason})")
     moved = ""
     if previous_price is None and first:
         moved = " It is the first price of this product."
     elif previous_price is not None and previous_price != price:
         direction = "up" if price > previous_price else "down"
-        moved = f" It went {direction} from {previous_price:,.2f}."
+        moved = f" It went {direction} from {money_text(previous_price, scale)}."
     by = {"override": "set by a person", "base": "the base price"}.get(source, f"at demand {demand:g}")
-    return f"The price is {price:,.2f}, {by}: {', '.join(parts)}.{moved}"
+    return f"The price is {money_text(price, scale)}, {by}: {', '.join(parts)}.{moved}"

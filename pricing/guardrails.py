@@ -11,25 +11,26 @@ from collections.abc import Callable
 import msgspec
 
 from core.errors import BoundsUnusableError
-from core.money import CENT, PRICE_MAX, to_cents
+from core.money import PRICE_MAX, round_money
 from pricing.catalogue import CatalogueEntry
-from pricing.policy import GuardrailPolicy
+from pricing.policy import GuardrailPolicy, PricingPolicy, ending_block
 
 
 class Bounds(msgspec.Struct, frozen=True, gc=False):
-    """Lowest and highest price allowed, in whole cents, both inclusive."""
+    """Lowest and highest price allowed, in whole minor units, both inclusive."""
 
     lowest: float
     highest: float
 
 
 class GuardrailContext(msgspec.Struct, frozen=True, gc=False):
-    """The inputs of a guardrail besides the price.
+    """The inputs of a guardrail besides the price. scale: of the currency (`core/money.py`).
 
     previous_price, changed_at_ms: the price before and the event time of its last change. Both are None before the
     first price. They are also None for a person's decision, which no step or cooldown may delay."""
 
     policy: GuardrailPolicy
+    scale: int
     bounds: Bounds
     previous_price: float | None
     changed_at_ms: int | None
@@ -42,11 +43,12 @@ Guardrail = Callable[[float, GuardrailContext], float]
 _UNBOUNDED = Bounds(0.0, math.inf)
 
 
-def resolve_bounds(policy: GuardrailPolicy, catalogue: CatalogueEntry | None) -> Bounds:
+def resolve_bounds(pricing: PricingPolicy, catalogue: CatalogueEntry | None) -> Bounds:
     """The bounds of the policy for a product, from its unit cost and base price in the catalogue.
 
     Raises BoundsUnusableError if the catalogue lacks an amount that a bound needs, if that amount is negative or
     not a number, or if the floor is above the ceiling."""
+    policy, scale = pricing.guardrails, pricing.scale
     if not policy.has_bounds:
         return _UNBOUNDED
     floors, ceilings = [], []
@@ -60,8 +62,8 @@ def resolve_bounds(policy: GuardrailPolicy, catalogue: CatalogueEntry | None) ->
     if policy.ceiling_ratio is not None:
         base_price = catalogue.base_price if catalogue else None
         ceilings.append(_known(base_price, "base_price") * policy.ceiling_ratio)
-    lowest = _whole_cents(max(floors, default=0.0), up=True)
-    highest = _whole_cents(min(ceilings), up=False) if ceilings else math.inf
+    lowest = _whole(max(floors, default=0.0), scale, up=True)
+    highest = _whole(min(ceilings), scale, up=False) if ceilings else math.inf
     if lowest > PRICE_MAX:
         raise BoundsUnusableError("the floor is above the largest price there is")
     if lowest > highest:
@@ -77,13 +79,13 @@ def _known(amount: float | None, name: str) -> float:
     return amount
 
 
-def _whole_cents(bound: float, *, up: bool) -> float:
-    """The nearest whole cent inside the bound, so that it still holds after rounding."""
-    rounded = to_cents(bound)
+def _whole(bound: float, scale: int, *, up: bool) -> float:
+    """The nearest whole minor unit inside the bound, so that it still holds after rounding."""
+    rounded = round_money(bound, scale)
     if up and rounded < bound:
-        return to_cents(rounded + CENT)
+        return round_money(rounded + 1 / scale, scale)
     if not up and rounded > bound:
-        return to_cents(rounded - CENT)
+        return round_money(rounded - 1 / scale, scale)
     return rounded
 
 
@@ -95,10 +97,10 @@ def limit_step(price: float, context: GuardrailContext) -> float:
     step = previous * percent / 100
     if abs(price - previous) <= step:
         return price
-    # Whole cents towards the previous price, so that rounding cannot take the step past the limit.
+    # Whole minor units towards the previous price, so that rounding cannot take the step past the limit.
     if price > previous:
-        return max(previous, _whole_cents(previous + step, up=False))
-    return min(previous, _whole_cents(previous - step, up=True))
+        return max(previous, _whole(previous + step, context.scale, up=False))
+    return min(previous, _whole(previous - step, context.scale, up=True))
 
 
 def hold_during_cooldown(price: float, context: GuardrailContext) -> float:
@@ -128,12 +130,14 @@ def snap_to_ending(price: float, context: GuardrailContext) -> float:
     endings = context.policy.endings
     if not endings or price == context.previous_price:
         return price
-    units = math.floor(price)
+    scale = context.scale
+    block = ending_block(scale)
+    nearest = math.floor(price * scale / block)
     candidates = [
         candidate
-        for whole in (units - 1, units, units + 1)
+        for whole in (nearest - 1, nearest, nearest + 1)
         for ending in endings
-        if (candidate := to_cents(whole + ending / 100)) > 0 and _allowed(candidate, context)
+        if (candidate := (whole * block + ending) / scale) > 0 and _allowed(candidate, context)
     ]
     return min(candidates, key=lambda candidate: (abs(candidate - price), candidate), default=price)
 

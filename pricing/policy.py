@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from core.errors import PolicyError
-from core.money import PRICE_MAX
+from core.money import PRICE_MAX, scale_of
 
 VERSION_CHARS = 12
 
@@ -37,8 +37,8 @@ class GuardrailPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     floor, ceiling: absolute, in the currency. floor_margin: least margin over the catalogue's unit_cost (0.2 means
     cost * 1.2). ceiling_ratio: highest price as a multiple of the catalogue's base_price. max_step_percent: largest
-    change from the last price. cooldown_s: shortest event time between two changes. endings: the cents that a price
-    may end in, such as [99, 49]."""
+    change from the last price. cooldown_s: shortest event time between two changes. endings: the last digits that a
+    price may end in, in minor units, such as [99, 49] for GBP and JPY, or [990] for KWD (`ending_block`)."""
 
     floor: float | None = None
     ceiling: float | None = None
@@ -61,12 +61,20 @@ class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PricingPolicy(msgspec.Struct, frozen=True):
-    """A validated policy. `version` is the hash of its content: equal numbers give an equal version."""
+    """A validated policy. `version` is the hash of its content: equal numbers give an equal version. scale: of the
+    currency (`core/money.py`)."""
 
     currency: str
     demand: DemandPolicy
     guardrails: GuardrailPolicy
     version: str
+    scale: int = 100
+
+
+def ending_block(scale: int) -> int:
+    """The number of minor units after which price endings come again: those of one unit of the currency, but not
+    less than 100. So an ending of 99 means 4.99 for GBP, and 499 for JPY."""
+    return max(scale, 100)
 
 
 def parse_policy(text: str) -> PricingPolicy:
@@ -84,6 +92,7 @@ def parse_policy(text: str) -> PricingPolicy:
         demand=document.demand,
         guardrails=document.guardrails,
         version=_version(document),
+        scale=scale_of(document.currency),
     )
 
 
@@ -126,9 +135,10 @@ def _version(document: _Document) -> str:
 
 
 def _validate(document: _Document) -> None:
-    currency = document.currency
-    if not (len(currency) == 3 and currency.isascii() and currency.isalpha() and currency.isupper()):
-        raise PolicyError("currency takes three capital letters, such as GBP")
+    try:
+        scale = scale_of(document.currency)
+    except ValueError:
+        raise PolicyError("currency takes a code of ISO 4217 that has a minor unit, such as GBP") from None
     demand, guardrails = document.demand, document.guardrails
     if set(demand.weights) != {"view", "cart", "purchase"}:
         raise PolicyError("demand.weights takes a number for each of view, cart and purchase")
@@ -147,7 +157,8 @@ def _validate(document: _Document) -> None:
     if floor is not None and ceiling is not None and floor > ceiling:
         raise PolicyError("guardrails.floor takes a number not above guardrails.ceiling")
     for ending in guardrails.endings:
-        _require(0 <= ending <= 99, "guardrails.endings", "whole cents from 0 to 99")
+        last = ending_block(scale) - 1
+        _require(0 <= ending <= last, "guardrails.endings", f"whole minor units from 0 to {last}")
 
 
 def _positive(name: str, value: float | None, at_most: float) -> None:

@@ -102,7 +102,7 @@ MUTANTS = (
     Mutant(
         "prices are rounded half to even, once",
         "core/money.py",
-        "    return round(round(amount, MINOR_UNITS) * 100)\n",
+        "    return round(round(amount, DIGITS[scale]) * scale)\n",
         "    return int(scaled + 0.5)\n",
         "tests/unit/pricing/test_pricing.py",
     ),

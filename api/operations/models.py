@@ -66,6 +66,7 @@ class DemandShown(BaseModel):
 class PolicyShown(BaseModel):
     version: str
     currency: str = Field(examples=["GBP"])
+    decimals: int = Field(description="Decimals of every price: 2 for GBP, 0 for JPY, 3 for KWD.")
     reported_by: Literal["flow", "api"] = Field(
         description="`flow`: the policy by which the flow decides, or has decided when it was last up. `api`: the"
         " API's own, because no process of the flow has answered since the API started."

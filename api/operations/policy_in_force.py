@@ -28,6 +28,11 @@ class PolicyInForce:
         self._metrics = metrics
         self._seen: PricingPolicy | None = None
 
+    @property
+    def scale(self) -> int:
+        """The scale of the policy's currency (`core/money.py`), as it was read last."""
+        return (self._seen or self._own).scale
+
     async def read(self) -> KnownPolicy:
         """The policy that most processes report now or, if none answers, have reported last. Sets the alerts for
         policies that differ."""

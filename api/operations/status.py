@@ -17,6 +17,7 @@ from api.services import Services, services_of
 from api.web.responses import json_response
 from core.alerts import ALERTS, describe_alert
 from core.errors import RedisDownError
+from core.money import DIGITS
 from pricing.engine import FREEZE_RULE, OVERRIDE_RULE
 from pricing.guardrails import GUARDRAILS, HELD, LABELS
 from pricing.rules import RULES
@@ -65,6 +66,7 @@ async def status(request: Request) -> Response:
             "policy": {
                 "version": policy.version,
                 "currency": policy.currency,
+                "decimals": DIGITS[policy.scale],
                 "reported_by": "flow" if known.from_flow else "api",
                 "demand": policy.demand,
                 "guardrails": policy.guardrails,

@@ -16,7 +16,7 @@ from api.web.errors import ApiError, describe
 from api.web.requests import check_id
 from core.errors import RedisDownError
 from core.identifiers import is_identifier
-from core.money import PRICE_MAX, to_cents
+from core.money import PRICE_MAX, money_text, round_money
 from sinks.redis.reader import StoredPrice, StoredProduct
 
 
@@ -55,7 +55,7 @@ async def _apply_change(
         change = BulkChange.model_validate(raw)
         product_id = check_id(str(change.product_id), noun="product")
         latest, product = stored.prices.get(product_id), stored.products.get(product_id)
-        price = _price_of(change, latest)
+        price = _price_of(change, latest, known.policy.scale)
         reason = check_reason(change.reason)
         expires_ms = check_expiry(change.expires_at, now_ms)
         if latest is None and product is None:
@@ -88,16 +88,17 @@ def _shown(preview: Preview | None) -> dict[str, Any]:
     return {} if preview is None else msgspec.structs.asdict(preview)
 
 
-def _price_of(change: BulkChange, latest: StoredPrice | None) -> float:
-    """The price that a change sets, in whole cents. Raises ApiError (400)."""
+def _price_of(change: BulkChange, latest: StoredPrice | None, scale: int) -> float:
+    """The price that a change sets, in whole minor units. scale: of the currency. Raises ApiError (400)."""
     if (change.override_price is None) == (change.change_percent is None):
         raise ApiError(400, "takes either override_price or change_percent")
     if change.override_price is not None:
-        return check_price(change.override_price)
+        return check_price(change.override_price, scale)
     assert change.change_percent is not None
     if latest is None:
         raise ApiError(400, "change_percent needs a product that has a price")
-    price = to_cents(latest.price * (1 + change.change_percent / 100))
+    price = round_money(latest.price * (1 + change.change_percent / 100), scale)
     if not 0 < price <= PRICE_MAX:
-        raise ApiError(400, f"change_percent makes a price of {price:,.2f}; it takes 0.01 to {PRICE_MAX:,.2f}")
+        made, least = money_text(price, scale), money_text(1 / scale, scale)
+        raise ApiError(400, f"change_percent makes a price of {made}; it takes {least} to {PRICE_MAX:,.2f}")
     return price

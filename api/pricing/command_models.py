@@ -46,7 +46,7 @@ class OverrideRequest(BaseModel):
         le=PRICE_MAX,
         allow_inf_nan=False,
         strict=True,
-        description="Rounded to whole cents, of which there must be one at least.",
+        description="Rounded to the currency's minor unit (cents for GBP), of which there must be one at least.",
         examples=[19.99],
         json_schema_extra={"minimum": 0.01},
     )

@@ -67,8 +67,9 @@ async def history(
     size = min(limit or DEFAULT_LIMIT, PAGE_MAX)
     points = await answer_of(database.read(product_id, size, from_ms, to_ms, below=before_version))
     await _check_known(services, product_id, points)
-    show = _in_detail if detail else _in_short
-    return json_response({"product_id": product_id, "history": [show(point) for point in points]})
+    scale = services.policy.scale
+    shown = [_in_detail(point, scale) if detail else _in_short(point) for point in points]
+    return json_response({"product_id": product_id, "history": shown})
 
 
 def _in_short(point: HistoryPoint) -> dict[str, Any]:
@@ -81,7 +82,7 @@ def _in_short(point: HistoryPoint) -> dict[str, Any]:
     }
 
 
-def _in_detail(point: HistoryPoint) -> dict[str, Any]:
+def _in_detail(point: HistoryPoint, scale: int) -> dict[str, Any]:
     adjustments = _decode_adjustments(point.adjustments)
     return {
         **_in_short(point),
@@ -90,7 +91,7 @@ def _in_detail(point: HistoryPoint) -> dict[str, Any]:
         "bound_by": bound_by(adjustments),
         "cause": point.cause,
         "source": {name: getattr(point.position, name) for name in ("topic", "partition", "offset")},
-        "text": explain(point.price, None, point.demand, point.price_source, adjustments, first=False),
+        "text": explain(point.price, None, point.demand, point.price_source, adjustments, scale=scale, first=False),
     }
 
 

@@ -8,7 +8,7 @@ import msgspec
 from api.pricing.publishing import publish, wait_until_applied
 from api.services import Services
 from api.web.errors import ApiError
-from core.money import to_cents
+from core.money import money_text, round_money
 from core.text import close_directions
 from core.timestamps import parse_rfc3339, parse_timestamp, to_rfc3339
 from pricing.commands import REASON_TAKES, clean_reason
@@ -18,11 +18,11 @@ SET_BY = "admin"
 _encode = msgspec.json.Encoder().encode
 
 
-def check_price(override_price: float) -> float:
-    """The price in whole cents. Raises ApiError (400) if it is below one cent."""
-    price = to_cents(override_price)
+def check_price(override_price: float, scale: int) -> float:
+    """The price in whole minor units. scale: of the currency. Raises ApiError (400) if it is below one of them."""
+    price = round_money(override_price, scale)
     if price <= 0:
-        raise ApiError(400, "override_price takes a price of at least 0.01")
+        raise ApiError(400, f"override_price takes a price of at least {money_text(1 / scale, scale)}")
     return price
 
 
@@ -61,7 +61,7 @@ async def check_unchanged(services: Services, product_id: str, expected_set_at: 
     if set_at is None:
         raise ApiError(409, "the override was removed or has ended meanwhile")
     whose = (
-        f" at {stored.override_price:,.2f} ({close_directions(stored.reason)})"
+        f" at {money_text(stored.override_price, services.policy.scale)} ({close_directions(stored.reason)})"
         if stored and stored.set_at == set_at
         else ""
     )
@@ -73,8 +73,8 @@ async def set_price(
 ) -> bool:
     """Publish an override that was checked. True once the flow has applied it, False if not within a second.
 
-    price: in whole cents. now_ms: the time of setting, UTC. expires_ms: its end. Raises ApiError (503) if Kafka
-    does not confirm it."""
+    price: in whole minor units. now_ms: the time of setting, UTC. expires_ms: its end. Raises ApiError (503) if
+    Kafka does not confirm it."""
     message = {
         "product_id": product_id,
         "override_price": price,

@@ -39,7 +39,7 @@ async def set_override(request: Request) -> Response:
     services = services_of(request)
     body = await read_body(request, command_models.OverrideRequest)
     product_id = check_id(str(body.product_id), noun="product")
-    price = override_changes.check_price(body.override_price)
+    price = override_changes.check_price(body.override_price, services.policy.scale)
     now_ms = time.time_ns() // 1_000_000
     reason = override_changes.check_reason(body.reason)
     expires_ms = override_changes.check_expiry(body.expires_at, now_ms)

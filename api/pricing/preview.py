@@ -3,7 +3,7 @@
 import msgspec
 
 from core.errors import BoundsUnusableError
-from core.money import to_cents
+from core.money import money_text
 from pricing.catalogue import CatalogueEntry
 from pricing.engine import quote_override
 from pricing.guardrails import GuardrailContext, limit_step, resolve_bounds, snap_to_ending
@@ -26,8 +26,8 @@ class Preview(msgspec.Struct, frozen=True):
 def preview_override(
     price: float, stored: StoredPrice | None, product: StoredProduct | None, policy: PricingPolicy
 ) -> Preview:
-    """The preview of an override at `price` (whole cents). stored: the product's price in Redis, if it has one.
-    product: its entry in the catalogue, if it has one."""
+    """The preview of an override at `price` (whole minor units). stored: the product's price in Redis, if it has
+    one. product: its entry in the catalogue, if it has one."""
     catalogue = None
     if product is not None:
         catalogue = CatalogueEntry(
@@ -46,7 +46,8 @@ def preview_override(
         warnings = [f"the price will not change: {quote.alert}"]
     elif quote.price is not None and quote.price != price:
         bound = "floor" if quote.price > price else "ceiling"
-        warnings = [f"the {bound} of {quote.price:,.2f} will apply instead of {price:,.2f}"]
+        applies, asked = money_text(quote.price, policy.scale), money_text(price, policy.scale)
+        warnings = [f"the {bound} of {applies} will apply instead of {asked}"]
     else:
         warnings = _beyond_usual(price, old, catalogue, policy)
     change = None
@@ -66,14 +67,15 @@ def _beyond_usual(
 ) -> list[str]:
     """Warnings for guardrails that do not bind an override, and that this price is outside of."""
     try:
-        bounds = resolve_bounds(policy.guardrails, catalogue)
+        bounds = resolve_bounds(policy, catalogue)
     except BoundsUnusableError:
         return []
     warnings = []
-    stepping = GuardrailContext(policy.guardrails, bounds, old, None, 0)
+    stepping = GuardrailContext(policy.guardrails, policy.scale, bounds, old, None, 0)
     if limit_step(price, stepping) != price:
         warnings.append(f"more than the largest step of {policy.guardrails.max_step_percent:g} %")
-    ending = snap_to_ending(price, GuardrailContext(policy.guardrails, bounds, None, None, 0))
-    if to_cents(ending) != price:
-        warnings.append(f"not one of the usual price endings; the nearest is {ending:,.2f}")
+    ending = snap_to_ending(price, GuardrailContext(policy.guardrails, policy.scale, bounds, None, None, 0))
+    if ending != price:
+        nearest = money_text(ending, policy.scale)
+        warnings.append(f"not one of the usual price endings; the nearest is {nearest}")
     return warnings

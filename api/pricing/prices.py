@@ -65,7 +65,14 @@ async def explanation(product_id: models.ProductId, request: Request) -> Respons
             },
             "adjustments": adjustments,
             "bound_by": bound_by(adjustments),
-            "text": explain(stored.price, stored.previous_price, stored.demand, stored.price_source, adjustments),
+            "text": explain(
+                stored.price,
+                stored.previous_price,
+                stored.demand,
+                stored.price_source,
+                adjustments,
+                scale=services.policy.scale,
+            ),
         }
     )
 

@@ -26,7 +26,7 @@ from connectors.decode.wire import (
 from core.dead_letter import DeadLetter, ErrorCode
 from core.errors import BadInputError
 from core.identifiers import IDENTIFIER_MAX_CHARS, is_identifier
-from core.money import PRICE_MAX, is_price, to_cents
+from core.money import PRICE_MAX, is_price, round_money
 from core.positions import SourcePosition
 from core.text import clean_text
 from core.timestamps import EARLIEST_MS, LATEST_MS, MILLISECONDS_FROM
@@ -219,9 +219,9 @@ def decode_override(
     if raw.value is None or is_null(raw.value):
         return OverrideRemoval(key_identifier(raw.key), kafka_timestamp_ms(raw), raw.offset)
     wire = decode_value(raw.value, _OverrideWire, _decode_override)
-    price = to_cents(wire.override_price) if is_price(wire.override_price) else 0.0
+    price = round_money(wire.override_price, limits.scale) if is_price(wire.override_price) else 0.0
     if price <= 0:
-        takes = f"override_price takes a number from 0.01 to {PRICE_MAX:.2f}"
+        takes = f"override_price takes a number from {1 / limits.scale:g} to {PRICE_MAX:.2f}"
         raise BadInputError(ErrorCode.BAD_PRICE, takes)
     reason, set_by = _reason("reason", wire.reason), _reason("set_by", wire.set_by)
     expires = None if wire.expires_at is None else timestamp_ms(wire.expires_at, "expires_at")

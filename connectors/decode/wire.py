@@ -22,9 +22,10 @@ Wire = TypeVar("Wire", bound=msgspec.Struct)
 
 class InputLimits(msgspec.Struct, frozen=True):
     """Limits of input that are settings. future_max_ms: how far a time in a message may be after Kafka's time stamp
-    of the message."""
+    of the message. scale: of the currency (`core/money.py`)."""
 
     future_max_ms: int = 300_000
+    scale: int = 100
 
 
 DEFAULT_LIMITS = InputLimits()

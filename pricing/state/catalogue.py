@@ -68,7 +68,7 @@ def _depends_on_entry(state: ProductState, policy: PricingPolicy) -> bool:
     if any(adjustment.rule in BOUND_RULES for adjustment in state.adjustments):
         return True
     try:
-        bounds = resolve_bounds(policy.guardrails, state.catalogue)
+        bounds = resolve_bounds(policy, state.catalogue)
     except BoundsUnusableError:
         return True
     return not bounds.lowest <= state.price <= bounds.highest

@@ -68,8 +68,8 @@ def apply_event(
         state.version += 1
         state.event_time_ms, state.updated_at_ms = event_time_ms, now_ms
         if state.override is not None or freeze is None:
-            return overrides.hold(state, position)
-        return frozen.hold(state, freeze, position)
+            return overrides.hold(state, position, decider.policy.scale)
+        return frozen.hold(state, freeze, position, decider.policy.scale)
     inputs = PricingInputs(event.price, state.demand, state.catalogue)
     quote = quote_dynamic(
         inputs,

@@ -90,13 +90,14 @@ def covers(scope: str, state: ProductState) -> bool:
     return scope in (EVERYTHING, f"product:{state.product_id}", f"category:{category}")
 
 
-def hold(state: ProductState, freeze: Freeze, position: SourcePosition) -> PriceDecision:
+def hold(state: ProductState, freeze: Freeze, position: SourcePosition, scale: int) -> PriceDecision:
     """The decision for an event of a frozen product. Its demand and version are counted already. The price stays.
+    scale: of the currency.
 
     A product without a price gets none: a late price is better than a wrong one."""
     state.held = True
     if state.price is not None and state.inputs is not None:
-        state.adjustments = quote_frozen(state.price, state.inputs, False, freeze.reason).adjustments
+        state.adjustments = quote_frozen(state.price, state.inputs, False, freeze.reason, scale).adjustments
         state.price_source = PriceSource.DYNAMIC
     return state.to_decision(Cause.UNDER_FREEZE, position)
 

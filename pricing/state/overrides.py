@@ -3,7 +3,7 @@
 import heapq
 from collections.abc import Iterator
 
-from core.money import cents_between, to_cents
+from core.money import difference, round_money
 from core.positions import SourcePosition
 from pricing.commands import Freeze, PriceOverride
 from pricing.decision import Adjustment, Cause, OverrideEnd, PriceDecision
@@ -74,19 +74,19 @@ def is_over(override: PriceOverride, at_ms: int) -> bool:
     return override.expires_at_ms is not None and override.expires_at_ms <= at_ms
 
 
-def hold(state: ProductState, position: SourcePosition) -> PriceDecision:
+def hold(state: ProductState, position: SourcePosition, scale: int) -> PriceDecision:
     """The decision for an event of a product under an override. Its demand and version are counted already.
 
     The price stays. The new event's price becomes the base, so the override's amount is adjusted to the
-    difference."""
+    difference. scale: of the currency."""
     assert state.event_price is not None
     if state.price is not None and state.adjustments[1:]:
         base, override, *bounds = state.adjustments
-        amount = to_cents(state.event_price)
-        difference = cents_between(override.amount + base.amount, amount)
+        amount = round_money(state.event_price, scale)
+        over = difference(override.amount + base.amount, amount, scale)
         state.adjustments = [
             Adjustment("base", amount, BASE_REASON),
-            Adjustment(override.rule, difference, override.reason),
+            Adjustment(override.rule, over, override.reason),
             *bounds,
         ]
     return state.to_decision(Cause.UNDER_OVERRIDE, position)

@@ -184,7 +184,7 @@ def quote_state(
     if inputs is None:
         return Quote(None, []), source
     if freeze is not None and state.price is not None:
-        return quote_frozen(state.price, inputs, from_catalogue, freeze.reason), source
+        return quote_frozen(state.price, inputs, from_catalogue, freeze.reason, decider.policy.scale), source
     if not from_catalogue:
         quote = quote_dynamic(
             inputs, policy, state.price, previous_price=previous_price, changed_at_ms=None, event_time_ms=at_ms

@@ -14,7 +14,17 @@ from clients import oracle
 from core.errors import SchemaError, StoreError, describe_error
 from sinks.history.schema import check_columns, foreign_table, migrations, note_refusal
 from sinks.history.store import Dialect, bind_time, end_within
-from sinks.history.tables import Column, Kind, Table, Value, parse_row, split_by_table
+from sinks.history.tables import (
+    PRICE_DECIMALS,
+    PRICE_INTEGERS,
+    Column,
+    Kind,
+    Table,
+    Value,
+    parse_row,
+    prices_to_widen,
+    split_by_table,
+)
 
 DUPLICATE = 1  # ORA-00001: unique constraint violated
 # Name already used by an object; no such constraint; such a unique key exists; name used by a constraint.
@@ -34,7 +44,7 @@ DIALECT = Dialect(
     json="{}",
 )
 
-_NUMBER = "TO_NUMBER({}, '99999999990D99', 'NLS_NUMERIC_CHARACTERS=''.,''')"
+_NUMBER = "TO_NUMBER({}, '99999999990D9999', 'NLS_NUMERIC_CHARACTERS=''.,''')"
 _BINDS: dict[Kind, str] = {"price": _NUMBER, "time": DIALECT.moment}
 _ACCEPTED: dict[Kind, tuple[str, ...]] = {
     "text": ("VARCHAR2", "NVARCHAR2"),
@@ -140,11 +150,24 @@ class OracleWriter:
                 if not {version for version, _ in migrations("oracle")} <= _applied(cursor):
                     migrate(self._url, self._tables, self._schema)
                 check_tables(cursor, self._tables)
+                widen_prices(cursor, self._tables)
         except BaseException:
             connection.close()
             raise
         self._connection = connection
         return connection
+
+
+def widen_prices(cursor: oracledb.Cursor, tables: tuple[Table, ...]) -> None:
+    """Give columns of prices the decimals of the currency. Does nothing for a currency with two or fewer."""
+    for table in tables:
+        if table.decimals <= PRICE_DECIMALS:
+            continue
+        scales = _columns(cursor, table.name, "data_scale")
+        for name in prices_to_widen(table, scales):
+            wider = f"NUMBER({PRICE_INTEGERS + table.decimals}, {table.decimals})"
+            cursor.execute(f"ALTER TABLE {table.name} MODIFY ({name} {wider})")
+            log.info("prices have more decimals now", table=table.name, column=name, type=wider)
 
 
 def store_error(error: oracledb.Error | SchemaError) -> StoreError:
@@ -201,11 +224,11 @@ def _applied(cursor: oracledb.Cursor) -> set[int]:
     return {row[0] for row in cursor.fetchall()}
 
 
-def _columns(cursor: oracledb.Cursor, table: str) -> dict[str, str]:
-    """Columns of a table of the current schema, name to type, in lower case and upper case. Empty without the
-    table."""
+def _columns(cursor: oracledb.Cursor, table: str, what: str = "data_type") -> dict[str, Any]:
+    """Columns of a table of the current schema, name in lower case to its type in upper case, or to another column
+    of Oracle's `all_tab_columns`. Empty without the table."""
     cursor.execute(
-        "SELECT LOWER(column_name), data_type FROM all_tab_columns"
+        f"SELECT LOWER(column_name), {what} FROM all_tab_columns"  # noqa: S608
         " WHERE owner = SYS_CONTEXT('USERENV', 'CURRENT_SCHEMA') AND table_name = UPPER(:1)",
         [table],
     )

@@ -13,7 +13,15 @@ from clients import postgres
 from core.errors import SchemaError, StoreError, describe_error
 from sinks.history.schema import check_columns, foreign_table, migrations, note_refusal
 from sinks.history.store import Dialect, end_within
-from sinks.history.tables import Column, Kind, Table, split_by_table
+from sinks.history.tables import (
+    PRICE_DECIMALS,
+    PRICE_INTEGERS,
+    Column,
+    Kind,
+    Table,
+    prices_to_widen,
+    split_by_table,
+)
 
 LOCK_ID = 0x50524943  # "PRIC"
 MIGRATE_WITHIN_S = 3600.0
@@ -150,6 +158,7 @@ class PostgresWriter:
             migrate(connection, self._tables, self._schema)
             with postgres.time_limit(connection):
                 check_tables(connection, self._tables)
+            widen_prices(connection, self._tables)
         except BaseException:
             connection.close()
             raise
@@ -235,6 +244,27 @@ def check_tables(connection: psycopg.Connection, tables: tuple[Table, ...]) -> N
         WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped"""
     for table in tables:
         check_columns(table, dict(connection.execute(statement, (table.name,)).fetchall()), _ACCEPTED)
+
+
+def widen_prices(connection: psycopg.Connection, tables: tuple[Table, ...]) -> None:
+    """Give columns of prices the decimals of the currency. Does nothing for a currency with two or fewer."""
+    statement = """SELECT column_name, numeric_scale FROM information_schema.columns
+        WHERE table_schema = current_schema() AND table_name = %s"""
+    for table in tables:
+        if table.decimals <= PRICE_DECIMALS:
+            continue
+        with postgres.time_limit(connection):
+            scales: dict[str, int | None] = dict(connection.execute(statement, (table.name,)).fetchall())
+        narrow = prices_to_widen(table, scales)
+        if not narrow:
+            continue
+        wider = f"numeric({PRICE_INTEGERS + table.decimals}, {table.decimals})"
+        changes = ", ".join(f"ALTER COLUMN {name} TYPE {wider}" for name in narrow)
+        # Postgres writes the whole table again.
+        with postgres.time_limit(connection, MIGRATE_WITHIN_S), connection.transaction():
+            connection.execute("SET LOCAL statement_timeout = 0")
+            connection.execute(_safe(f"ALTER TABLE {table.name} {changes}"))
+        log.info("prices have more decimals now", table=table.name, columns=narrow, type=wider)
 
 
 class PostgresDatabase:

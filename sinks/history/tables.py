@@ -18,6 +18,12 @@ TAB = b"\t"
 Kind = Literal["text", "price", "double", "integer", "time", "json"]
 """Kind of a column. In rows, a price is decimal text, a time is UTC milliseconds, json is its text."""
 
+PRICE_DECIMALS = 2
+"""Decimals of prices in new tables."""
+
+PRICE_INTEGERS = 10
+"""Digits of prices before the decimal point."""
+
 Value = str | float | int | None
 
 
@@ -35,7 +41,7 @@ class Table(msgspec.Struct, frozen=True):
     key is stored already, the stored row does not change. end: the exception, a column that a later row of the same
     key fills in if it is empty. Both rows are complete, so they may arrive in any order. document: columns whose
     values are in a JSON document, the first field of the row, with their names there. The other columns are the
-    fields after it."""
+    fields after it. decimals: of prices. If the columns of a table have fewer, writers widen them."""
 
     tag: bytes
     name: str
@@ -43,6 +49,7 @@ class Table(msgspec.Struct, frozen=True):
     key: tuple[str, ...]
     end: str | None = None
     document: dict[str, str] = {}
+    decimals: int = PRICE_DECIMALS
 
     @property
     def fields(self) -> tuple[Column, ...]:
@@ -53,6 +60,17 @@ class Table(msgspec.Struct, frozen=True):
 def columns(**kinds: Kind) -> tuple[Column, ...]:
     """Columns from keyword arguments, name to kind, in order."""
     return tuple(Column(name, kind) for name, kind in kinds.items())
+
+
+def with_decimals(tables: tuple[Table, ...], decimals: int) -> tuple[Table, ...]:
+    """The tables for a currency with this number of decimals. Prices keep at least `PRICE_DECIMALS`."""
+    return tuple(msgspec.structs.replace(table, decimals=max(decimals, PRICE_DECIMALS)) for table in tables)
+
+
+def prices_to_widen(table: Table, scales: dict[str, int | None]) -> list[str]:
+    """The columns of prices that have too few decimals. scales: column to its decimals, None for any number."""
+    prices = [column.name for column in table.columns if column.kind == "price"]
+    return [name for name in prices if (scale := scales.get(name)) is not None and scale < table.decimals]
 
 
 def escape(text: bytes) -> bytes:

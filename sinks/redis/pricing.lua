@@ -3,11 +3,13 @@
 --
 -- ARGV[1]: JSON array of rows. A row of a price: [product_id, updated_at_ms, update or null, override or null, day_open
 -- or null]. Of the catalogue: [product_id, product or null]. Of a freeze: [scope, freeze or null, "freeze"].
+-- ARGV[2]: the format of a price, '%.2f' for a currency with two decimals.
 -- Returns two lists: the names of rows that could not be written because one of their keys has another type, and the
 -- ids of products whose stored version is newer.
 --
--- Numbers are formatted by '%.2f' and '%.17g', because Lua's own conversion has 14 digits.
+-- Numbers are formatted by this and '%.17g', because Lua's own conversion has 14 digits.
 local older = {}
+local money = ARGV[2]
 
 local function write_product(id, product)
   local category = redis.call('HGET', 'product:' .. id, 'category')
@@ -32,7 +34,7 @@ local function write_freeze(scope, freeze)
 end
 
 local function write_override(id, override)
-  redis.call('HSET', 'override:' .. id, 'override_price', string.format('%.2f', override.override_price),
+  redis.call('HSET', 'override:' .. id, 'override_price', string.format(money, override.override_price),
     'reason', override.reason, 'set_by', override.set_by,
     'set_at', override.set_at, 'expires_at', override.expires_at)
   redis.call('SADD', 'overrides', id)
@@ -59,14 +61,14 @@ local function write_price(id, updated_at, update, override, day_open)
   end
   local demand = string.format(update.demand % 1 == 0 and '%.0f' or '%.17g', update.demand)
   local previous = ''
-  if update.previous_price ~= cjson.null then previous = string.format('%.2f', update.previous_price) end
-  redis.call('HSET', key, 'price', string.format('%.2f', update.new_price), 'demand', demand,
+  if update.previous_price ~= cjson.null then previous = string.format(money, update.previous_price) end
+  redis.call('HSET', key, 'price', string.format(money, update.new_price), 'demand', demand,
     'version', string.format('%.0f', update.version), 'price_source', update.price_source,
     'previous_price', previous, 'updated_at_ms', string.format('%.0f', updated_at),
     'adjustments', cjson.encode(update.adjustments),
     'event_time_ms', string.format('%.0f', update.event_time_ms), 'policy', update.policy)
   if day_open and day_open ~= cjson.null then
-    redis.call('HSET', key, 'day_open', string.format('%.2f', day_open),
+    redis.call('HSET', key, 'day_open', string.format(money, day_open),
       'day', string.format('%.0f', math.floor(update.event_time_ms / 86400000)))
   end
   redis.call('SADD', 'products', id)

@@ -5,7 +5,7 @@ at most to the number of names. Recovery snapshots do not hold these rows. Inste
 of every product again after every start, and when Redis has lost its data (`connectors/redis_watch.py`)."""
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import redis
 from bytewax.outputs import StatefulSinkPartition
@@ -57,9 +57,10 @@ class LatestRows:
 class RedisStore:
     """The destination: a script in Redis that takes all rows of a call as one JSON array."""
 
-    def __init__(self, client: "redis.Redis", script: str, behind: KeysBehind) -> None:
+    def __init__(self, client: "redis.Redis", script: str, arguments: Sequence[str], behind: KeysBehind) -> None:
         self._client = client
         self._script = client.register_script(script)
+        self._arguments = arguments
         self._behind = behind
         self.lost = False
         """Rows were dropped. The marker must be deleted, so that the flow writes all rows again."""
@@ -69,7 +70,7 @@ class RedisStore:
             if self.lost:
                 self._client.delete(FILLED)
                 self.lost = False
-            failed, older = self._script(args=[b"[" + b",".join(rows.values()) + b"]"])
+            failed, older = self._script(args=[b"[" + b",".join(rows.values()) + b"]", *self._arguments])
         except redis.RedisError:
             # A new connection after every error. A server that became a replica refuses writes on a healthy
             # connection; the new one leads to the master of the moment.
@@ -95,24 +96,27 @@ class RedisStore:
 
 
 class RedisSink(PlacedSink[RedisRow, None]):
-    """A sink that writes rows by a script. `connect` makes a client that is not connected yet."""
+    """A sink that writes rows by a script. `connect` makes a client that is not connected yet. arguments: of the
+    script, after the rows."""
 
-    def __init__(self, connect: Connect, script: str) -> None:
+    def __init__(self, connect: Connect, script: str, arguments: Sequence[str] = ()) -> None:
         self._connect = connect
         self._script = script
+        self._arguments = arguments
         self._behind = KeysBehind(NAME, "redis_not_newer")
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> "RedisSinkPartition":
-        return RedisSinkPartition(self._connect, self._script, for_part, self._behind)
+        store = RedisStore(self._connect(), self._script, self._arguments, self._behind)
+        return RedisSinkPartition(store, for_part)
 
 
 class RedisSinkPartition(StatefulSinkPartition[Outgoing[RedisRow], None]):
     """A partition of the sink. It accepts rows at once, and a writer thread writes them, so that a slow Redis slows
     nothing else. Its methods belong to the worker's thread."""
 
-    def __init__(self, connect: Connect, script: str, partition: str, behind: KeysBehind) -> None:
+    def __init__(self, store: RedisStore, partition: str) -> None:
         self._buffer = LatestRows()
-        self._store = RedisStore(connect(), script, behind)
+        self._store = store
         self._writer = Writer(NAME, partition, self._buffer, self._store, PACE, title="Redis")
         self._writer.start()
 

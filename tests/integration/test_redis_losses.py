@@ -196,7 +196,7 @@ def test_a_sink_leaves_a_server_that_became_a_replica(
         b'"adjustments":[],"event_time_ms":1,"policy":"p"},null,null]'
     )
     with Proxy(redis_server.port) as proxy, redis.Redis(port=second_server.port) as second:
-        sink = RedisSink(lambda: connect(parse_address(proxy.address)), SCRIPT)
+        sink = RedisSink(lambda: connect(parse_address(proxy.address)), SCRIPT, ["%.2f"])
         part = sink.build_part("redis", "0", None)
         watch = looker(f"redis://{proxy.address}")
         part.write_batch([Outgoing(0, [("A", row % (1, 1))])])

@@ -359,7 +359,7 @@ def test_an_older_row_never_replaces_a_newer_one(pipeline: Pipeline) -> None:
     behind = KeysBehind(redis.NAME, "redis_not_newer")
     refused = telemetry.NOT_NEWER.labels(redis.NAME)._value
     before = refused.get()
-    part = redis.RedisSinkPartition(lambda: client, SCRIPT, "0", behind)
+    part = redis.RedisSinkPartition(redis.RedisStore(client, SCRIPT, ["%.2f"], behind), "0")
 
     def row(version: int) -> tuple[str, bytes]:
         update = (

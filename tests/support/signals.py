@@ -35,6 +35,6 @@ def entry(base_price: float = 4.0, **more: float) -> CatalogueChange:
 def update_of(decision: PriceDecision) -> PriceUpdate:
     """Return the update of a decision. Asserts that its adjustments add up to the price and begin with `base`."""
     assert decision.update is not None
-    assert round(sum(a.amount for a in decision.update.adjustments), 2) == decision.update.new_price
+    assert round(sum(a.amount for a in decision.update.adjustments), 4) == decision.update.new_price
     assert decision.update.adjustments[0].rule == "base"
     return decision.update

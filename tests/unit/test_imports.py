@@ -36,7 +36,7 @@ BELOW: dict[str, set[str]] = {
 }
 """Room to the rooms that it may import, itself included."""
 
-PURE_LIBRARIES = {"msgspec"}
+PURE_LIBRARIES = {"iso4217", "msgspec"}
 IMPURE = {"asyncio", "logging", "os", "pathlib", "random", "socket", "subprocess", "threading", "time", "urllib"}
 CONNECTIONS = {
     *("Producer", "Consumer", "AdminClient", "confluent_kafka.Producer", "confluent_kafka.Consumer"),

@@ -1064,6 +1064,11 @@ export interface components {
              * @example GBP
              */
             currency: string;
+            /**
+             * Decimals
+             * @description Decimals of every price: 2 for GBP, 0 for JPY, 3 for KWD.
+             */
+            decimals: number;
             demand: components["schemas"]["DemandShown"];
             /** Guardrails */
             guardrails: {
@@ -2005,7 +2010,7 @@ export interface operations {
                     expires_at?: string | number | null;
                     /**
                      * Override Price
-                     * @description Rounded to whole cents, of which there must be one at least.
+                     * @description Rounded to the currency's minor unit (cents for GBP), of which there must be one at least.
                      * @example 19.99
                      */
                     override_price: number;

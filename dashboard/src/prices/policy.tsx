@@ -7,18 +7,18 @@ import { useStatus } from "./status";
 import { usePrices } from "./store";
 
 /** Until the first answer of the API, which comes a moment after the first rows. */
-const CURRENCY_AT_START = "GBP";
+const AT_START = { currency: "GBP", decimals: 2 };
 
-const Policy = createContext({ money: new Money(CURRENCY_AT_START), rules: new Rules([]) });
+const Policy = createContext({ money: new Money(AT_START.currency, AT_START.decimals), rules: new Rules([]) });
 
 /** Gives the policy to all components below it, and the guardrails' names to the price store. */
 export function PolicyProvider({ children }: { children: ReactNode }) {
   const prices = usePrices();
   const { data: status } = useStatus();
-  const currency = status?.policy.currency ?? CURRENCY_AT_START;
+  const { currency, decimals } = status?.policy ?? AT_START;
   // The query keeps the same list as long as its content is equal.
   const listed = status?.policy.rules;
-  const money = useMemo(() => new Money(currency), [currency]);
+  const money = useMemo(() => new Money(currency, decimals), [currency, decimals]);
   const rules = useMemo(() => new Rules(listed ?? []), [listed]);
   useEffect(() => {
     if (listed) prices.knowGuardrails(rules.guardrails);

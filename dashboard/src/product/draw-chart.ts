@@ -99,7 +99,7 @@ function addPrice(chart: IChartApi, color: Colors, timed: TimedPoint[], money: M
     color: color("--accent"),
     lineWidth: 2,
     lineType: LineType.WithSteps,
-    priceFormat: { type: "custom", formatter: money.format, minMove: 0.01 },
+    priceFormat: { type: "custom", formatter: money.format, minMove: 1 / money.scale },
   });
   price.setData(timed.map(([time, point]) => ({ time, value: point[1] })));
   createSeriesMarkers(

@@ -12,12 +12,18 @@ export interface Step {
   kind: "base" | "rule" | "guardrail" | "total";
 }
 
-/** Running totals, in whole cents so that they add up. `guardrails` are the names of the guardrails. */
-export function stepsOf(adjustments: Adjustment[], price: number, guardrails: ReadonlySet<string>): Step[] {
+/** Running totals, in whole minor units so that they add up. `guardrails` are the names of the guardrails. `scale`: minor
+ * units in one unit of the currency. */
+export function stepsOf(
+  adjustments: Adjustment[],
+  price: number,
+  guardrails: ReadonlySet<string>,
+  scale: number,
+): Step[] {
   let sum = 0;
   const steps: Step[] = adjustments.map(({ rule, amount, reason }, index) => {
     const from = sum;
-    sum = Math.round((sum + amount) * 100) / 100;
+    sum = Math.round((sum + amount) * scale) / scale;
     const kind = index === 0 ? "base" : guardrails.has(rule) ? "guardrail" : "rule";
     return { rule, reason, amount, from, to: sum, kind };
   });
@@ -26,8 +32,9 @@ export function stepsOf(adjustments: Adjustment[], price: number, guardrails: Re
 
 export function Waterfall({ adjustments, price }: { adjustments: Adjustment[]; price: number }) {
   const { guardrails } = useRules();
-  const steps = stepsOf(adjustments, price, guardrails);
-  const highest = Math.max(...steps.flatMap((step) => [step.from, step.to]), 0.01);
+  const { scale } = useMoney();
+  const steps = stepsOf(adjustments, price, guardrails, scale);
+  const highest = Math.max(...steps.flatMap((step) => [step.from, step.to]), 1 / scale);
   return (
     <table className="waterfall">
       <caption className="visually-hidden">How the price adds up</caption>

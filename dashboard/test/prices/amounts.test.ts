@@ -44,7 +44,14 @@ describe("a price as typed", () => {
     expect(readPrice("1299", "JPY", 0)).toBe(1299);
     expect(() => readPrice("1,299", "JPY", 0)).toThrow("as JPY has no decimals: type 1299");
     expect(() => readPrice("12.5", "JPY", 0)).toThrow("too many decimals");
-    expect([new Money("GBP").digits, new Money("JPY").digits, new Money("KWD").digits]).toEqual([2, 0, 3]);
+  });
+
+  test("an amount is shown with the decimals that the server says", () => {
+    const shown = (currency: string, digits: number) => new Money(currency, digits).format(1234.5678);
+    expect(shown("GBP", 2)).toContain("1,234.57");
+    expect(shown("JPY", 0)).toMatch(/1,235$/);
+    expect(shown("KWD", 3)).toContain("1,234.568");
+    expect(shown("JPY", 2)).toContain("1,234.57");
   });
 });
 

@@ -69,7 +69,12 @@ def test_a_change_of_direction_ends_with_its_text() -> None:
     assert close_directions("\u2067\u202ab\u2069") == "\u2067\u202ab\u2069"
     assert close_directions("\u202ba\u202c") == "\u202ba\u202c"
     text = explain(
-        2.0, 1.0, 0, "override", [Adjustment("base", 1.0, "r"), Adjustment("override", 1.0, "\u202eabc")]
+        2.0,
+        1.0,
+        0,
+        "override",
+        [Adjustment("base", 1.0, "r"), Adjustment("override", 1.0, "\u202eabc")],
+        scale=100,
     )
     assert "\u202eabc\u202c)" in text
 

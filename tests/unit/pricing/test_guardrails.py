@@ -117,7 +117,7 @@ def test_a_missing_bound_keeps_the_last_good_price_and_raises_an_alert() -> None
 def test_inverted_negative_and_missing_bounds_are_unusable(policy: str, fields: dict[str, float]) -> None:
     catalogue = CatalogueEntry("A", "Mug", "kitchen", **{"base_price": 10.0, **fields})
     with pytest.raises(BoundsUnusableError):
-        resolve_bounds(parse_policy(f"[guardrails]\n{policy}").guardrails, catalogue)
+        resolve_bounds(parse_policy(f"[guardrails]\n{policy}"), catalogue)
 
 
 def test_an_override_beats_the_rule_but_not_the_floor() -> None:

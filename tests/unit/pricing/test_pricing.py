@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from core.money import cents_between, to_cents
+from core.money import DIGITS, difference, round_money
 from core.positions import SourcePosition
 from pricing.batches import EventBatch, Signal
 from pricing.catalogue import CatalogueChange, CatalogueEntry
@@ -193,25 +193,30 @@ def test_a_snapshot_of_another_format_is_refused() -> None:
 def test_an_explanation_names_every_amount_and_what_bound_the_price() -> None:
     shard = Shard(parse_policy("[guardrails]\nceiling = 12"))
     update = update_of(apply(shard, event(10))[0])
-    text = explain(update.new_price, None, update.demand, update.price_source, update.adjustments)
+    text = explain(update.new_price, None, update.demand, update.price_source, update.adjustments, scale=100)
     for part in ("12.00", "10.00", "plus 5.00", "minus 3.00", "ceiling", "first price"):
         assert part in text
     assert bound_by(update.adjustments) == "ceiling"
     assert bound_by(update.adjustments[:2]) is None
 
 
-HALF_CENTS = st.integers(-(10**11), 10**11).map(lambda n: (2 * n + 1) / 200)
+HALVES = st.builds(
+    lambda n, scale: (2 * n + 1) / (2 * scale), st.integers(-(10**11), 10**11), st.sampled_from([*DIGITS])
+)
 
 
-@given(st.one_of(PRICES, HALF_CENTS, st.integers(0, 10**11).map(lambda n: n / 1000), st.floats(-1e10, 1e10)))
+@given(st.one_of(PRICES, HALVES, st.integers(0, 10**11).map(lambda n: n / 1000), st.floats(-1e10, 1e10)))
 @example(0.125)
 @example(0.375)
 @example(2.675)
 @example(-0.125)
+@example(0.5)
+@example(1.0005)
 def test_rounding_is_pythons_to_the_last_bit(amount: float) -> None:
-    assert to_cents(amount) == round(amount, 2)
+    for scale, digits in DIGITS.items():
+        assert round_money(amount, scale) == round(amount, digits)
 
 
-@given(st.integers(-(10**12), 10**12), st.integers(-(10**12), 10**12))
-def test_differences_of_cents_are_exact(higher: int, lower: int) -> None:
-    assert cents_between(higher / 100, lower / 100) == (higher - lower) / 100
+@given(st.integers(-(10**12), 10**12), st.integers(-(10**12), 10**12), st.sampled_from(list(DIGITS)))
+def test_differences_of_minor_units_are_exact(higher: int, lower: int, scale: int) -> None:
+    assert difference(higher / scale, lower / scale, scale) == (higher - lower) / scale

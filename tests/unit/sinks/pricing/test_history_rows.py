@@ -22,7 +22,7 @@ from pricing.state.shard import Shard
 from sinks.history import oracle
 from sinks.history.pricing import OVERRIDES, PRICES, TABLES, encode_events, encode_freeze, encode_price
 from sinks.history.schema import migrations
-from sinks.history.tables import Table, Value, parse_row, split_by_table
+from sinks.history.tables import Table, Value, parse_row, split_by_table, with_decimals
 from tests.support.history import rows_of
 from tests.support.shards import NOW_MS as NOW
 from tests.support.signals import T0, event, override
@@ -112,12 +112,35 @@ def test_oracle_binds_fit_the_statements_and_the_drivers_types() -> None:
 def test_oracle_statements_are_as_they_were_reviewed_as_no_server_runs_them_here() -> None:
     statements = {table.name: oracle.write_statement(table) for table in TABLES}
     assert statements["price_history"].startswith("INSERT INTO price_history (product_id, price, demand, ")
-    assert "TO_NUMBER(:2, '99999999990D99', 'NLS_NUMERIC_CHARACTERS=" in statements["price_history"]
+    assert "TO_NUMBER(:2, '99999999990D9999', 'NLS_NUMERIC_CHARACTERS=" in statements["price_history"]
     assert "TO_TIMESTAMP_TZ(:5, 'YYYY-MM-DD\"T\"HH24:MI:SS.FF3TZH:TZM')" in statements["price_history"]
     for name, end in (("price_overrides", "removed_time"), ("price_freezes", "lifted_time")):
         assert statements[name].startswith(f"MERGE INTO {name} stored USING (SELECT :1 AS ")
         assert f"WHEN MATCHED THEN UPDATE SET {end} = COALESCE(stored.{end}, given.{end})" in statements[name]
         assert "stored.source_partition = given.source_partition" in statements[name]
+
+
+class Dictionary:
+    """A cursor of an Oracle that has columns with two decimals. altered: the statements that change them."""
+
+    def __init__(self) -> None:
+        self.altered: list[str] = []
+
+    def execute(self, statement: str, _binds: object = None) -> None:
+        if statement.startswith("ALTER"):
+            self.altered.append(statement)
+
+    def fetchall(self) -> list[tuple[str, int | None]]:
+        return [("price", 2), ("override_price", None), ("demand", 5)]
+
+
+@pytest.mark.parametrize(
+    ("decimals", "expected"), [(0, []), (2, []), (3, ["NUMBER(13, 3)"]), (4, ["NUMBER(14, 4)"])]
+)
+def test_oracle_columns_get_the_decimals_of_the_currency(decimals: int, expected: list[str]) -> None:
+    cursor = Dictionary()
+    oracle.widen_prices(cursor, with_decimals(TABLES, decimals))  # type: ignore[arg-type]
+    assert cursor.altered == [f"ALTER TABLE price_history MODIFY (price {each})" for each in expected]
 
 
 def test_oracle_leaves_duplicates_and_raises_everything_else() -> None:
