@@ -27,11 +27,12 @@ class Story:
         return sum(WEIGHTS[event["event_type"]] for _, event in self.events)
 
 
-def read_input(pipeline: Pipeline) -> tuple[dict[str, Story], set[Position]]:
-    """Return product to its inputs, and the positions of messages that must become dead letters."""
+def read_input(pipeline: Pipeline, events: list[Message]) -> tuple[dict[str, Story], set[Position]]:
+    """Return product to its inputs, and the positions of messages that must become dead letters. events: all
+    messages of `product-events`."""
     stories: dict[str, Story] = {}
     bad: set[Position] = set()
-    for message in _in_order(pipeline.read("product-events")):
+    for message in _in_order(events):
         event = _usable(message)
         if event is None:
             bad.add((message.partition, message.offset))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from stack import kafka
 from stack.postgres import PostgresServer
+from tests.chaos.generations import Generations
 from tests.chaos.inputs import PARTITIONS, Inputs
 from tests.chaos.redis_pair import RedisPair
 from tests.chaos.verdict import POLICIES, check
@@ -63,6 +64,7 @@ class Storm:
             "policy": (1, self._change_policy),
             "second_flow": (1, self._start_second_flow),
             "add_partitions": (1, self._add_partitions),
+            "remake_topic": (1, self._remake_topic),
         }
 
     def run(self, steps: int | None, kills: int | None) -> None:
@@ -73,6 +75,7 @@ class Storm:
                 server.start()
                 stack.callback(server.stop)
             self._pipeline = Pipeline(self._kafka.brokers, self._postgres, self._redis, self._folder)
+            self._generations = Generations(self._pipeline)
             self._paths = []
             for name, text in POLICIES.items():
                 path = self._folder / f"{name}.toml"
@@ -94,7 +97,7 @@ class Storm:
                 self._say(f"step {step}, kills {self.kills}: {name} {did}")
             self._burst()
             self._say("waiting for everything to arrive, then comparing")
-            check(self._pipeline, watcher)
+            check(self._pipeline, watcher, self._generations)
 
     def _close(self) -> None:
         for program in self._pipeline.flow:
@@ -239,6 +242,17 @@ class Storm:
             pipeline.stop_flow()
         self._start_flow()
         return f"{topic} has {count}"
+
+    def _remake_topic(self) -> str:
+        """Delete the events topic and make it again while the flow is away, after the flow has committed all of it.
+        The next flow finds new messages in it."""
+        self._burst()
+        self._pipeline.wait_for_commit("product-events")
+        self._pipeline.stop_flow()
+        self._generations.make_again(self._inputs.partitions)
+        self._burst()
+        self._start_flow()
+        return "product-events, deleted and made again"
 
 
 def storm(seed: int, steps: int | None, kills: int | None, say: Callable[[str], None]) -> Storm:

@@ -18,6 +18,7 @@ from typing import Any
 
 from pricing.policy import parse_policy
 from tests.chaos.catalogued import check_newest, check_rows, final_prices, in_time_events, newest_of_all
+from tests.chaos.generations import Generations
 from tests.chaos.stories import WEIGHTS, Position, Story, read_input
 from tests.chaos.watcher import Watcher
 from tests.support.pipeline import Pipeline, wait_for
@@ -36,9 +37,9 @@ WITHIN_S = 90.0
 SHOWN = 10
 
 
-def check(pipeline: Pipeline, watcher: Watcher) -> None:
+def check(pipeline: Pipeline, watcher: Watcher, generations: Generations) -> None:
     """Wait until all outputs are there, then compare. Raises AssertionError with the first differences."""
-    stories, bad = read_input(pipeline)
+    stories, bad = read_input(pipeline, generations.messages())
     plain = {name: story for name, story in stories.items() if not story.commands and not story.entries}
     touched = {name: story for name, story in stories.items() if story.commands}
     catalogued = {name: story for name, story in stories.items() if story.entries}
@@ -49,14 +50,14 @@ def check(pipeline: Pipeline, watcher: Watcher) -> None:
     wait_for(lambda: len(pipeline.overrides()) >= sets, WITHIN_S, "rows of overrides")
     wait_for(lambda: _settled(pipeline, touched), WITHIN_S, "overridden products to count every event")
     in_time = {position for story in plain.values() for position in in_time_events(story)}
-    wait_for(lambda: _event_rows(pipeline) >= in_time, WITHIN_S, "rows of history")
+    wait_for(lambda: _event_rows(pipeline, generations) >= in_time, WITHIN_S, "rows of history")
     with contextlib.suppress(AssertionError):
         # The differences that remain are reported with all others.
         wait_for(lambda: not _check_catalogued(pipeline, catalogued), WITHIN_S)
-    wait_for(lambda: _letters(pipeline) >= bad, WITHIN_S, "dead letters")
+    wait_for(lambda: _letters(pipeline, generations) >= bad, WITHIN_S, "dead letters")
 
     problems: list[str] = []
-    rows = _all_rows(pipeline)
+    rows = _all_rows(pipeline, generations)
     policies = PolicyByOffset(rows)
     of: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
@@ -69,13 +70,13 @@ def check(pipeline: Pipeline, watcher: Watcher) -> None:
         problems += check_rows(name, story, of.get(name, []), FACTORS)
     problems += _check_catalogued(pipeline, catalogued)
     problems += _check_updates(pipeline, {name: of.get(name, []) for name in plain})
-    if _letters(pipeline) != bad:
-        problems.append(f"dead letters: {_letters(pipeline) ^ bad}")
+    if differing := _letters(pipeline, generations) ^ bad:
+        problems.append(f"dead letters: {differing}")
     problems += _check_watcher(pipeline, watcher, stories)
     assert not problems, f"{len(problems)} differences, the first:\n" + "\n".join(problems[:SHOWN])
 
 
-def _all_rows(pipeline: Pipeline) -> list[dict[str, Any]]:
+def _all_rows(pipeline: Pipeline, generations: Generations) -> list[dict[str, Any]]:
     names = (
         "product_id",
         "price",
@@ -85,15 +86,23 @@ def _all_rows(pipeline: Pipeline) -> list[dict[str, Any]]:
         "policy",
         "adjustments",
         "cause",
+        "source_topic",
         "source_partition",
         "source_offset",
     )
-    return [dict(zip(names, row, strict=True)) for row in pipeline.history(", ".join(names))]
+    rows = [dict(zip(names, row, strict=True)) for row in pipeline.history(", ".join(names))]
+    for row in rows:
+        row["source_partition"] = generations.partition_of(row["source_topic"], row["source_partition"])
+    return rows
 
 
-def _event_rows(pipeline: Pipeline) -> set[Position]:
-    columns = "cause, source_partition, source_offset"
-    return {(partition, offset) for cause, partition, offset in pipeline.history(columns) if cause == "event"}
+def _event_rows(pipeline: Pipeline, generations: Generations) -> set[Position]:
+    columns = "cause, source_topic, source_partition, source_offset"
+    return {
+        (generations.partition_of(topic, partition), offset)
+        for cause, topic, partition, offset in pipeline.history(columns)
+        if cause == "event"
+    }
 
 
 def _check_catalogued(pipeline: Pipeline, catalogued: dict[str, Story]) -> list[str]:
@@ -218,13 +227,12 @@ def _check_updates(pipeline: Pipeline, plain: dict[str, list[dict[str, Any]]]) -
     return problems
 
 
-def _letters(pipeline: Pipeline) -> set[Position]:
-    letters = [message.json() for message in pipeline.read("dead-letters")]
-    topic = pipeline.topics["product-events"]
+def _letters(pipeline: Pipeline, generations: Generations) -> set[Position]:
+    sources = [message.json()["source"] for message in pipeline.read("dead-letters")]
     return {
-        (letter["source"]["partition"], letter["source"]["offset"])
-        for letter in letters
-        if letter["source"]["topic"] == topic
+        (generations.partition_of(source["topic"], source["partition"]), source["offset"])
+        for source in sources
+        if generations.has(source["topic"])
     }
 
 

@@ -24,7 +24,7 @@ from sinks.dead_letters.reader import DeadLetterTopic
 from sinks.history.backlog import Backlog
 from stack.broker import EmbeddedBroker
 from stack.kafka import KafkaServer
-from tests.support.pipeline import Pipeline, wait_for
+from tests.support.pipeline import Pipeline, make_producer, wait_for
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def make(admin: AdminClient, topic: str, partitions: int = 4) -> None:
 def send_views(pipeline: Pipeline, count: int, price: float = 10.0) -> None:
     """Send events of one product. Each counts once for its version and its demand."""
     # A producer that was there before knows the old topic.
-    pipeline.producer = Producer({"bootstrap.servers": pipeline.brokers, "linger.ms": 1})
+    pipeline.producer = make_producer(pipeline.brokers)
     for _ in range(count):
         pipeline.event("P", price)
     pipeline.flush()

@@ -53,6 +53,11 @@ def wait_for(condition: Callable[[], Any], within_s: float = WITHIN_S, what: str
         time.sleep(0.02)
 
 
+def make_producer(brokers: str) -> Producer:
+    """Return a producer for the inputs of a test."""
+    return Producer({"bootstrap.servers": brokers, "linger.ms": 1, "message.max.bytes": 4_000_000})
+
+
 def _watermarks(consumer: Consumer, partition: TopicPartition) -> tuple[int, int] | None:
     """Return low and high watermark, or None while a new partition has no leader yet."""
     try:
@@ -112,7 +117,7 @@ class Pipeline:
         with psycopg.connect(postgres.url, autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{self.name}"')
         self.history_url = postgres.url.rsplit("/", 1)[0] + f"/{self.name}"
-        self.producer = Producer({"bootstrap.servers": brokers, "linger.ms": 1, "message.max.bytes": 4_000_000})
+        self.producer = make_producer(brokers)
         compacted = {"product-catalogue", "price-overrides", "price-freezes"}
         wanted = {
             name: {"cleanup.policy": "compact"} if topic in compacted else {} for topic, name in self.topics.items()
@@ -242,8 +247,9 @@ class Pipeline:
         self.producer.poll(0)
 
     def event(self, product_id: Any, price: float, event_type: str = "view", **fields: Any) -> None:
-        """Queue a product event. `fields` adds fields; `timestamp` and `key` replace the defaults."""
+        """Queue a product event. `fields` adds fields; `timestamp`, `key` and `partition` replace the defaults."""
         timestamp = fields.pop("timestamp", 1_700_000_000)
+        partition = fields.pop("partition", -1)
         key = fields.pop("key", str(product_id))
         event = {
             "event_type": event_type,
@@ -252,7 +258,7 @@ class Pipeline:
             "price": price,
             **fields,
         }
-        self.send("product-events", key, event)
+        self.send("product-events", key, event, partition)
 
     def add_partitions(self, topic: str, count: int) -> None:
         """Give a topic this number of partitions. It returns when the broker shows them."""
@@ -314,7 +320,8 @@ class Pipeline:
 
         try:
             wait_for(lambda: committed(topic), what=f"offsets of {topic}")
-            self.event("of-a-later-epoch", 1.0)
+            # On one partition, also if more are added, so that the order of these events is known.
+            self.event("of-a-later-epoch", 1.0, partition=0)
             self.flush()
             wait_for(lambda: committed("product-events"), what="offsets of a later epoch")
         finally:
