@@ -199,6 +199,15 @@ class Settings(BaseSettings):
         le=86_400,
         description="how many seconds an event may be ahead of Kafka's time stamp, a whole number from 0 to 86400",
     )
+    products_max: int = Field(
+        5_000_000, ge=1, description="the number of products that a process of the flow may hold, 1 or more"
+    )
+    product_ttl_days: int = Field(
+        400,
+        ge=0,
+        le=36_500,
+        description="days without a signal until a product is forgotten, a whole number from 0 (never) to 36500",
+    )
     state_log: Annotated[Literal["on", "off"], _word(_ON_OFF)] = Field(
         "on", description="on, or off where the flow's processes share no recovery folder"
     )

@@ -41,6 +41,13 @@ ALERTS: dict[str, AlertKind] = {
     "message_dropped": AlertKind(
         "a message for {subject} was dropped: the topic takes only smaller ones (max.message.bytes)"
     ),
+    "products_near_limit": AlertKind(
+        "A process of the flow holds nine tenths of the products that it may (PRODUCTS_MAX = {subject})."
+    ),
+    "products_at_limit": AlertKind(
+        "A process of the flow holds as many products as it may (PRODUCTS_MAX = {subject}). Messages of other"
+        " products become dead letters (too_many_products)."
+    ),
     "topic_missing": AlertKind(
         "The topic {subject} does not exist. Make it again, or start the flow again, which makes it.", True
     ),

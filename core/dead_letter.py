@@ -27,6 +27,7 @@ class ErrorCode(StrEnum):
     BAD_NUMBER = "bad_number"
     BAD_SCOPE = "bad_scope"
     FROM_THE_FUTURE = "from_the_future"
+    TOO_MANY_PRODUCTS = "too_many_products"
 
 
 class DeadLetter(msgspec.Struct, frozen=True, gc=False):

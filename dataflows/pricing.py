@@ -22,11 +22,13 @@ from connectors.redis_watch import RedisWatch
 from connectors.shared_consumer import GROUP
 from core.dead_letter import fit_letter
 from core.money import DIGITS
+from core.timestamps import DAY_MS
 from dataflows.recovery.state_log import StateLog
 from dataflows.startup import start_flow
 from dataflows.steps.decode import DecodingStep
 from dataflows.steps.encode import outgoing, outgoing_letters
 from dataflows.steps.price import Clock, PricingStep, Work, wall_clock_ms
+from dataflows.steps.room import ProductRoom
 from pricing.batches import RefillRequest
 from pricing.policy import PricingPolicy, encode_policy
 from settings import Settings
@@ -71,12 +73,15 @@ def build(
     state_log: StateLog | None = None,
     version_base: int = 0,
     execution: int = 0,
+    room: ProductRoom | None = None,
+    ttl_ms: int = 0,
 ) -> Dataflow:
     """The flow on these sources and sinks. It starts nothing.
 
     kinds: topic to the kind of its signals. shards: number of shards, fixed for a recovery store. limits: of input.
     clock: processing time. state_log: None if a snapshot of a shard is to hold all of it. version_base: the version
-    of a product before its first change; 0, unless the flow has started over. execution: as in `PricingStep`."""
+    of a product before its first change; 0, unless the flow has started over. execution, room, ttl_ms: as in
+    `PricingStep`."""
     flow = Dataflow("pricing")
     # One input step, because two drift apart and then wait for each other (connectors/epochs.py).
     arrived = op.input("messages", flow, AlignedSources(messages, refills=refills))
@@ -87,7 +92,14 @@ def build(
     signals = op.flat_map("key_by_shard", decoded, lambda item: item[1].batches)  # (shard, Batch)
     work: op.KeyedStream[Work] = op.merge("work", signals, requests)  # (shard, Work)
     price = partial(
-        PricingStep, policy, clock=clock, state_log=state_log, version_base=version_base, execution=execution
+        PricingStep,
+        policy,
+        clock=clock,
+        state_log=state_log,
+        version_base=version_base,
+        execution=execution,
+        room=room,
+        ttl_ms=ttl_ms,
     )
     priced = op.stateful_batch("price", work, price)  # (shard, Priced)
     op.output("price_updates", op.filter_map("updates", priced, outgoing(encode_updates)), sinks.updates)
@@ -97,7 +109,8 @@ def build(
         op.output("history", op.filter_map("rows", priced, outgoing(encode_history)), sinks.history)
     if sinks.overrides is not None:
         op.output("overrides", op.filter_map("commands", priced, outgoing(encode_commands)), sinks.overrides)
-    op.output("dead_letters", bad, sinks.dead_letters)
+    refused = op.filter_map("refused", priced, outgoing_letters(clock))  # (shard, Outgoing[Record])
+    op.output("dead_letters", op.merge("letters", bad, refused), sinks.dead_letters)
     return flow
 
 
@@ -147,4 +160,6 @@ def flow(*, with_redis: bool = True) -> Dataflow:
         state_log=started.state_log,
         version_base=started.version_base,
         execution=started.execution,
+        room=ProductRoom(settings.products_max),
+        ttl_ms=settings.product_ttl_days * DAY_MS,
     )

@@ -19,7 +19,8 @@ class EventBatch(msgspec.Struct, gc=False):
     """Events of one shard from one topic partition, in order of offset.
 
     `offsets`, `keys` (product ids, UTF-8) and `events` have one entry for each event. kafka_time_ms: Kafka's time
-    stamp of the first event, UTC milliseconds; 0 if it has none."""
+    stamp of the first event, UTC milliseconds; 0 if it has none. values: the messages as they came, for the letters
+    of those that are refused."""
 
     topic: str
     partition: int
@@ -27,15 +28,18 @@ class EventBatch(msgspec.Struct, gc=False):
     keys: list[bytes]
     events: list[ProductEvent]
     kafka_time_ms: int = 0
+    values: Sequence[bytes | None] = ()
 
 
 class ChangeBatch(msgspec.Struct, gc=False):
-    """Changes of one shard from one topic partition, in order of offset. kafka_time_ms: as in `EventBatch`."""
+    """Changes of one shard from one topic partition, in order of offset. kafka_time_ms, values: as in
+    `EventBatch`."""
 
     topic: str
     partition: int
     changes: Sequence[Change]
     kafka_time_ms: int = 0
+    values: Sequence[bytes | None] = ()
 
 
 Batch = EventBatch | ChangeBatch

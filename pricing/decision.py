@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from core.dead_letter import DeadLetter
 from core.positions import SourcePosition
 from pricing.catalogue import CatalogueEntry
 from pricing.commands import Freeze, PriceOverride
@@ -21,7 +22,7 @@ class PriceSource:
 class Cause:
     """The causes of a decision.
 
-    Decisions of the first eight causes are published and kept as history (`PUBLISHED`). A repeat is published but
+    Decisions of the first nine causes are published and kept as history (`PUBLISHED`). A repeat is published but
     is not history: see `Shard.repeat`. The other causes only refresh the latest state: an event under an active
     override or freeze, a late event that only counts, a catalogue message that changes no price (`described`), an
     override that the tombstone of an earlier one does not end (`kept`), the refilling of a store."""
@@ -34,6 +35,7 @@ class Cause:
     CORRECTED: Final = "corrected"
     CATALOGUE: Final = "catalogue"
     RESTORED: Final = "restored"
+    FORGOTTEN: Final = "forgotten"
     UNDER_OVERRIDE: Final = "under_override"
     DESCRIBED: Final = "described"
     UNDER_FREEZE: Final = "under_freeze"
@@ -54,6 +56,7 @@ PUBLISHED = frozenset(
         Cause.CORRECTED,
         Cause.CATALOGUE,
         Cause.RESTORED,
+        Cause.FORGOTTEN,
     }
 )
 """Causes of the decisions that are published on `price-updates` and kept as history."""
@@ -167,13 +170,14 @@ class Priced(msgspec.Struct, gc=False):
 
     decisions: in order. updates: the update of each decision as JSON, None if it has none. events: prices of
     events; a decision for one of their products, if there is one, is newer. kafka_time_ms: Kafka's time stamp of
-    the first message behind the result, 0 if a timer made it."""
+    the first message behind the result, 0 if a timer made it. dead_letters: of messages that were refused."""
 
     decisions: list[PriceDecision]
     updates: list[bytes | None]
     kafka_time_ms: int
     freezes: list[FreezeChange]
     events: PricedEvents | None = None
+    dead_letters: Sequence[DeadLetter] = ()
 
 
 def to_priced(
@@ -182,7 +186,8 @@ def to_priced(
     kafka_time_ms: int = 0,
     freezes: Sequence[FreezeChange] = (),
     events: PricedEvents | None = None,
+    dead_letters: Sequence[DeadLetter] = (),
 ) -> Priced:
     """A `Priced` of these decisions. Encodes every update once, for all sinks."""
     updates = [None if decision.update is None else encode_update(decision.update) for decision in decisions]
-    return Priced(decisions, updates, kafka_time_ms, list(freezes), events)
+    return Priced(decisions, updates, kafka_time_ms, list(freezes), events, dead_letters)

@@ -51,7 +51,7 @@ class DecodingStep(StatefulBatchLogic[RawBatch, Decoded, None]):
         elif usual := decode_usual_events(batch.keys, batch.values, batch.kafka_times_ms, self._limits):
             # Their keys are their products' ids, so this shard owns the products.
             keys: list[bytes] = batch.keys  # type: ignore[assignment]
-            events = EventBatch(batch.topic, partition, batch.offsets, keys, usual, kafka_time_ms)
+            events = EventBatch(batch.topic, partition, batch.offsets, keys, usual, kafka_time_ms, batch.values)
             batches = [(str(batch.shard), events)]
         else:
             batches = self._decode_events(batch, dead_letters)
@@ -66,6 +66,7 @@ class DecodingStep(StatefulBatchLogic[RawBatch, Decoded, None]):
         """Batches of events of any form, each with the shard that owns its products."""
         topic, partition, shards = batch.topic, batch.partition, self._shards
         groups: dict[int, EventBatch] = {}
+        values: dict[int, list[bytes | None]] = {}
         for raw in batch.messages():
             event = decode(SignalKind.PRODUCT_EVENTS, raw, topic, partition, limits=self._limits)
             if isinstance(event, DeadLetter):
@@ -76,7 +77,9 @@ class DecodingStep(StatefulBatchLogic[RawBatch, Decoded, None]):
             shard = shard_of(key, shards)
             if shard not in groups:
                 groups[shard] = EventBatch(topic, partition, [], [], [], raw.kafka_time_ms)
+                values[shard] = groups[shard].values = []
             group = groups[shard]
+            values[shard].append(raw.value)
             group.offsets.append(raw.offset)
             group.keys.append(key)
             group.events.append(event)
@@ -88,7 +91,7 @@ class DecodingStep(StatefulBatchLogic[RawBatch, Decoded, None]):
         shard of the freeze's key reports it to the sinks."""
         topic, partition, home = batch.topic, batch.partition, batch.shard
         kind = self._kinds[topic_of(topic)]
-        groups: dict[int, tuple[int, list[Change]]] = {}
+        groups: dict[int, tuple[int, list[Change], list[bytes | None]]] = {}
         for raw in batch.messages():
             recorded = kind is not SignalKind.FREEZES or shard_of(raw.key or b"", self._shards) == home
             change = decode(kind, raw, topic, partition, limits=self._limits, recorded=recorded)
@@ -100,11 +103,13 @@ class DecodingStep(StatefulBatchLogic[RawBatch, Decoded, None]):
             shard = home
             if not isinstance(change, Freeze | FreezeLift):
                 shard = shard_of(change.product_id.encode(), self._shards)
-            groups.setdefault(shard, (raw.kafka_time_ms, []))[1].append(change)
-        telemetry.REROUTED.inc(sum(len(group) for shard, (_, group) in groups.items() if shard != home))
+            _, changes, values = groups.setdefault(shard, (raw.kafka_time_ms, [], []))
+            changes.append(change)
+            values.append(raw.value)
+        telemetry.REROUTED.inc(sum(len(group) for shard, (_, group, _) in groups.items() if shard != home))
         return [
-            (str(shard), ChangeBatch(topic, partition, group, kafka_time_ms))
-            for shard, (kafka_time_ms, group) in groups.items()
+            (str(shard), ChangeBatch(topic, partition, group, kafka_time_ms, values))
+            for shard, (kafka_time_ms, group, values) in groups.items()
         ]
 
     def snapshot(self) -> None:

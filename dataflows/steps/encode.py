@@ -23,14 +23,14 @@ def outgoing(
     return encode_item
 
 
-def outgoing_letters(clock: Clock) -> Callable[[tuple[str, Decoded]], tuple[str, Outgoing[Record]] | None]:
-    """A mapper from `(shard, Decoded)` to its dead letters, `(shard, Outgoing)`. It returns None if there are
-    none."""
+def outgoing_letters(clock: Clock) -> Callable[[tuple[str, Decoded | Priced]], tuple[str, Outgoing[Record]] | None]:
+    """A mapper from `(shard, Decoded | Priced)` to its dead letters, `(shard, Outgoing)`. It returns None if there
+    are none."""
 
-    def encode_item(item: tuple[str, Decoded]) -> tuple[str, Outgoing[Record]] | None:
-        shard, decoded = item
-        if not decoded.dead_letters:
+    def encode_item(item: tuple[str, Decoded | Priced]) -> tuple[str, Outgoing[Record]] | None:
+        shard, result = item
+        if not result.dead_letters:
             return None
-        return shard, Outgoing(0, [encode_letter(letter, clock()) for letter in decoded.dead_letters])
+        return shard, Outgoing(0, [encode_letter(letter, clock()) for letter in result.dead_letters])
 
     return encode_item

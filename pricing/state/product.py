@@ -114,10 +114,10 @@ class ProductState(msgspec.Struct, array_like=True, gc=False):
         return PriceWithdrawn(self.product_id, seconds, self.version, self.previous_price, self.event_time_ms)
 
 
-class Decider(msgspec.Struct, frozen=True):
+class Decider(msgspec.Struct):
     """The policy of all decisions of a shard, and counts of them. alerts: guardrail alerts by their text. causes:
     the decisions of a cause that are not all reported to the sinks. version_base: the version of a product before
-    its first change; 0, unless the flow has started over."""
+    its first change; 0, unless the flow has started over or has forgotten a product."""
 
     policy: PricingPolicy
     version_base: int = 0

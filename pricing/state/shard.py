@@ -21,11 +21,12 @@ from pricing.state import overrides
 from pricing.state.catalogue import change_catalogue
 from pricing.state.corrections import correct
 from pricing.state.event_loop import EventNumbers, price_events
+from pricing.state.forgetting import Forgetting
 from pricing.state.freezes import Freezes
 from pricing.state.overrides import Expiries
 from pricing.state.product import Decider, ProductState
 from pricing.state.replay import Replay, lift_of
-from pricing.state.snapshot import GONE, pack_shard, unpack_product, unpack_shard
+from pricing.state.snapshot import GONE, ShardDocument, pack_shard, unpack_product, unpack_shard
 
 SAMPLE = 64
 """Number of products that `estimate_bytes` encodes."""
@@ -47,20 +48,25 @@ class Shard:
         self._dirty: dict[str, None] = {}
         self._expiries = Expiries()
         self._freezes = Freezes()
-        self._replay: Replay | None = Replay(version_base)
         self._settled = 0
+        self._forgetting = Forgetting()
         self._settled_now = False
-        self._restore(documents)
+        opened = [unpack_shard(document) for document in documents]
+        self._decider.version_base = max([version_base, *(document.version_base for document in opened)])
+        replay = Replay(self._decider.version_base)
+        self._restore(opened, replay)
+        self._replay: Replay | None = replay
 
-    def _restore(self, documents: Iterable[bytes]) -> None:
+    def _restore(self, documents: Iterable[ShardDocument], replay: Replay) -> None:
         newest: dict[str, msgspec.Raw] = {}
         unsettled: dict[str, tuple[str, int, int]] = {}
-        for document in map(unpack_shard, documents):
+        for document in documents:
             newest.update(document.products)
             for product_id in document.products:
                 unsettled.pop(product_id, None)
             unsettled.update(document.unsettled)
             self._settled = document.settled
+            self._forgetting.restore(document.forget_before_ms, document.version_base)
             self._freezes.restore(document.freezes, document.lifted)
         for product_id, packed in newest.items():
             if packed == GONE:
@@ -68,11 +74,16 @@ class Shard:
             state = self._products[product_id] = unpack_product(packed)
             if state.override:
                 self._expiries.watch(state.override)
-            if (position := unsettled.get(product_id)) is not None and self._replay is not None:
-                self._replay.restore(state, SourcePosition(*position))
+            if product_id in unsettled:
+                replay.restore(state, SourcePosition(*unsettled[product_id]))
+            elif self._forgetting.is_due(state):
+                replay.restore(state, NO_POSITION)
 
     def __len__(self) -> int:
         return len(self._products)
+
+    def __contains__(self, product_id: object) -> bool:
+        return product_id in self._products
 
     def get(self, product_id: str) -> ProductState | None:
         """The state of a product, None if the shard does not know it."""
@@ -94,7 +105,7 @@ class Shard:
         return self._pack(self._products)
 
     def changes(self) -> bytes | None:
-        if not self._dirty and not self._freezes.dirty and not self._settled_now:
+        if not (self._dirty or self._freezes.dirty or self._forgetting.dirty or self._settled_now):
             return None
         return self._pack(self._dirty)
 
@@ -105,10 +116,19 @@ class Shard:
     def _pack(self, product_ids: Iterable[str]) -> bytes:
         products = {product_id: self._products.get(product_id) for product_id in product_ids}
         self._dirty.clear()
-        self._freezes.dirty = self._settled_now = False
+        self._freezes.dirty = self._forgetting.dirty = self._settled_now = False
+        self._decider.version_base = max(self._decider.version_base, self._forgetting.version_base)
         due = self._replay.catalogued if self._replay is not None else {}
         unsettled = {product_id: due[product_id] for product_id in due.keys() & products.keys()}
-        return pack_shard(products, self._freezes.in_force, self._freezes.lifted, self._settled, unsettled)
+        return pack_shard(
+            products,
+            self._freezes.in_force,
+            self._freezes.lifted,
+            self._settled,
+            unsettled,
+            version_base=self._forgetting.version_base,
+            forget_before_ms=self._forgetting.before_ms,
+        )
 
     # Signals
 
@@ -218,6 +238,30 @@ class Shard:
         )
         return [decision]
 
+    def announce(self, before_ms: int) -> bool:
+        """Announce the products to forget, those that did not change since `before_ms` (UTC milliseconds). False
+        before the shard has settled: messages of such a product may be among those that are read again."""
+        if self._replay is not None:
+            return False
+        products = self._products.values()
+        self._forgetting.announce((state for state in products if self._freezes.of(state) is None), before_ms)
+        return True
+
+    def forget(self, now_ms: int) -> list[PriceDecision]:
+        """Forget the products that were announced and are still due. Returns the decisions that withdraw their
+        prices. Empty if the announcement is not in a snapshot yet; the caller waits until that is committed."""
+        forgetting = self._forgetting
+        if self._replay is not None or forgetting.dirty:
+            return []
+        decisions = []
+        for state in [state for state in self._products.values() if forgetting.is_due(state)]:
+            if self._freezes.of(state) is None:
+                del self._products[state.product_id]
+                self._dirty[state.product_id] = None
+                decisions.append(forgetting.withdraw(state, now_ms))
+        forgetting.clear()
+        return decisions
+
     def _new(self, product_id: str) -> ProductState:
         return ProductState(product_id, version=self._decider.version_base)
 
@@ -311,12 +355,18 @@ class Shard:
         the crash, the events may have been read and published first, and the override read after them. In the
         replay the override may come first. It then has a lower version than the published events, so readers drop
         it and keep a price that is not in force. So the product is published at its current version (cause
-        `repeat`)."""
+        `repeat`).
+
+        Third problem: the executions before may have forgotten a product that the snapshot still has. Readers then
+        know its price as withdrawn, at a version above the snapshot's. So each product that was due to be forgotten
+        is published with a version above all before, too (cause `repeat` if no message came for it)."""
         replay, self._replay = self._replay, None
         if replay is None:
             return []
         lift = lift_of(execution, self._settled)
         self._settled, self._settled_now = execution, True
+        # Versions may go above what was announced.
+        self._forgetting.clear()
         self._dirty.update(dict.fromkeys(replay.catalogued))
         if not was_resumed and not execution:
             return []
@@ -324,7 +374,8 @@ class Shard:
         for product_id, position in replay.catalogued.items():
             state = self._products[product_id]
             state.version = max(state.version + 1, replay.at_snapshot.get(product_id, 0) + lift)
-            decisions.append(state.to_decision(Cause.RESTORED, position, with_catalogue=True))
+            cause = Cause.REPEAT if position == NO_POSITION else Cause.RESTORED
+            decisions.append(state.to_decision(cause, position, with_catalogue=True))
         for product_id, state in self._products.items():
             if (state.override is not None or state.held) and product_id not in replay.catalogued:
                 decisions.append(state.to_decision(Cause.REPEAT, NO_POSITION))

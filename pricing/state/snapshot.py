@@ -20,7 +20,8 @@ previous one too.
 
 1: products. 2: each product's day and the price it began with; the shard's freezes. 3: products by their id,
 because a document may hold only those that changed. 4: adjustments with all their fields.
-5: the event time of each product's base price; the end of its last override; products to decide once more."""
+5: the event time of each product's base price; the end of its last override; products to decide once more; the
+what is announced about products to forget."""
 
 _USUAL_REASONS = {"base": BASE_REASON, **{name: reason for name, _, reason in (*RULES, *GUARDRAILS)}}
 
@@ -40,7 +41,9 @@ class ShardDocument(msgspec.Struct, array_like=True):
 
     products: by id; `GONE` for a removed product. lifted: scopes of freezes that have ended. settled: number of the
     last execution that has decided all products that were due (`pricing/state/replay.py`). unsettled: those of the
-    document's products that are due, with the topic, partition and offset of the newest message applied to them."""
+    document's products that are due, with the topic, partition and offset of the newest message applied to them.
+    version_base, forget_before_ms: as in `Forgetting`
+    (`pricing/state/forgetting.py`)."""
 
     version: int
     products: dict[str, msgspec.Raw]
@@ -48,6 +51,8 @@ class ShardDocument(msgspec.Struct, array_like=True):
     lifted: list[str] = []
     settled: int = 0
     unsettled: dict[str, tuple[str, int, int]] = {}
+    version_base: int = 0
+    forget_before_ms: int = 0
 
 
 class _Head(msgspec.Struct, array_like=True):
@@ -107,11 +112,14 @@ def pack_shard(
     lifted: list[str],
     settled: int,
     unsettled: Mapping[str, SourcePosition],
+    *,
+    version_base: int = 0,
+    forget_before_ms: int = 0,
 ) -> bytes:
     """A document, in MessagePack: the fields of `ShardDocument`. A product that is None was removed."""
     positions = {name: (at.topic, at.partition, at.offset) for name, at in unsettled.items()}
     # A tuple, because a `ShardDocument` takes products that are encoded already.
-    return _encode((FORMAT, products, freezes, lifted, settled, positions))
+    return _encode((FORMAT, products, freezes, lifted, settled, positions, version_base, forget_before_ms))
 
 
 def unpack_shard(document: bytes) -> ShardDocument:

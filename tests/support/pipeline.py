@@ -234,23 +234,27 @@ class Pipeline:
 
     # Inputs
 
-    def send(self, topic: str, key: str | bytes | None, value: Any, partition: int = -1) -> None:
+    def send(
+        self, topic: str, key: str | bytes | None, value: Any, partition: int = -1, *, kafka_time_ms: int = 0
+    ) -> None:
         """Queue a message. Bytes are sent as they are, None is a tombstone, and every other value becomes JSON.
-        partition: -1 for the one of the key's hash."""
+        partition: -1 for the one of the key's hash. kafka_time_ms: Kafka's time stamp; 0 for now."""
         raw = value if value is None or isinstance(value, bytes) else json.dumps(value).encode()
         while True:
             try:
-                self.producer.produce(self.topics[topic], raw, key, partition=partition)
+                self.producer.produce(self.topics[topic], raw, key, partition=partition, timestamp=kafka_time_ms)
                 break
             except BufferError:
                 self.producer.poll(0.05)
         self.producer.poll(0)
 
     def event(self, product_id: Any, price: float, event_type: str = "view", **fields: Any) -> None:
-        """Queue a product event. `fields` adds fields; `timestamp`, `key` and `partition` replace the defaults."""
+        """Queue a product event. `fields` adds fields; `timestamp`, `key`, `partition` and `kafka_time_ms` replace
+        the defaults."""
         timestamp = fields.pop("timestamp", 1_700_000_000)
         partition = fields.pop("partition", -1)
         key = fields.pop("key", str(product_id))
+        kafka_time_ms = fields.pop("kafka_time_ms", 0)
         event = {
             "event_type": event_type,
             "product_id": product_id,
@@ -258,7 +262,7 @@ class Pipeline:
             "price": price,
             **fields,
         }
-        self.send("product-events", key, event, partition)
+        self.send("product-events", key, event, partition, kafka_time_ms=kafka_time_ms)
 
     def add_partitions(self, topic: str, count: int) -> None:
         """Give a topic this number of partitions. It returns when the broker shows them."""

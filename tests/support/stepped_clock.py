@@ -1,4 +1,4 @@
-"""A system clock that a test can set back for a Python program: its `time.time` has an offset."""
+"""A system clock that a test can set for a Python program: its `time.time` and `time.time_ns` have an offset."""
 
 from pathlib import Path
 
@@ -15,6 +15,7 @@ def stepped():
 
 
 time.time = stepped
+time.time_ns = lambda: int(stepped() * 1e9)
 """
 
 

@@ -15,17 +15,21 @@ from pricing.state.shard import Shard
 from tests.support.signals import T0, entry, event
 
 REMOVAL = CatalogueChange("A", None, T0, 0)
-SIGNALS: list[CatalogueChange | ProductEvent] = [entry(4.0), entry(5.0), REMOVAL, event(10), event(20)]
+SIGNALS: list[CatalogueChange | ProductEvent] = [
+    *(entry(4.0), entry(5.0), REMOVAL, event(10), event(20)),
+    *(event(10, product="B"), event(20, product="B")),
+]
 TOPICS = ("product-events", "product-catalogue")
 
-Reader = dict[tuple[SourcePosition, str, int], PriceDecision]
+Reader = dict[tuple[str, SourcePosition, str, int], PriceDecision]
 
 
 class Flow:
     """A model of a flow with one shard: executions, epochs, commits, and the readers of its outputs.
 
-    prices: the decision of the newest version that a reader has; of equal versions, the first. rows: the history,
-    which keeps the first row of each key and reads the newest version."""
+    prices: product to the decision of the newest version that a reader has; of equal versions, the first. rows: the
+    history, which keeps the first row of each key and reads the newest version. Products that no signal has changed
+    for an epoch may be forgotten."""
 
     def __init__(self, draw: Callable[[st.SearchStrategy[int]], int]) -> None:
         self._draw = draw
@@ -34,8 +38,10 @@ class Flow:
         self._offsets = dict.fromkeys(TOPICS, 0)
         self._documents: list[bytes] = []
         self._execution = 0
-        self.prices: PriceDecision | None = None
+        self._now_ms = T0
+        self.prices: dict[str, PriceDecision] = {}
         self.rows: Reader = {}
+        self.was_due: set[str] = set()
 
     def send(self, signal: CatalogueChange | ProductEvent) -> None:
         self.topics[TOPICS[isinstance(signal, CatalogueChange)]].append(signal)
@@ -52,11 +58,18 @@ class Flow:
             if has_read and not settled:
                 decided += shard.settle(was_resumed=was_resumed, execution=self._execution)
                 settled = True
+            if self._draw(st.integers(0, 1)):
+                shard.announce(self._now_ms)
+            if self._draw(st.integers(0, 1)):
+                decided += shard.forget(self._now_ms)
             most = len(SIGNALS) if to_the_end else self._draw(st.integers(0, 3))
             decided += [each for _ in range(most) for each in self._apply_next(shard, offsets)]
             for decision in decided:
-                if self.prices is None or decision.version > self.prices.version:
-                    self.prices = decision
+                if decision.cause in (Cause.REPEAT, Cause.FORGOTTEN):
+                    self.was_due.add(decision.product_id)
+                known = self.prices.get(decision.product_id)
+                if known is None or decision.version > known.version:
+                    self.prices[decision.product_id] = decision
             rows += decided
             if not to_the_end and not self._draw(st.integers(0, 2)):
                 # Killed in the epoch. Its rows of history may have been written or not.
@@ -64,6 +77,7 @@ class Flow:
             # The epoch is committed: rows that are not written yet are part of the snapshot.
             self._write(rows)
             rows = []
+            self._now_ms += 1000
             if (document := shard.changes()) is not None:
                 self._documents.append(document)
             self._offsets = dict(offsets)
@@ -83,18 +97,19 @@ class Flow:
         offset, signal = offsets[topic], self.topics[topic][offsets[topic]]
         offsets[topic] += 1
         if isinstance(signal, ProductEvent):
-            _, decisions = shard.apply_events(EventBatch(topic, 0, [offset], [b"A"], [signal]), T0)
-            state = shard.get("A")
+            batch = EventBatch(topic, 0, [offset], [signal.product_id.encode()], [signal])
+            _, decisions = shard.apply_events(batch, self._now_ms)
+            state = shard.get(signal.product_id)
             assert state is not None
             return decisions or [state.to_decision(Cause.EVENT, SourcePosition(topic, 0, offset))]
         at = CatalogueChange(signal.product_id, signal.entry, signal.event_time_ms, offset)
-        return shard.apply(ChangeBatch(topic, 0, [at]), T0)
+        return shard.apply(ChangeBatch(topic, 0, [at]), self._now_ms)
 
     def _write(self, rows: list[PriceDecision]) -> None:
         for row in rows:
             if row.update is not None:
                 again = row.version if row.cause == Cause.RESTORED else 0
-                self.rows.setdefault((row.position, row.cause, again), row)
+                self.rows.setdefault((row.product_id, row.position, row.cause, again), row)
 
 
 @given(st.data())
@@ -104,17 +119,27 @@ def test_all_readers_end_alike_after_executions_that_were_killed_at_any_moment(d
         for signal in data.draw(st.lists(st.sampled_from(SIGNALS), max_size=4)):
             flow.send(signal)
         flow.run(to_the_end=False)
-    state = flow.run(to_the_end=True).get("A")
-    if state is None:
-        assert flow.prices is None
-        return
-    assert flow.prices is not None
-    price = flow.prices.update and flow.prices.update.new_price
-    assert (flow.prices.version, price) == (state.version, state.price)
-    if state.price is not None:
-        newest = max(flow.rows.values(), key=lambda row: row.version)
-        assert newest.update is not None
-        assert (newest.version, newest.update.new_price) == (state.version, state.price)
+    shard = flow.run(to_the_end=True)
+    for product in ("A", "B"):
+        state, seen = shard.get(product), flow.prices.get(product)
+        if state is None:
+            assert seen is None or seen.update is None
+        else:
+            assert seen is not None
+            price = seen.update and seen.update.new_price
+            assert (seen.version, price) == (state.version, state.price)
+        if state is not None and state.price is not None:
+            rows = [row for row in flow.rows.values() if row.product_id == product]
+            newest = max(rows, key=lambda row: row.version)
+            assert newest.update is not None
+            assert newest.update.new_price == state.price
+            # A product that was due to be forgotten gets versions without a row.
+            assert newest.version == state.version or product in flow.was_due
+        # No reader drops what comes next.
+        shard.apply_events(EventBatch("product-events", 0, [99], [b""], [event(30, product=product)]), T0)
+        after = shard.get(product)
+        assert after is not None
+        assert seen is None or after.version > seen.version
 
 
 def test_a_settling_that_was_not_committed_is_made_again_above_it() -> None:
