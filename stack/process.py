@@ -4,6 +4,7 @@ import ctypes
 import importlib.util
 import os
 import pwd
+import random
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from core.errors import StartError
@@ -22,11 +24,27 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
+LOCAL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+"""The ports of outgoing connections, on Linux. `LOCAL_PORTS_FROM`: the first of them on other systems."""
+
+LOCAL_PORTS_FROM = 49_152
+PORTS_FROM = 10_000
+TRIED_PORTS = 100
+
 OnLine = Callable[[str], None]
 
 
 def free_port() -> int:
-    """Return a TCP port of loopback that is free now."""
+    """Return a TCP port of loopback that is free now. The system gives none of these to outgoing connections, so
+    that none of them takes the port before a server does."""
+    try:
+        end = int(LOCAL_PORTS.read_text(encoding="ascii").split()[0])
+    except OSError:
+        end = LOCAL_PORTS_FROM
+    for port in random.sample(range(min(PORTS_FROM, end - 1), end), min(TRIED_PORTS, end - 1)):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -118,7 +118,8 @@ def release(
     counts in both cases, so that versions do not depend on the order in which topics are read."""
     free = state.held and state.override is None and freezes.of(state) is None
     if not free:
-        if state.version > decider.version_base:
+        if state.updated_at_ms:
+            # It was decided before.
             state.version += 1
         return None
     state.held = False

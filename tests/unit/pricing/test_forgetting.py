@@ -4,7 +4,7 @@ import pytest
 
 from pricing.batches import Signal
 from pricing.catalogue import CatalogueChange
-from pricing.commands import Freeze, OverrideRemoval
+from pricing.commands import Freeze, FreezeLift, OverrideRemoval
 from pricing.decision import Cause
 from pricing.policy import default_policy
 from pricing.state.shard import Shard
@@ -126,3 +126,28 @@ def test_a_crash_after_the_price_was_withdrawn_publishes_the_product_above_it() 
     (decision,) = again.forget(LATER)
     assert decision.product_id == "A"
     assert decision.version > settling["A"].version
+
+
+def test_versions_of_older_products_count_at_a_lift_as_before() -> None:
+    shard = settled(*[event(10, product="B")] * 7)
+    shard.announce(LATER)
+    shard.snapshot()
+    shard.forget(LATER)
+    before = Shard(default_policy(), settled(event(10)).snapshot(), shard.snapshot())
+    before.settle(was_resumed=True, execution=1)
+    assert [product for product in ("A", "B") if product in before] == ["A"]
+    everything = Freeze("all", "x", "ann", T0, POSITION, recorded=True)
+    # In either order of topics.
+    orders: list[list[Signal]] = [
+        [everything, event(20), FreezeLift("all", LATER, 9, True)],
+        [everything, FreezeLift("all", LATER, 9, True), event(20)],
+    ]
+    documents = before.snapshot()
+    versions = set()
+    for order in orders:
+        again = Shard(default_policy(), documents)
+        apply(again, *order, now_ms=LATER)
+        state = again.get("A")
+        assert state is not None
+        versions.add(state.version)
+    assert versions == {3}
