@@ -41,7 +41,8 @@ def free_port() -> int:
         end = int(LOCAL_PORTS.read_text(encoding="ascii").split()[0])
     except OSError:
         end = LOCAL_PORTS_FROM
-    for port in random.sample(range(min(PORTS_FROM, end - 1), end), min(TRIED_PORTS, end - 1)):
+    ports = range(PORTS_FROM, end)
+    for port in random.sample(ports, min(TRIED_PORTS, len(ports))):
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
