@@ -45,7 +45,7 @@ class RedisPair:
     def save(self) -> None:
         """Write the master's data to its disk."""
         with redis.Redis(port=self._master.port) as client:
-            client.save()
+            wait_for(lambda: _saves(client), what="the master's data on its disk")
 
     def restart_saved(self) -> None:
         """Kill the master, and start it with the data of the last `save`."""
@@ -65,6 +65,16 @@ class RedisPair:
         self._proxy.lead_to(self._master.port)
         with redis.Redis(port=self._standby.port) as demoted:
             demoted.replicaof("127.0.0.1", str(self._master.port))
+
+
+def _saves(client: redis.Redis) -> bool:
+    """Save, unless the server is writing a copy for its replica."""
+    try:
+        return bool(client.save())
+    except redis.ResponseError as error:
+        if "already in progress" not in str(error):
+            raise
+        return False
 
 
 def _is_in_step(standby: redis.Redis) -> bool:
