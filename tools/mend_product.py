@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import threading
 import time
 from functools import partial
 
@@ -11,7 +12,6 @@ from redis import RedisError
 
 from clients import redis
 from clients.kafka import client_options, make_consumer, make_producer
-from clients.kafka_topics import ensure_topics
 from connectors.shared_consumer import GROUP
 from core.errors import LetterError, StoppedError, describe_error
 from core.identifiers import is_identifier
@@ -19,7 +19,8 @@ from core.timestamps import parse_timestamp, to_rfc3339
 from settings import Settings
 from sinks.redis.pricing import PRICE_FIELDS, price_key
 from sinks.redis.reader import StoredPrice, read_price
-from tools.pacing import KAFKA_HELP, start_tool
+from tools.interrupts import run_interruptibly
+from tools.pacing import KAFKA_HELP, start_tool, wait_for_topics
 
 APPLIED_WITHIN_S = 30.0
 CONFIRM_WITHIN_S = 10.0
@@ -33,6 +34,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Send a correction and wait until the flow has applied it; returns the exit code."""
     options = _parser().parse_args(arguments)
     settings, stop = start_tool()
+    return run_interruptibly("mend_product", lambda: _run(options, settings, stop), stop, grace_s=0)
+
+
+def _run(options: argparse.Namespace, settings: Settings, stop: threading.Event) -> int:
     not_after_ms = options.not_after or time.time_ns() // 1_000_000
     try:
         stored = _read(settings, options.product)
@@ -41,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
         _print("before", stored)
         correction = {"product_id": options.product, "not_after": not_after_ms, "demand": options.demand}
         client = client_options(settings.kafka_brokers, settings.kafka_client_options)
-        ensure_topics(client, {settings.product_corrections_topic: {}}, stop)
+        wait_for_topics(client, settings, stop)
         consumer = make_consumer(client, GROUP)
         try:
             sent = _send(settings, options.product, _encode(correction))
@@ -54,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
             consumer.close()
         if (mended := _read(settings, options.product)) is not None:
             _print("after", mended)
-    except (LetterError, KafkaException, RedisError, StoppedError) as error:
+    except (LetterError, KafkaException, RedisError, StoppedError, TimeoutError) as error:
         print(f"mend_product: {describe_error(error)}", file=sys.stderr)
         return 1
     return 0

@@ -112,7 +112,7 @@ class EventProducer:
         self._stop = stop
         self._lag = LagLimit(settings.flow_metrics.split(","), lag_max) if lag_max else None
         client = client_options(settings.kafka_brokers, settings.kafka_client_options)
-        _ensure_topics(client, settings, stop)
+        wait_for_topics(client, settings, stop)
         self._producer = make_producer(client, {"linger.ms": 5})
         self._failure: KafkaException | None = None
 
@@ -194,8 +194,9 @@ class EventProducer:
         return time.monotonic() - started
 
 
-def _ensure_topics(client: ClientOptions, settings: Settings, stop: threading.Event) -> None:
-    """Make missing topics. Raises TimeoutError if Kafka does not answer, and StoppedError if `stop` is set."""
+def wait_for_topics(client: ClientOptions, settings: Settings, stop: threading.Event) -> None:
+    """Make missing topics, of those in the settings. Raises TimeoutError if Kafka does not answer, and StoppedError
+    if `stop` is set."""
     gives_up = threading.Event()
     timer = threading.Timer(KAFKA_WITHIN_S, gives_up.set)
     timer.daemon = True

@@ -42,6 +42,7 @@ async def status(request: Request) -> Response:
     policy = known.policy
     metrics, relay = services.flow_metrics, services.price_feed.relay
     flow_alerts = reading.alerts()
+    alerts = all_alerts(flow_alerts)
     return json_response(
         {
             "at_ms": time.time_ns() // 1_000_000,
@@ -49,11 +50,11 @@ async def status(request: Request) -> Response:
                 "redis": "up" if redis_up else "down",
                 "kafka": "up" if relay.ready and relay.live else "down",
                 "history": history_up,
-                "flow": _flow_state(reading, metrics, flow_alerts),
+                "flow": _flow_state(reading, metrics, alerts),
             },
             "alerts": [
                 {"code": code, "subject": subject, "text": describe_alert(code, subject)}
-                for code, subject in sorted({*flow_alerts, *telemetry.alerts_in_force()})
+                for code, subject in alerts
             ],
             "flow": _flow(reading, metrics),
             "relay": {
@@ -88,6 +89,12 @@ def rules() -> list[dict[str, str]]:
     found.append((HELD, "guardrail", LABELS[HELD], "the last good price stays: a bound cannot be used"))
     found.append((FREEZE_RULE, "guardrail", "freeze", "a person has frozen the price"))
     return [{"name": name, "kind": kind, "label": label, "reason": reason} for name, kind, label, reason in found]
+
+
+def all_alerts(flow_alerts: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Code and subject of the alerts of the flow and of this process, sorted. Each may see prices that stand still
+    which the other does not."""
+    return sorted({*flow_alerts, *telemetry.alerts_in_force()})
 
 
 def _flow_state(reading: Reading, metrics: FlowMetrics, alerts: list[tuple[str, str]]) -> str:
