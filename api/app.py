@@ -2,6 +2,9 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from copy import deepcopy
+from functools import partial
+from typing import Any
 
 from fastapi import Depends, FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
@@ -10,6 +13,7 @@ from fastapi.security import APIKeyHeader
 
 from api import dashboard
 from api.operations import dead_letters, health, status
+from api.operations.policy_in_force import PolicyInForce
 from api.pricing import freezes, history, live, overrides, prices
 from api.services import Services
 from api.web import errors
@@ -20,6 +24,14 @@ PROTECTED = ("/override", "/history", "/freeze", "/dead-letters")
 
 OPEN = ("/freezes",)
 """Paths that begin like a protected one and may be read without a key."""
+
+
+def _description(app: FastAPI, policy: PolicyInForce) -> dict[str, Any]:
+    """The OpenAPI document. The least price is the minor unit of the currency, which the code does not know."""
+    document = deepcopy(FastAPI.openapi(app))
+    body = document["paths"]["/override"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    body["properties"]["override_price"]["minimum"] = 1 / policy.scale
+    return document
 
 
 def create_app(services: Services, header: str, admin_keys: list[str], *, root_path: str = "") -> FastAPI:
@@ -65,5 +77,6 @@ def create_app(services: Services, header: str, admin_keys: list[str], *, root_p
         return get_swagger_ui_html(openapi_url="openapi.json", title=f"{app.title} - Swagger UI")
 
     dashboard.install(app, header)
+    app.openapi = partial(_description, app, services.policy)  # type: ignore[method-assign]
     app.add_middleware(Guard, header=header, keys=admin_keys, protected=PROTECTED, open_paths=OPEN)
     return app

@@ -46,6 +46,10 @@ def test_a_currency_with_other_decimals(pipeline: Pipeline, tmp_path: Path, case
     text = pipeline.http.get("/price/A/explain").json()["text"]
     assert text.startswith(f"The price is {text_of_price}, ")
 
+    described = pipeline.http.get("/openapi.json").json()["paths"]["/override"]["post"]["requestBody"]
+    fields = described["content"]["application/json"]["schema"]["properties"]
+    assert fields["override_price"]["minimum"] == float(least)
+
     refused = pipeline.http.post(
         "/override", json={"product_id": "A", "override_price": float(least) / 3, "reason": "r"}, headers=ADMIN
     )
