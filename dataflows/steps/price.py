@@ -17,7 +17,7 @@ from core.timestamps import DAY_MS
 from dataflows.recovery.state_log import StateLog
 from dataflows.steps.room import ProductRoom
 from pricing.batches import Batch, ChangeBatch, EventBatch, RefillRequest
-from pricing.decision import Cause, Priced, PriceSource, to_priced
+from pricing.decision import Cause, Priced, PriceDecision, PriceSource, to_priced
 from pricing.policy import PricingPolicy
 from pricing.state.admission import admit_changes, admit_events
 from pricing.state.shard import Shard
@@ -140,15 +140,17 @@ class PricingStep(StatefulBatchLogic[Work, Priced, bytes]):
         """Once a day, announce products without a signal, and forget them a minute later, when that is committed.
         The day is that of Kafka's time stamps: a clock that runs ahead must not forget what is sold."""
         until_ms = min(now_ms, self._kafka_time_ms)
-        if until_ms >= self._swept_at_ms + DAY_MS:
-            if self._shard.announce(max(0, until_ms - self._ttl_ms) if self._ttl_ms else 0):
-                self._swept_at_ms, self._forget_at_ms = until_ms, now_ms + ANNOUNCED_MS
-        elif now_ms >= self._forget_at_ms:
+        forgotten: list[PriceDecision] = []
+        # First what is announced: a shard with a message a day would announce anew for ever.
+        if now_ms >= self._forget_at_ms:
             self._forget_at_ms = NEVER_MS
             forgotten = self._shard.forget(now_ms)
             self._note_size()
-            return [to_priced(forgotten)] if forgotten else []
-        return []
+        if until_ms >= self._swept_at_ms + DAY_MS:
+            before_ms = max(0, until_ms - self._ttl_ms) if self._ttl_ms else 0
+            if self._shard.announce(before_ms):
+                self._swept_at_ms, self._forget_at_ms = until_ms, now_ms + ANNOUNCED_MS
+        return [to_priced(forgotten)] if forgotten else []
 
     def on_notify(self) -> tuple[list[Priced], bool]:
         results = [to_priced(self._shard.expire(self._clock() - EXPIRY_GRACE_MS))]

@@ -255,7 +255,8 @@ class Shard:
             return []
         decisions = []
         for state in [state for state in self._products.values() if forgetting.is_due(state)]:
-            if self._freezes.of(state) is None:
+            # One that something held when the base was announced may have a higher version. It waits for the next.
+            if self._freezes.of(state) is None and state.version < forgetting.version_base:
                 del self._products[state.product_id]
                 self._dirty[state.product_id] = None
                 decisions.append(forgetting.withdraw(state, now_ms))
@@ -373,7 +374,9 @@ class Shard:
         decisions = []
         for product_id, position in replay.catalogued.items():
             state = self._products[product_id]
-            state.version = max(state.version + 1, replay.at_snapshot.get(product_id, 0) + lift)
+            # A product that was due may have been forgotten, and have come back above the base.
+            before = max(replay.at_snapshot.get(product_id, 0), self._forgetting.version_base)
+            state.version = max(state.version + 1, before + lift)
             cause = Cause.REPEAT if position == NO_POSITION else Cause.RESTORED
             decisions.append(state.to_decision(cause, position, with_catalogue=True))
         for product_id, state in self._products.items():

@@ -125,6 +125,17 @@ def test_a_product_is_forgotten_a_minute_after_the_announcement() -> None:
     assert step.room.free == 98
 
 
+def test_a_shard_with_less_than_a_message_a_day_forgets_too() -> None:
+    step = Step()
+    step.event("A")
+    forgotten: list[str] = []
+    for _ in range(20):
+        step.clock.now_ms += DAY_MS + 3_600_000
+        forgotten += step.withdrawn("B")
+        step.commit()
+    assert forgotten == ["A"]
+
+
 def test_a_clock_that_runs_ahead_of_kafka_forgets_nothing() -> None:
     step = Step()
     step.event("A")

@@ -151,3 +151,45 @@ def test_versions_of_older_products_count_at_a_lift_as_before() -> None:
         assert state is not None
         versions.add(state.version)
     assert versions == {3}
+
+
+@pytest.mark.parametrize("release", ["catalogue", "product:A", "all"])
+def test_a_product_that_was_held_at_the_announcement_is_left_to_the_next(release: str) -> None:
+    everything = Freeze("all", "x", "ann", T0, POSITION, recorded=True)
+    holders: dict[str, Signal] = {"catalogue": entry(4.0), "product:A": FREEZE, "all": everything}
+    releases: dict[str, Signal] = {
+        "catalogue": CatalogueChange("A", None, LATER, 9),
+        "product:A": FreezeLift("product:A", LATER, 9, True),
+        "all": FreezeLift("all", LATER, 9, True),
+    }
+    shard = settled(*[event(10)] * 7, event(10, product="B"))
+    if release != "all":
+        apply(shard, holders[release], now_ms=T0)
+    shard.announce(LATER)
+    shard.snapshot()
+    if release == "all":
+        apply(shard, holders[release], now_ms=LATER)
+    apply(shard, releases[release], now_ms=LATER)
+    withdrawn = {decision.product_id: decision.version for decision in shard.forget(LATER)}
+    shard.announce(LATER)
+    shard.snapshot()
+    withdrawn |= {decision.product_id: decision.version for decision in shard.forget(LATER)}
+    assert set(withdrawn) == {"A", "B"}
+    for product, version in withdrawn.items():
+        (back,) = apply(shard, event(10, product=product), now_ms=LATER)
+        assert back.version > version
+
+
+def test_a_product_that_came_back_before_a_crash_settles_above_what_was_published() -> None:
+    shard = settled(event(10), event(10, product="B"))
+    high = shard.get("B")
+    assert high is not None
+    high.version = 3_000_000
+    shard.announce(LATER)
+    committed = shard.snapshot()
+    shard.forget(LATER)
+    (lost,) = apply(shard, event(20), now_ms=LATER)
+    again = Shard(default_policy(), committed)
+    apply(again, event(20), now_ms=LATER)
+    versions = {each.product_id: each.version for each in again.settle(was_resumed=True, execution=1)}
+    assert versions["A"] > lost.version
