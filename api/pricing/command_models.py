@@ -48,7 +48,6 @@ class OverrideRequest(BaseModel):
         strict=True,
         description="Rounded to the currency's minor unit (cents for GBP), of which there must be one at least.",
         examples=[19.99],
-        json_schema_extra={"minimum": 0.01},
     )
     reason: Text = Field(
         DEFAULT_REASON,

@@ -20,7 +20,7 @@ previous one too.
 
 1: products. 2: each product's day and the price it began with; the shard's freezes. 3: products by their id,
 because a document may hold only those that changed. 4: adjustments with all their fields.
-5: the event time of each product's base price; the end of its last override; products to decide once more; the
+5: the event time of each product's base price; the end of its last override; products to decide once more;
 what is announced about products to forget."""
 
 _USUAL_REASONS = {"base": BASE_REASON, **{name: reason for name, _, reason in (*RULES, *GUARDRAILS)}}
@@ -42,8 +42,7 @@ class ShardDocument(msgspec.Struct, array_like=True):
     products: by id; `GONE` for a removed product. lifted: scopes of freezes that have ended. settled: number of the
     last execution that has decided all products that were due (`pricing/state/replay.py`). unsettled: those of the
     document's products that are due, with the topic, partition and offset of the newest message applied to them.
-    version_base, forget_before_ms: as in `Forgetting`
-    (`pricing/state/forgetting.py`)."""
+    version_base, forget_before_ms: as in `Forgetting` (`pricing/state/forgetting.py`)."""
 
     version: int
     products: dict[str, msgspec.Raw]
