@@ -10,7 +10,7 @@ NPM := $(if $(NODE),,PATH=$(NODE_BIN):$$PATH )npm --prefix dashboard
 DASHBOARD := $(shell find dashboard -path dashboard/node_modules -prune -o -path dashboard/dist -prune -o -type f -print)
 
 ISSUE_FORMS := .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/feature.yml
-BENCHES := $(addprefix bench-,cost latency read processes catch-up scale profile outages board)
+BENCHES := $(addprefix bench-,cost batches latency read processes catch-up scale profile outages board)
 
 OPENAPI := $(CURDIR)/.cache/openapi.json
 SCHEMA := $(CURDIR)/dashboard/src/api/schema.ts
@@ -69,6 +69,7 @@ mutants: setup  ## break one promise at a time and see the tests fail: half an h
 	@$(BIN)/python -m tests.mutants
 
 bench-cost:  ## CPU time of an event, beside a bare loop and other engines
+bench-batches:  ## CPU time of an event, by the number of events that a poll finds
 bench-latency:  ## time from an event to its frame at a WebSocket client
 bench-read:  ## GET /price, and fan-out to 10,000 WebSocket clients
 bench-processes:  ## two processes of the flow against one

@@ -13,6 +13,7 @@ from benchmarks.bench import ROOT
 
 PARTS: dict[str, list[str]] = {
     "cost": ["--events", "90000"],
+    "batches": ["--repeat", "1"],
     "latency": ["--seconds", "20"],
     "read": ["--repeat", "2"],
     "processes": ["--events", "700000", "--repeat", "2"],

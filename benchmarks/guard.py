@@ -11,11 +11,13 @@ import msgspec
 from benchmarks.rows.loop import WEIGHTS, Event, Update
 from connectors.decode.pricing import SignalKind
 from connectors.kafka import RawBatch
-from core.shards import shard_of
-from dataflows.steps.decode import DecodingStep
+from core.placement import Placement
+from dataflows.steps.decode import Decoding
 from pricing.batches import EventBatch
 from pricing.decision import to_priced
 from pricing.policy import default_policy
+from pricing.state.event_loop import UNBOUNDED
+from pricing.state.lane import Lane
 from pricing.state.shard import Shard
 from sinks.history.pricing import encode_history
 from sinks.kafka.pricing import encode_updates
@@ -64,22 +66,19 @@ def bare_loop(messages: list[Message]) -> int:
 
 
 def whole_path(messages: list[Message]) -> int:
-    """Run the steps of the flow between source and sinks, one batch for each shard. Returns a number above 0."""
-    groups: dict[int, list[Message]] = {}
-    for message in messages:
-        groups.setdefault(shard_of(message[0], SHARDS), []).append(message)
-    decoder = DecodingStep({"events": SignalKind.PRODUCT_EVENTS}, SHARDS)
-    shards = {str(shard): Shard(default_policy()) for shard in range(SHARDS)}
+    """Run the steps of the flow between source and sinks. Returns a number above 0."""
+    keys, values = zip(*messages, strict=True)
+    count = len(messages)
+    raw = RawBatch("events", [0] * count, list(range(count)), list(keys), list(values), [NOW_MS] * count)
+    decode = Decoding({"events": SignalKind.PRODUCT_EVENTS}, SHARDS, Placement())
+    lane = Lane(default_policy(), UNBOUNDED)
+    shards = {number: Shard(default_policy()) for number in range(SHARDS)}
+    for number, shard in shards.items():
+        lane.hold(number, shard)
     size = 0
-    batches = []
-    for home, group in groups.items():
-        keys, values = zip(*group, strict=True)
-        count = len(group)
-        batches.append(RawBatch(home, "events", 0, list(range(count)), list(keys), list(values), [NOW_MS] * count))
-    for decoded in decoder.on_batch(batches)[0]:
-        for shard, batch in decoded.batches:
-            assert isinstance(batch, EventBatch)
-            events, decisions = shards[shard].apply_events(batch, NOW_MS)
+    for _, batch in decode([raw]):
+        if isinstance(batch, EventBatch):
+            events, decisions, _ = lane.apply_events(batch, NOW_MS)
             priced = to_priced(decisions, events=events)
             size += len(encode_updates(priced))
             size += bool(encode_latest(priced)) + bool(encode_history(priced))

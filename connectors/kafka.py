@@ -1,40 +1,53 @@
-"""The Kafka source: one source for all topics, one consumer for each worker, raw messages grouped by shard.
+"""The Kafka source: one source for all topics, one consumer for each worker.
 
 Offsets are resume state, and only the recovery snapshot restores them. They are also committed to a consumer group,
 for common lag tools. The flow does not read these back."""
 
 import os
 import threading
-from collections.abc import Callable, Collection, Iterator
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import Any
 
 import msgspec
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
-from confluent_kafka import Message
 
 from clients.kafka import ClientOptions
 from clients.kafka_topics import count_partitions
 from clients.kafka_watch import TopicWatch
-from connectors.decode.wire import RawMessage, routing_key
+from connectors.decode.wire import RawMessage
 from connectors.shared_consumer import PartitionRead, ResumeState, SharedConsumer, read_resume_state
 from core.errors import StoppedError
-from core.shards import shard_of
 
 TERMINATED = 143
 
+AT_ONCE = 256
+"""If a poll finds so many messages, more are likely there already."""
+
+TICK = timedelta(milliseconds=1)
+"""Time between two polls otherwise."""
+
+IDLE_AFTER_S = 0.1
+IDLE_TICK = timedelta(milliseconds=5)
+"""Time between two polls once nothing has come for `IDLE_AFTER_S`. The first message after a pause waits for it."""
+
+OTHERS_AWAKE = timedelta(milliseconds=200)
+"""Time between two calls of a partition that is not the first of its worker."""
+
 
 class RawBatch(msgspec.Struct, array_like=True, gc=False):
-    """Messages of one topic partition whose keys belong to one shard, in order of offset. Each list has one entry
-    for each message, with the meaning of the field in `RawMessage`. topic: as in positions."""
+    """Messages of one topic, those of each partition in order of offset. Each list has one entry for each message,
+    with the meaning of the field in `RawMessage`. topic: as in positions. epoch: differs from that of batches that
+    the same reader hands on in other epochs."""
 
-    shard: int
     topic: str
-    partition: int
+    partitions: list[int]
     offsets: list[int]
     keys: list[bytes | None]
     values: list[bytes | None]
     kafka_times_ms: list[int]
+    epoch: int = 0
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -42,18 +55,6 @@ class RawBatch(msgspec.Struct, array_like=True, gc=False):
     def messages(self) -> Iterator[RawMessage]:
         """The messages one by one."""
         return map(RawMessage, self.offsets, self.keys, self.values, self.kafka_times_ms)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # With two processes, half of the batches go to the other one. As one bytes object, that costs a third.
-        return _unpack_batch, (_pack_batch(self),)
-
-
-_pack_batch = msgspec.msgpack.Encoder().encode
-_decode_batch = msgspec.msgpack.Decoder(RawBatch).decode
-
-
-def _unpack_batch(packed: bytes) -> RawBatch:
-    return _decode_batch(packed)
 
 
 class CaughtUp(msgspec.Struct, frozen=True, array_like=True):
@@ -66,14 +67,18 @@ class CaughtUp(msgspec.Struct, frozen=True, array_like=True):
     was_resumed: bool
 
 
-class KafkaSource(FixedPartitionedSource[tuple[str, RawBatch | CaughtUp], ResumeState]):
-    """A source of `(shard, RawBatch)`, and of one `CaughtUp` for each shard and partition. Resume state is the next
-    offset to read, and the id of the topic that has it. A partition without resume state is read from its
-    beginning, and so is a topic that was made again.
+Arrived = RawBatch | tuple[str, CaughtUp]
+"""An item of the source: messages, or `(shard, CaughtUp)`."""
 
-    Messages of `broadcast_topics` go to every shard. The source ends when `stop` is set, so that the flow closes
-    its last epoch and a restart continues from there. If the next offset has left its topic, the process ends.
-    on_build: called when Bytewax builds the flow, once for each worker."""
+
+class KafkaSource(FixedPartitionedSource[Arrived, ResumeState]):
+    """A source of `RawBatch`, and of one `CaughtUp` for each shard and partition. Resume state is the next offset
+    to read, and the id of the topic that has it. A partition without resume state is read from its beginning, and
+    so is a topic that was made again.
+
+    The source ends when `stop` is set, so that the flow closes its last epoch and a restart continues from there.
+    If the next offset has left its topic, the process ends. on_build: called when Bytewax builds the flow, once for
+    each worker."""
 
     def __init__(
         self,
@@ -83,18 +88,16 @@ class KafkaSource(FixedPartitionedSource[tuple[str, RawBatch | CaughtUp], Resume
         stop: threading.Event,
         *,
         watch: TopicWatch,
-        broadcast_topics: Collection[str] = (),
         on_build: Callable[[], None] = lambda: None,
     ) -> None:
         self._client = client
         self._topics = topics
         self._watch = watch
-        self._broadcast_topics = broadcast_topics
         self._shards = shards
         self._stop = stop
         self._on_build = on_build
         self._partitions = 0
-        self._consumers: dict[int, SharedConsumer] = {}
+        self._readers: dict[int, WorkerReader] = {}
 
     def list_parts(self) -> list[str]:
         self._on_build()
@@ -110,18 +113,13 @@ class KafkaSource(FixedPartitionedSource[tuple[str, RawBatch | CaughtUp], Resume
     def build_part(self, step_id: str, for_part: str, resume_state: ResumeState | int | None) -> "KafkaPartition":
         # A worker is a thread, and a consumer belongs to one thread.
         worker = threading.get_ident()
-        consumer = self._consumers.get(worker)
-        if consumer is None:
-            consumer = self._consumers[worker] = SharedConsumer(self._client, self._watch, self._stop)
+        reader = self._readers.get(worker)
+        if reader is None:
+            consumer = SharedConsumer(self._client, self._watch, self._stop)
+            reader = self._readers[worker] = WorkerReader(consumer, self._shards)
         topic, _, index = for_part.rpartition(":")
         state = read_resume_state(resume_state)
-        return KafkaPartition(
-            consumer,
-            consumer.add(topic, int(index), state),
-            shards=self._shards,
-            broadcast=topic in self._broadcast_topics,
-            caught_up=CaughtUp(self._partitions, state[0] is not None),
-        )
+        return reader.add(topic, int(index), state, CaughtUp(self._partitions, state[0] is not None))
 
 
 class CatchingUp(Enum):
@@ -132,66 +130,106 @@ class CatchingUp(Enum):
     DONE = 3
 
 
-class KafkaPartition(StatefulSourcePartition[tuple[str, RawBatch | CaughtUp], ResumeState]):
-    """One topic partition: reads the worker's shared consumer, groups messages by shard. Belongs to the worker's
-    thread."""
+class WorkerReader:
+    """The partitions of one worker. The first one hands on the messages of all, so that Bytewax asks one partition
+    for each poll, and not each of them. Belongs to the worker's thread.
 
-    def __init__(
-        self,
-        consumer: SharedConsumer,
-        read: PartitionRead,
-        *,
-        shards: int,
-        broadcast: bool,
-        caught_up: CaughtUp,
-    ) -> None:
+    Bytewax takes the snapshots of all partitions one after the other at the end of an epoch. Messages that the
+    first partition hands on in between would be in the state of this epoch, but not in the snapshots that were
+    taken. So it hands on nothing until all partitions have given theirs."""
+
+    def __init__(self, consumer: SharedConsumer, shards: int) -> None:
         self._consumer = consumer
-        self._read = read
-        self._caught_up = caught_up
-        self._catching_up = CatchingUp.READS
-        self._shards = shards
-        self._broadcast = broadcast
         self._shard_names = [str(shard) for shard in range(shards)]
+        self._parts: list[KafkaPartition] = []
+        self._ends: set[KafkaPartition] = set()
+        self._epoch = 0
+        self._says = False
+        self._last_count = 0
+        self._idle_from = 0.0
 
-    def next_batch(self) -> list[tuple[str, RawBatch | CaughtUp]]:
-        if self._catching_up is CatchingUp.SAYS:
-            self._catching_up = CatchingUp.DONE
-            return [(shard, self._caught_up) for shard in self._shard_names]
-        messages = self._consumer.take(self._read)
-        if not messages:
+    def add(self, topic: str, index: int, state: ResumeState, caught_up: CaughtUp) -> "KafkaPartition":
+        """Read a partition too."""
+        part = KafkaPartition(self, self._consumer.add(topic, index, state), caught_up)
+        self._parts.append(part)
+        return part
+
+    def remove(self, part: "KafkaPartition") -> None:
+        """Stop reading a partition."""
+        self._parts.remove(part)
+        self._ends.discard(part)
+        self._consumer.remove(part.read)
+
+    def next_batch(self, part: "KafkaPartition") -> list[Arrived]:
+        """All that has arrived at any partition, if `part` is the first one. Raises StopIteration when the flow is
+        asked to stop."""
+        if self._consumer.is_stopped:
+            raise StopIteration
+        if part is not self._parts[0] or self._ends:
             return []
-        groups: dict[int, list[Message]] = {}
-        shards = self._shards
-        if self._broadcast:
-            groups = dict.fromkeys(range(shards), messages)
-        else:
-            for message in messages:
-                shard = shard_of(message.key() or routing_key(None, message.value()), shards)
-                group = groups.get(shard)
-                if group is None:
-                    groups[shard] = [message]
-                else:
-                    group.append(message)
-        last = self._read.last_offset
-        self._read.next_offset = last + 1
-        return [(self._shard_names[shard], self._batch(shard, group)) for shard, group in groups.items()]
+        taken = self._consumer.take()
+        self._last_count = sum(len(messages) for _, messages in taken)
+        if taken:
+            self._idle_from = time.monotonic() + IDLE_AFTER_S
+        batches: dict[str, RawBatch] = {}
+        for read, messages in taken:
+            batch = batches.get(read.name)
+            if batch is None:
+                batch = batches[read.name] = RawBatch(read.name, [], [], [], [], [], self._epoch)
+            batch.partitions += [read.index] * len(messages)
+            batch.offsets += [message.offset() for message in messages]  # type: ignore[misc]  # set if it was read
+            batch.keys += [message.key() for message in messages]
+            batch.values += [message.value() for message in messages]
+            batch.kafka_times_ms += [message.timestamp()[1] for message in messages]
+        arrived: list[Arrived] = [*batches.values()]
+        if self._says:
+            self._says = False
+            for each in self._parts:
+                if each.catching_up is CatchingUp.SAYS:
+                    each.catching_up = CatchingUp.DONE
+                    arrived += [(shard, each.caught_up) for shard in self._shard_names]
+        return arrived
 
-    def _batch(self, shard: int, messages: list[Message]) -> RawBatch:
-        return RawBatch(
-            shard,
-            self._read.name,
-            self._read.index,
-            [message.offset() for message in messages],  # type: ignore[misc]  # set on every message read
-            [message.key() for message in messages],
-            [message.value() for message in messages],
-            [message.timestamp()[1] for message in messages],
-        )
+    def snapshot(self, part: "KafkaPartition") -> ResumeState:
+        """The resume state of a partition at the end of an epoch."""
+        if not self._ends or part not in self._ends:
+            self._ends = set(self._parts)
+            self._epoch += 1
+        self._ends.discard(part)
+        if part.catching_up is CatchingUp.READS and self._consumer.has_caught_up(part.read):
+            part.catching_up = CatchingUp.SAYS
+            self._says = True
+        self._consumer.note_progress(part.read)
+        return part.read.resume_state()
+
+    def pause(self, part: "KafkaPartition") -> timedelta | None:
+        """The time until Bytewax is to ask a partition again; None for at once."""
+        if part is not self._parts[0]:
+            # It only has to notice the end of the flow.
+            return OTHERS_AWAKE
+        if self._last_count >= AT_ONCE:
+            return None
+        return TICK if time.monotonic() < self._idle_from else IDLE_TICK
+
+
+class KafkaPartition(StatefulSourcePartition[Arrived, ResumeState]):
+    """One topic partition, for Bytewax. Belongs to the worker's thread."""
+
+    def __init__(self, reader: WorkerReader, read: PartitionRead, caught_up: CaughtUp) -> None:
+        self._reader = reader
+        self.read = read
+        self.caught_up = caught_up
+        self.catching_up = CatchingUp.READS
+
+    def next_batch(self) -> list[Arrived]:
+        return self._reader.next_batch(self)
+
+    def next_awake(self) -> datetime | None:
+        pause = self._reader.pause(self)
+        return None if pause is None else datetime.now(UTC) + pause
 
     def snapshot(self) -> ResumeState:
-        if self._catching_up is CatchingUp.READS and self._consumer.has_caught_up(self._read):
-            self._catching_up = CatchingUp.SAYS
-        self._consumer.note_progress(self._read)
-        return self._read.resume_state()
+        return self._reader.snapshot(self)
 
     def close(self) -> None:
-        self._consumer.remove(self._read)
+        self._reader.remove(self)

@@ -42,20 +42,18 @@ def read_resume_state(state: ResumeState | int | None) -> ResumeState:
 class PartitionRead:
     """One topic partition as a worker reads it. Belongs to the worker's thread.
 
-    name: the topic's name in positions. last_offset: of the last message that was taken. next_offset: of the next
-    message to hand on, None for the beginning. end_at_start: the end of the messages that an earlier life may have
-    read, None while it is not known. end: the offset at which the consumer last saw the end of the partition, which
-    is behind the markers of transactions; -1 if it has not. error: the last error of the consumer, empty if the
-    partition can be read. ends_at_check: if the next offset has left the topic, the check of the watch at which the
-    flow ends, unless the topic is another one; 0 otherwise. is_absent: the topic was made again with fewer
-    partitions."""
+    name: the topic's name in positions. next_offset: of the next message to hand on, None for the beginning.
+    end_at_start: the end of the messages that an earlier life may have read, None while it is not known. end: the
+    offset at which the consumer last saw the end of the partition, which is behind the markers of transactions; -1
+    if it has not. error: the last error of the consumer, empty if the partition can be read. ends_at_check: if the
+    next offset has left the topic, the check of the watch at which the flow ends, unless the topic is another one;
+    0 otherwise. is_absent: the topic was made again with fewer partitions."""
 
     def __init__(self, topic: str, index: int, state: ResumeState) -> None:
         self.topic = topic
         self.index = index
         self.next_offset, self.topic_id, self.remade = state
         self.buffer: list[Message] = []
-        self.last_offset = -1
         self.end = -1
         self.end_at_start: int | None = None
         self.error = ""
@@ -159,23 +157,23 @@ class SharedConsumer:
             self._commit(self._removed, asynchronous=False)
             self._consumer.close()
 
-    def take(self, read: PartitionRead) -> list[Message]:
-        """The messages of a partition that have arrived. Raises StopIteration once `stop` is set."""
-        if self._stop.is_set():
-            raise StopIteration
-        if not read.buffer:
-            self._poll()
-        messages = read.buffer
-        if messages:
-            read.buffer = []
-            read.last_offset = messages[-1].offset() or 0
-            fresh = read.without_applied(messages)
-            if not fresh:
-                read.next_offset = read.last_offset + 1
-            elif (fresh[0].offset() or 0) < EARLY_OFFSETS:
-                read.remember(fresh)
-            return fresh
-        return messages
+    @property
+    def is_stopped(self) -> bool:
+        """True once the flow is asked to stop."""
+        return self._stop.is_set()
+
+    def take(self) -> list[tuple[PartitionRead, list[Message]]]:
+        """The messages that have arrived, by partition, in order of offset."""
+        self._poll()
+        return [(read, fresh) for read in self._reads.values() if read.buffer and (fresh := self._take_from(read))]
+
+    def _take_from(self, read: PartitionRead) -> list[Message]:
+        messages, read.buffer = read.buffer, []
+        read.next_offset = (messages[-1].offset() or 0) + 1
+        fresh = read.without_applied(messages)
+        if fresh and (fresh[0].offset() or 0) < EARLY_OFFSETS:
+            read.remember(fresh)
+        return fresh
 
     def has_caught_up(self, read: PartitionRead) -> bool:
         """True if all messages from before the start were handed on. An earlier life may also have read a partition

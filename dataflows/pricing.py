@@ -3,6 +3,7 @@
 Run it with `python -m bytewax.run dataflows.pricing`. `build` makes the same flow on any sources and sinks.
 """
 
+import sys
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -11,27 +12,32 @@ import bytewax.operators as op
 import msgspec
 from bytewax.dataflow import Dataflow
 from bytewax.inputs import FixedPartitionedSource
-from bytewax.outputs import Sink
+from bytewax.outputs import FixedPartitionedSink
 
 import telemetry
 from connectors.decode.pricing import SignalKind
 from connectors.decode.wire import DEFAULT_LIMITS, InputLimits
 from connectors.epochs import AlignedSources
-from connectors.kafka import CaughtUp, KafkaSource, RawBatch
+from connectors.kafka import Arrived, KafkaSource
 from connectors.redis_watch import RedisWatch
 from connectors.shared_consumer import GROUP
+from connectors.workers import WorkerCount
 from core.dead_letter import fit_letter
 from core.money import DIGITS
+from core.placement import Placement
 from core.timestamps import DAY_MS
 from dataflows.recovery.state_log import StateLog
 from dataflows.startup import start_flow
-from dataflows.steps.decode import DecodingStep
-from dataflows.steps.encode import outgoing, outgoing_letters
+from dataflows.steps.decode import Decoding
+from dataflows.steps.encode import Encode, encode_rows, letters_encoder
 from dataflows.steps.price import Clock, PricingStep, Work, wall_clock_ms
 from dataflows.steps.room import ProductRoom
+from dataflows.steps.workers import PerWorker
 from pricing.batches import RefillRequest
 from pricing.policy import PricingPolicy, encode_policy
+from pricing.state.lane import Lane
 from settings import Settings
+from sinks.base.fan_out import FanOut
 from sinks.history.pricing import TABLES, encode_history
 from sinks.kafka.pricing import encode_commands, encode_updates, fit_update
 from sinks.kafka.sink import CommandSink, KafkaSink
@@ -47,21 +53,30 @@ STATE_STEP = "pricing.price"
 
 
 class Sinks(msgspec.Struct, frozen=True):
-    """The destinations of results. Each takes `(shard, Outgoing)`. If a sink is None, nothing is encoded for it."""
+    """The destinations of results. Each takes `(shard or lane, Outgoing)`. If a sink is None, nothing is encoded
+    for it."""
 
-    updates: Sink[Any]
-    dead_letters: Sink[Any]
-    latest: Sink[Any] | None = None
-    history: Sink[Any] | None = None
-    overrides: Sink[Any] | None = None
+    updates: FixedPartitionedSink[Any, Any]
+    dead_letters: FixedPartitionedSink[Any, Any]
+    latest: FixedPartitionedSink[Any, Any] | None = None
+    history: FixedPartitionedSink[Any, Any] | None = None
+    overrides: FixedPartitionedSink[Any, Any] | None = None
 
-
-def _is_messages(item: tuple[str, RawBatch | CaughtUp | RefillRequest]) -> bool:
-    return isinstance(item[1], RawBatch)
+    def with_encoders(self, clock: Clock) -> dict[str, tuple[FixedPartitionedSink[Any, Any], Encode]]:
+        """The sinks that there are, by name, each with the function that makes its rows."""
+        encoders: dict[str, Encode] = {
+            "updates": encode_updates,
+            "latest": encode_latest,
+            "history": encode_history,
+            "overrides": encode_commands,
+            "dead_letters": letters_encoder(clock),
+        }
+        found = {name: (getattr(self, name), encode) for name, encode in encoders.items()}
+        return {name: pair for name, pair in found.items() if pair[0] is not None}
 
 
 def build(
-    messages: FixedPartitionedSource[tuple[str, RawBatch | CaughtUp], Any],
+    messages: FixedPartitionedSource[Arrived, Any],
     refills: FixedPartitionedSource[tuple[str, RefillRequest], Any],
     sinks: Sinks,
     *,
@@ -83,34 +98,31 @@ def build(
     of a product before its first change; 0, unless the flow has started over. execution, room, ttl_ms: as in
     `PricingStep`."""
     flow = Dataflow("pricing")
+    placement = Placement()
+    op.input("workers", flow, WorkerCount(placement))
     # One input step, because two drift apart and then wait for each other (connectors/epochs.py).
     arrived = op.input("messages", flow, AlignedSources(messages, refills=refills))
-    split = op.branch("requests", arrived, _is_messages)
-    raw, requests = split.trues, split.falses  # (shard of the key, RawBatch), (shard, CaughtUp or RefillRequest)
-    decoded = op.stateful_batch("decode", raw, lambda _: DecodingStep(kinds, shards, limits))  # (shard, Decoded)
-    bad = op.filter_map("bad_input", decoded, outgoing_letters(clock))  # (shard, Outgoing[Record])
-    signals = op.flat_map("key_by_shard", decoded, lambda item: item[1].batches)  # (shard, Batch)
-    work: op.KeyedStream[Work] = op.merge("work", signals, requests)  # (shard, Work)
+    # (shard or lane, Work)
+    work: op.KeyedStream[Work] = op.flat_map_batch("decode", arrived, Decoding(kinds, shards, placement, limits))
+    room = room or ProductRoom(sys.maxsize)
+    outputs = sinks.with_encoders(clock)
+    encoders = [encode for _, encode in outputs.values()]
     price = partial(
         PricingStep,
         policy,
+        lanes=PerWorker(partial(Lane, policy, room)),
         clock=clock,
         state_log=state_log,
         version_base=version_base,
         execution=execution,
         room=room,
         ttl_ms=ttl_ms,
+        encode=partial(encode_rows, encoders=encoders),
     )
-    priced = op.stateful_batch("price", work, price)  # (shard, Priced)
-    op.output("price_updates", op.filter_map("updates", priced, outgoing(encode_updates)), sinks.updates)
-    if sinks.latest is not None:
-        op.output("redis", op.filter_map("latest", priced, outgoing(encode_latest)), sinks.latest)
-    if sinks.history is not None:
-        op.output("history", op.filter_map("rows", priced, outgoing(encode_history)), sinks.history)
-    if sinks.overrides is not None:
-        op.output("overrides", op.filter_map("commands", priced, outgoing(encode_commands)), sinks.overrides)
-    refused = op.filter_map("refused", priced, outgoing_letters(clock))  # (shard, Outgoing[Record])
-    op.output("dead_letters", op.merge("letters", bad, refused), sinks.dead_letters)
+    rows = op.stateful_batch("price", work, price)  # (shard or lane, Rows)
+    destinations = {name: sink for name, (sink, _) in outputs.items()}
+    # The step has the name of the sink whose state is in the recovery folders of earlier versions.
+    op.output("history", rows, FanOut(destinations, placement=placement, alone="history"))
     return flow
 
 
@@ -134,7 +146,6 @@ def flow(*, with_redis: bool = True) -> Dataflow:
         settings.price_freezes_topic: SignalKind.FREEZES,
         settings.product_corrections_topic: SignalKind.CORRECTIONS,
     }
-    broadcast = [settings.price_freezes_topic]
     return build(
         KafkaSource(
             client,
@@ -142,7 +153,6 @@ def flow(*, with_redis: bool = True) -> Dataflow:
             settings.shards,
             started.stop,
             watch=started.watch,
-            broadcast_topics=broadcast,
             on_build=started.note_running,
         ),
         RedisWatch(started.connect_redis, settings.shards, started.stop, marker=FILLED, repair=REPAIR),

@@ -1,9 +1,13 @@
-"""Signals of one shard, in batches, as the pricing step takes them."""
+"""Signals in batches, as the pricing step takes them."""
 
 from collections.abc import Sequence
+from operator import itemgetter
+from typing import Any
 
 import msgspec
 
+from core.dead_letter import DeadLetter
+from core.positions import SourcePosition
 from pricing.catalogue import CatalogueChange
 from pricing.commands import Freeze, FreezeLift, OverrideRemoval, PriceOverride, ProductCorrection
 from pricing.events import ProductEvent
@@ -15,34 +19,79 @@ Signal = ProductEvent | Change
 """Input that changes the state of a product. Besides signals, only time does so: it ends overrides."""
 
 
-class EventBatch(msgspec.Struct, gc=False):
-    """Events of one shard from one topic partition, in order of offset.
+class EventBatch(msgspec.Struct, array_like=True, gc=False):
+    """Events from one topic, those of each partition in order of offset.
 
-    `offsets`, `keys` (product ids, UTF-8) and `events` have one entry for each event. kafka_time_ms: Kafka's time
-    stamp of the first event, UTC milliseconds; 0 if it has none. values: the messages as they came, for the letters
-    of those that are refused."""
+    `partitions`, `offsets`, `keys` (product ids, UTF-8), `events` and `shards` (of the products) have one entry for
+    each event. kafka_time_ms: Kafka's time stamp of the first event, UTC milliseconds; 0 if it has none. values:
+    the messages as they came, for the letters of those that are refused."""
 
     topic: str
-    partition: int
+    partitions: list[int]
     offsets: list[int]
     keys: list[bytes]
     events: list[ProductEvent]
     kafka_time_ms: int = 0
     values: Sequence[bytes | None] = ()
+    shards: Sequence[int] = ()
+
+    def only(self, indexes: list[int]) -> "EventBatch":
+        """A batch of these events."""
+        take = itemgetter(*indexes) if len(indexes) > 1 else lambda column: (column[indexes[0]],)
+        return EventBatch(
+            self.topic,
+            list(take(self.partitions)),
+            list(take(self.offsets)),
+            list(take(self.keys)),
+            list(take(self.events)),
+            self.kafka_time_ms,
+            list(take(self.values)) if self.values else [],
+            list(take(self.shards)) if self.shards else [],
+        )
+
+    def position(self, index: int) -> SourcePosition:
+        """The position of an event."""
+        return SourcePosition(self.topic, self.partitions[index], self.offsets[index])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # With two processes, half of the events go to the other one. As one bytes object, that costs a third.
+        return _unpack_events, (_pack_events(self),)
+
+
+_pack_events = msgspec.msgpack.Encoder().encode
+_decode_batch = msgspec.msgpack.Decoder(EventBatch).decode
+
+
+def _unpack_events(packed: bytes) -> EventBatch:
+    return _decode_batch(packed)
 
 
 class ChangeBatch(msgspec.Struct, gc=False):
     """Changes of one shard from one topic partition, in order of offset. kafka_time_ms, values: as in
-    `EventBatch`."""
+    `EventBatch`. shard: its number."""
 
     topic: str
     partition: int
     changes: Sequence[Change]
     kafka_time_ms: int = 0
     values: Sequence[bytes | None] = ()
+    shard: int = 0
 
 
 Batch = EventBatch | ChangeBatch
+
+
+class Touched(msgspec.Struct, frozen=True, array_like=True):
+    """Signals of a shard are on their way to its lane. kafka_time_ms: Kafka's time stamp of one of them."""
+
+    shard: int
+    kafka_time_ms: int
+
+
+class Refused(msgspec.Struct, frozen=True, array_like=True):
+    """Messages that are no signals."""
+
+    letters: list[DeadLetter]
 
 
 class RefillRequest(msgspec.Struct, frozen=True, array_like=True):

@@ -132,14 +132,14 @@ class PriceDecision(msgspec.Struct, frozen=True, gc=False):
 
 
 class PricedEvents(msgspec.Struct, gc=False):
-    """Decisions for events of one topic partition. Each list has one entry for each event.
+    """Decisions for events of one topic. Each list has one entry for each event.
 
     Nearly all decisions are of this kind. A `PriceDecision` for each would double the cost of making them. offsets:
-    of the events, ascending. keys: product ids, UTF-8. updates: each as JSON of a `PriceUpdate`. day_opens,
-    updated_at_ms: as in `PriceDecision`."""
+    of the events, those of each partition ascending. keys: product ids, UTF-8. updates: each as JSON of a
+    `PriceUpdate`. day_opens, updated_at_ms: as in `PriceDecision`."""
 
     topic: str
-    partition: int
+    partitions: list[int]
     updated_at_ms: int
     offsets: list[int]
     keys: list[bytes]

@@ -11,17 +11,16 @@ from pathlib import Path
 
 from bytewax.dataflow import Dataflow
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
-from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+from bytewax.outputs import StatefulSinkPartition
 from bytewax.testing import TestingSource
 
 from connectors.decode.pricing import SignalKind
-from connectors.kafka import CaughtUp, RawBatch
-from core.shards import shard_of
+from connectors.kafka import Arrived, RawBatch
 from dataflows.pricing import Sinks, build
 from dataflows.recovery.state_log import FOLDER, StateLog, recovery_folder
 from pricing.policy import default_policy
 from sinks.base.outgoing import Outgoing
-from sinks.base.placement import partition_names, sink_partition
+from sinks.base.sink import PlacedSink
 
 SHARDS = 64
 BATCH = 4_096
@@ -46,7 +45,7 @@ def read_file(path: Path) -> Iterator[tuple[bytes, bytes]]:
         place = end
 
 
-class Files(FixedPartitionedSource[tuple[str, RawBatch | CaughtUp], int]):
+class Files(FixedPartitionedSource[Arrived, int]):
     """A Bytewax source of raw batches, with a partition for each file."""
 
     def __init__(self, folder: Path) -> None:
@@ -61,8 +60,8 @@ class Files(FixedPartitionedSource[tuple[str, RawBatch | CaughtUp], int]):
         return FilePartition(self._folder / for_part)
 
 
-class FilePartition(StatefulSourcePartition[tuple[str, RawBatch | CaughtUp], int]):
-    """A file that gives a batch for each shard. It prints `begin SECONDS` (monotonic clock) before its first batch,
+class FilePartition(StatefulSourcePartition[Arrived, int]):
+    """A file of messages. It prints `begin SECONDS` (monotonic clock) before its first batch,
     because a process starts long before its first event."""
 
     def __init__(self, path: Path) -> None:
@@ -70,42 +69,31 @@ class FilePartition(StatefulSourcePartition[tuple[str, RawBatch | CaughtUp], int
         # All in memory at the start, as librdkafka fetches messages before they are read.
         self._messages = list(read_file(path))
         self._next = 0
+        # Of this file alone: no other one of this worker has the same.
+        self._epoch = self._partition << 32
 
-    def next_batch(self) -> list[tuple[str, RawBatch | CaughtUp]]:
-        """Return the next `BATCH` messages, grouped by shard. Raises StopIteration at the end."""
+    def next_batch(self) -> list[Arrived]:
+        """Return the next `BATCH` messages. Raises StopIteration at the end."""
         if self._next == 0:
             print(f"begin {time.monotonic()}", flush=True)
         part = self._messages[self._next : self._next + BATCH]
         if not part:
             raise StopIteration
-        batches: dict[int, RawBatch] = {}
-        for offset, (key, value) in enumerate(part, self._next):
-            shard = shard_of(key, SHARDS)
-            batch = batches.get(shard)
-            if batch is None:
-                batch = batches[shard] = RawBatch(shard, TOPIC, self._partition, [], [], [], [])
-            batch.offsets.append(offset)
-            batch.keys.append(key)
-            batch.values.append(value)
-            batch.kafka_times_ms.append(KAFKA_TIME_MS)
-        self._next += len(part)
-        return [(str(shard), batch) for shard, batch in batches.items()]
+        keys, values = zip(*part, strict=True)
+        first, self._next = self._next, self._next + len(part)
+        offsets, times_ms = list(range(first, self._next)), [KAFKA_TIME_MS] * len(part)
+        return [
+            RawBatch(TOPIC, [self._partition] * len(part), offsets, list(keys), list(values), times_ms, self._epoch)
+        ]
 
     def snapshot(self) -> int:
         """Return the number of messages read."""
+        self._epoch += 1
         return self._next
 
 
-class Count(FixedPartitionedSink[Outgoing[tuple[bytes, bytes]], None]):
-    """A Bytewax sink that counts rows, with the partitions of the real sinks."""
-
-    def list_parts(self) -> list[str]:
-        """Return the names of the sink partitions."""
-        return partition_names()
-
-    def part_fn(self, item_key: str) -> int:
-        """Return the number of the sink partition of a key."""
-        return sink_partition(item_key)
+class Count(PlacedSink[tuple[bytes, bytes], None]):
+    """A sink that counts rows."""
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> "CountPartition":
         """Make a counter."""

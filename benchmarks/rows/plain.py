@@ -42,7 +42,7 @@ def main() -> None:
         for item in items:
             runner.feed(item)
         if runner.updates:
-            producer.send(target, [record for _, outgoing in runner.updates for record in outgoing.rows])
+            producer.send(target, [record for outgoing in runner.updates for record in outgoing.rows])
             runner.updates.clear()
         if not items:
             stop.wait(0.001)

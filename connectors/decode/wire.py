@@ -40,26 +40,6 @@ class RawMessage(msgspec.Struct, frozen=True, gc=False):
     kafka_time_ms: int
 
 
-class _Routed(msgspec.Struct, gc=False):
-    product_id: str | int
-
-
-_decode_routed = msgspec.json.Decoder(_Routed).decode
-
-
-def routing_key(raw_key: bytes | None, raw_value: bytes | None) -> bytes:
-    """The key that decides a message's shard: the message's own or, if it has none, the product's id in its value.
-    Empty if there is neither.
-
-    A wrong guess costs one more hop between workers, never a wrong price."""
-    if raw_key:
-        return raw_key
-    try:
-        return str(_decode_routed(raw_value or b"").product_id).encode()
-    except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError):
-        return b""
-
-
 def decode_value(value: bytes, wire_type: type[Wire], decoder: Callable[[bytes], Wire]) -> Wire:
     """A value as a struct of `wire_type`. Raises BadInputError.
 

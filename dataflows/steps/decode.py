@@ -1,116 +1,178 @@
-"""The decoding step: raw messages of a shard to dead letters, and to signals of the shards that own their
-products."""
+"""The decoding step: messages of a poll to signals, each for the shard or the lane that owns its product, and to
+dead letters."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
-from bytewax.operators import StatefulBatchLogic
 
 import telemetry
 from connectors.decode.pricing import SignalKind, decode, decode_usual_events
 from connectors.decode.wire import DEFAULT_LIMITS, InputLimits
 from connectors.kafka import RawBatch
 from core.dead_letter import DeadLetter
+from core.placement import Placement
 from core.positions import topic_of
 from core.shards import shard_of
-from pricing.batches import Batch, Change, ChangeBatch, EventBatch
+from dataflows.steps.price import Work
+from dataflows.steps.workers import PerWorker
+from pricing.batches import Change, ChangeBatch, EventBatch, Refused, Touched
 from pricing.commands import Freeze, FreezeLift
 from pricing.events import ProductEvent
 
+CHUNK = 64
+"""A batch with a message of an unusual form is decoded in parts of this size, so that it costs little for the
+others."""
 
-class Decoded(msgspec.Struct, gc=False):
-    """The result for one raw batch. batches: each with the shard that owns its products."""
-
-    batches: list[tuple[str, Batch]]
-    dead_letters: list[DeadLetter]
+Routed = tuple[str, Work]
+"""Shard or lane, and an input of the pricing step for it."""
 
 
-class DecodingStep(StatefulBatchLogic[RawBatch, Decoded, None]):
-    """The decoding of one shard's raw messages: `RawBatch` in, `Decoded` out. It has no state.
+class _Touches:
+    """The shards that a worker has sent events to in an epoch of its reader."""
 
-    It runs in the worker that owns the shard of the key, so that decoding scales with processes. kinds: topic to
-    the kind of its signals. limits: of input, from the settings."""
+    def __init__(self) -> None:
+        self.epoch = -1
+        self.shards: set[int] = set()
 
-    def __init__(self, kinds: Mapping[str, SignalKind], shards: int, limits: InputLimits = DEFAULT_LIMITS) -> None:
+
+class Decoding:
+    """`RawBatch` in, `Routed` out; what is routed already stays as it is. Runs in the worker that has read the
+    messages, and has no state but the shards of `Touched`. All workers of a process share it.
+
+    Events go to the lane of their shard (`core/placement.py`). Bytewax takes a snapshot of the keys that got an
+    item in an epoch. So before the first event of a shard in an epoch, its key gets a `Touched`.
+
+    kinds: topic to the kind of its signals. limits: of input, from the settings."""
+
+    def __init__(
+        self,
+        kinds: Mapping[str, SignalKind],
+        shards: int,
+        placement: Placement,
+        limits: InputLimits = DEFAULT_LIMITS,
+    ) -> None:
         self._kinds = kinds
         self._shards = shards
+        self._shard_names = [str(shard) for shard in range(shards)]
+        self._placement = placement
         self._limits = limits
+        self._touches = PerWorker(_Touches)
         self._ok = {topic: telemetry.EVENTS.labels(topic, "ok") for topic in kinds}
         self._bad = {topic: telemetry.EVENTS.labels(topic, "dead_letter") for topic in kinds}
 
-    def on_batch(self, values: list[RawBatch]) -> tuple[list[Decoded], bool]:
-        return [self._decode(batch) for batch in values], StatefulBatchLogic.RETAIN
+    def __call__(self, items: Sequence[RawBatch | Routed]) -> list[Routed]:
+        routed: list[Routed] = []
+        for item in items:
+            if isinstance(item, RawBatch):
+                self._decode(item, routed)
+            else:
+                routed.append(item)
+        return routed
 
-    def _decode(self, batch: RawBatch) -> Decoded:
-        topic, partition = topic_of(batch.topic), batch.partition
-        kafka_time_ms = batch.kafka_times_ms[0]
-        dead_letters: list[DeadLetter] = []
-        batches: list[tuple[str, Batch]]
-        if self._kinds[topic] is not SignalKind.PRODUCT_EVENTS:
-            batches = self._decode_changes(batch, dead_letters)
-        elif usual := decode_usual_events(batch.keys, batch.values, batch.kafka_times_ms, self._limits):
-            # Their keys are their products' ids, so this shard owns the products.
-            keys: list[bytes] = batch.keys  # type: ignore[assignment]
-            events = EventBatch(batch.topic, partition, batch.offsets, keys, usual, kafka_time_ms, batch.values)
-            batches = [(str(batch.shard), events)]
+    def _decode(self, batch: RawBatch, routed: list[Routed]) -> None:
+        topic = topic_of(batch.topic)
+        letters: list[DeadLetter] = []
+        if self._kinds[topic] is SignalKind.PRODUCT_EVENTS:
+            self._route_events(self._decode_events(batch, letters), batch.epoch, routed)
         else:
-            batches = self._decode_events(batch, dead_letters)
-        self._ok[topic].inc(len(batch.offsets) - len(dead_letters))
-        if dead_letters:
-            self._bad[topic].inc(len(dead_letters))
-        for letter in dead_letters:
-            telemetry.DEAD_LETTERS.labels(letter.error_code).inc()
-        return Decoded(batches, dead_letters)
+            self._decode_changes(batch, letters, routed)
+        self._ok[topic].inc(len(batch.offsets) - len(letters))
+        if letters:
+            self._bad[topic].inc(len(letters))
+            for letter in letters:
+                telemetry.DEAD_LETTERS.labels(letter.error_code).inc()
+            routed.append((self._shard_names[0], Refused(letters)))
 
-    def _decode_events(self, batch: RawBatch, dead_letters: list[DeadLetter]) -> list[tuple[str, Batch]]:
-        """Batches of events of any form, each with the shard that owns its products."""
-        topic, partition, shards = batch.topic, batch.partition, self._shards
-        groups: dict[int, EventBatch] = {}
-        values: dict[int, list[bytes | None]] = {}
-        for raw in batch.messages():
-            event = decode(SignalKind.PRODUCT_EVENTS, raw, topic, partition, limits=self._limits)
-            if isinstance(event, DeadLetter):
-                dead_letters.append(event)
+    def _decode_events(self, batch: RawBatch, letters: list[DeadLetter]) -> EventBatch:
+        usual = decode_usual_events(batch.keys, batch.values, batch.kafka_times_ms, self._limits)
+        if usual is not None:
+            keys: list[bytes] = batch.keys  # type: ignore[assignment]
+            return EventBatch(
+                batch.topic, batch.partitions, batch.offsets, keys, usual, batch.kafka_times_ms[0], batch.values
+            )
+        events = EventBatch(batch.topic, [], [], [], [], batch.kafka_times_ms[0], values := [])
+        for start in range(0, len(batch), CHUNK):
+            part = RawBatch(
+                batch.topic,
+                batch.partitions[start : start + CHUNK],
+                batch.offsets[start : start + CHUNK],
+                batch.keys[start : start + CHUNK],
+                batch.values[start : start + CHUNK],
+                batch.kafka_times_ms[start : start + CHUNK],
+            )
+            usual = decode_usual_events(part.keys, part.values, part.kafka_times_ms, self._limits)
+            if usual is not None:
+                events.partitions += part.partitions
+                events.offsets += part.offsets
+                events.keys += part.keys  # type: ignore[arg-type]
+                events.events += usual
+                values += part.values
                 continue
-            assert isinstance(event, ProductEvent)
-            key = event.product_id.encode()
-            shard = shard_of(key, shards)
-            if shard not in groups:
-                groups[shard] = EventBatch(topic, partition, [], [], [], raw.kafka_time_ms)
-                values[shard] = groups[shard].values = []
-            group = groups[shard]
-            values[shard].append(raw.value)
-            group.offsets.append(raw.offset)
-            group.keys.append(key)
-            group.events.append(event)
-        telemetry.REROUTED.inc(sum(len(group.events) for shard, group in groups.items() if shard != batch.shard))
-        return [(str(shard), group) for shard, group in groups.items()]
+            for partition, raw in zip(part.partitions, part.messages(), strict=True):
+                event = decode(SignalKind.PRODUCT_EVENTS, raw, batch.topic, partition, limits=self._limits)
+                if isinstance(event, DeadLetter):
+                    letters.append(event)
+                    continue
+                assert isinstance(event, ProductEvent)
+                key = event.product_id.encode()
+                telemetry.REROUTED.inc(key != raw.key)
+                events.partitions.append(partition)
+                events.offsets.append(raw.offset)
+                events.keys.append(key)
+                events.events.append(event)
+                values.append(raw.value)
+        return events
 
-    def _decode_changes(self, batch: RawBatch, dead_letters: list[DeadLetter]) -> list[tuple[str, Batch]]:
-        """Batches of changes, each with the shard that owns its products. Every shard gets every freeze, and the
-        shard of the freeze's key reports it to the sinks."""
-        topic, partition, home = batch.topic, batch.partition, batch.shard
-        kind = self._kinds[topic_of(topic)]
-        groups: dict[int, tuple[int, list[Change], list[bytes | None]]] = {}
-        for raw in batch.messages():
-            recorded = kind is not SignalKind.FREEZES or shard_of(raw.key or b"", self._shards) == home
-            change = decode(kind, raw, topic, partition, limits=self._limits, recorded=recorded)
+    def _route_events(self, batch: EventBatch, epoch: int, routed: list[Routed]) -> None:
+        """Append the events, by lane, and a `Touched` for each shard that had none in this epoch."""
+        if not batch.events:
+            return
+        shards = self._shards
+        batch.shards = numbers = [shard_of(key, shards) for key in batch.keys]
+        touches = self._touches.mine()
+        if touches.epoch != epoch:
+            touches.epoch, touches.shards = epoch, set()
+        if fresh := set(numbers) - touches.shards:
+            touches.shards |= fresh
+            kafka_time_ms = batch.kafka_time_ms
+            routed += [(self._shard_names[shard], Touched(shard, kafka_time_ms)) for shard in sorted(fresh)]
+        lanes = self._placement.lanes_of(shards)
+        if self._placement.workers == 1:
+            routed.append((lanes[0], batch))
+            return
+        of_lane: dict[str, list[int]] = {}
+        for index, number in enumerate(numbers):
+            of_lane.setdefault(lanes[number], []).append(index)
+        routed += [(lane, batch.only(indexes)) for lane, indexes in of_lane.items()]
+
+    def _decode_changes(self, batch: RawBatch, letters: list[DeadLetter], routed: list[Routed]) -> None:
+        """Append batches of changes of all kinds but events, each for the shard that owns their products.
+
+        A freeze holds products of all shards, so every shard gets it. The shard of the freeze's key reports it to
+        the sinks."""
+        kind = self._kinds[topic_of(batch.topic)]
+        groups: dict[tuple[int, int], tuple[int, list[Change], list[bytes | None]]] = {}
+        for partition, raw in zip(batch.partitions, batch.messages(), strict=True):
+            change = decode(kind, raw, batch.topic, partition, limits=self._limits)
             if isinstance(change, DeadLetter):
-                if recorded:
-                    dead_letters.append(change)
+                letters.append(change)
                 continue
             assert not isinstance(change, ProductEvent)
-            shard = home
-            if not isinstance(change, Freeze | FreezeLift):
-                shard = shard_of(change.product_id.encode(), self._shards)
-            _, changes, values = groups.setdefault(shard, (raw.kafka_time_ms, [], []))
-            changes.append(change)
-            values.append(raw.value)
-        telemetry.REROUTED.inc(sum(len(group) for shard, (_, group, _) in groups.items() if shard != home))
-        return [
-            (str(shard), ChangeBatch(topic, partition, group, kafka_time_ms, values))
-            for shard, (kafka_time_ms, group, values) in groups.items()
-        ]
-
-    def snapshot(self) -> None:
-        return None
+            copies: list[tuple[int, Change]]
+            if isinstance(change, Freeze | FreezeLift):
+                home, every = shard_of(raw.key or b"", self._shards), range(self._shards)
+                copies = [(shard, msgspec.structs.replace(change, recorded=shard == home)) for shard in every]
+            else:
+                key = change.product_id.encode()
+                telemetry.REROUTED.inc(key != raw.key)
+                copies = [(shard_of(key, self._shards), change)]
+            for shard, each in copies:
+                _, changes, values = groups.setdefault((partition, shard), (raw.kafka_time_ms, [], []))
+                changes.append(each)
+                values.append(raw.value)
+        lanes = self._placement.lanes_of(self._shards)
+        for (partition, shard), (kafka_time_ms, group, values) in groups.items():
+            # Not only once in an epoch: a change may set the next time at which the shard is to be woken.
+            routed.append((self._shard_names[shard], Touched(shard, kafka_time_ms)))
+            sorted_out = ChangeBatch(batch.topic, partition, group, kafka_time_ms, values, shard)
+            routed.append((lanes[shard], sorted_out))

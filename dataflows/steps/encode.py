@@ -1,36 +1,27 @@
-"""The encoding steps: decisions to the rows of one sink. Pure functions beside the sinks make the rows."""
+"""The encoding of results: decisions to the rows of all sinks. Pure functions beside the sinks make the rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from clients.kafka_producer import Record
 from core.dead_letter import encode_letter
-from dataflows.steps.decode import Decoded
-from dataflows.steps.price import Clock
 from pricing.decision import Priced
-from sinks.base.outgoing import Outgoing, Row
+from sinks.base.fan_out import Rows
+
+Encode = Callable[[Priced], list[Any]]
+"""A function that makes the rows of one sink."""
 
 
-def outgoing(
-    encode: Callable[[Priced], list[Row]],
-) -> Callable[[tuple[str, Priced]], tuple[str, Outgoing[Row]] | None]:
-    """A mapper from `(shard, Priced)` to `(shard, Outgoing)`. It returns None if there are no rows."""
-
-    def encode_item(item: tuple[str, Priced]) -> tuple[str, Outgoing[Row]] | None:
-        shard, priced = item
-        rows = encode(priced)
-        return (shard, Outgoing(priced.kafka_time_ms, rows)) if rows else None
-
-    return encode_item
+def encode_rows(results: Sequence[Priced], encoders: Sequence[Encode]) -> list[Rows]:
+    """The rows of results that have any. encoders: one for each sink, in the order of the sinks."""
+    found = [Rows(priced.kafka_time_ms, [encode(priced) for encode in encoders]) for priced in results]
+    return [rows for rows in found if any(rows.of_sink)]
 
 
-def outgoing_letters(clock: Clock) -> Callable[[tuple[str, Decoded | Priced]], tuple[str, Outgoing[Record]] | None]:
-    """A mapper from `(shard, Decoded | Priced)` to its dead letters, `(shard, Outgoing)`. It returns None if there
-    are none."""
+def letters_encoder(clock: Callable[[], int]) -> Encode:
+    """An encoder of dead letters. clock: UTC milliseconds."""
 
-    def encode_item(item: tuple[str, Decoded | Priced]) -> tuple[str, Outgoing[Record]] | None:
-        shard, result = item
-        if not result.dead_letters:
-            return None
-        return shard, Outgoing(0, [encode_letter(letter, clock()) for letter in result.dead_letters])
+    def encode_letters(priced: Priced) -> list[Record]:
+        return [encode_letter(letter, clock()) for letter in priced.dead_letters]
 
-    return encode_item
+    return encode_letters

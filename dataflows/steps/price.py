@@ -3,9 +3,10 @@
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache
+from typing import Any
 
 from bytewax.operators import StatefulBatchLogic
 from prometheus_client import Counter as Metric
@@ -16,10 +17,13 @@ from core.dead_letter import DeadLetter
 from core.timestamps import DAY_MS
 from dataflows.recovery.state_log import StateLog
 from dataflows.steps.room import ProductRoom
-from pricing.batches import Batch, ChangeBatch, EventBatch, RefillRequest
+from dataflows.steps.workers import PerWorker
+from pricing.batches import Batch, ChangeBatch, EventBatch, RefillRequest, Refused, Touched
 from pricing.decision import Cause, Priced, PriceDecision, PriceSource, to_priced
 from pricing.policy import PricingPolicy
-from pricing.state.admission import admit_changes, admit_events
+from pricing.state.admission import admit_changes
+from pricing.state.lane import Lane
+from pricing.state.product import Decider
 from pricing.state.shard import Shard
 
 Clock = Callable[[], int]
@@ -41,102 +45,123 @@ def wall_clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-Work = Batch | RefillRequest | CaughtUp
+Work = Batch | RefillRequest | CaughtUp | Touched | Refused
 """Input of the pricing step."""
 
 
-class PricingStep(StatefulBatchLogic[Work, Priced, bytes]):
-    """The state of one shard: `Work` in, `Priced` out. Bytewax also wakes it when an override ends. Belongs to one
-    worker's thread.
+class PricingStep(StatefulBatchLogic[Work, Any, bytes | None]):
+    """The state of one key: `Work` in, what `encode` makes of `Priced` out. Belongs to one worker's thread.
 
-    execution: number of the flow's executions before this one. room: of the process, for products. ttl_ms: products
-    without a signal for so long are forgotten, if nothing else holds them; 0 keeps all.
+    A key is a lane or a shard (`core/placement.py`). A lane gets the signals of all shards of its worker. A shard
+    has state, and gets what is not a signal. Bytewax also wakes it when an override ends.
 
-    Resume state is the pointer of the shard's log or, without a log, a document of the whole shard."""
+    lanes: of the process, each with the shards of its worker. execution: number of the flow's executions before
+    this one. room: of the process, for products. ttl_ms: products without a signal for so long are forgotten, if
+    nothing else holds them; 0 keeps all.
+
+    Resume state is the pointer of the shard's log or, without a log, a document of the whole shard; None for a
+    lane."""
 
     def __init__(
         self,
         policy: PricingPolicy,
         resume_state: bytes | None,
         *,
+        lanes: PerWorker[Lane],
         clock: Clock = wall_clock_ms,
         state_log: StateLog | None = None,
         version_base: int = 0,
         execution: int = 0,
-        room: ProductRoom | None = None,
+        room: ProductRoom,
         ttl_ms: int = 0,
+        encode: Callable[[list[Priced]], list[Any]] = list,
     ) -> None:
-        documents = [] if resume_state is None else [resume_state]
-        self._state_log = state_log
-        if state_log is not None:
-            self._log, documents = state_log.open(resume_state)
-        self._shard = Shard(policy, *documents, version_base=version_base)
-        if state_log is not None:
-            self._log.follow(self._shard)
+        self._policy = policy
+        self._lane = lanes.mine()
         self._clock = clock
+        self._state_log = state_log
+        self._version_base = version_base
         self._execution = execution
-        self._room = room or ProductRoom(sys.maxsize)
+        self._room = room
         self._ttl_ms = ttl_ms
+        self._encode = encode
         self._kafka_time_ms = 0
         self._swept_at_ms = 0
         self._forget_at_ms = NEVER_MS
         self._caught_up: list[CaughtUp] = []
-        self._size = 0
-        self._note_size()
+        self._opened: Shard | None = None if resume_state is None else self._open(resume_state)
 
-    def on_batch(self, values: list[Work]) -> tuple[list[Priced], bool]:
+    def _open(self, resume_state: bytes | None) -> Shard:
+        documents = [] if resume_state is None else [resume_state]
+        if self._state_log is not None:
+            self._log, documents = self._state_log.open(resume_state)
+        shard = Shard(self._policy, *documents, version_base=self._version_base)
+        if self._state_log is not None:
+            self._log.follow(shard)
+        self._room.note(len(shard))
+        return shard
+
+    @property
+    def _shard(self) -> Shard:
+        if self._opened is None:
+            self._opened = self._open(None)
+        return self._opened
+
+    def on_batch(self, values: list[Work]) -> tuple[list[Any], bool]:
         now_ms = self._clock()
-        shard = self._shard
         results = []
         for value in values:
             if isinstance(value, EventBatch):
                 results.append(self._price_events(value, now_ms))
+            elif isinstance(value, Touched):
+                self._lane.hold(value.shard, self._shard)
+                self._kafka_time_ms = max(self._kafka_time_ms, value.kafka_time_ms)
             elif isinstance(value, ChangeBatch):
-                results.append(self._price_changes(value, now_ms))
-            elif isinstance(value, CaughtUp):
-                self._caught_up.append(value)
-                if len(self._caught_up) == value.partitions:
-                    was_resumed = any(each.was_resumed for each in self._caught_up)
-                    settled = shard.settle(was_resumed=was_resumed, execution=self._execution)
-                    results.append(to_priced(settled))
+                results.append(self._change(value, now_ms))
+            elif isinstance(value, Refused):
+                results.append(to_priced([], dead_letters=value.letters))
+            elif isinstance(value, RefillRequest):
+                results.append(self._refill(value))
             else:
-                results.append(to_priced(list(shard.refill(value.products)), freezes=shard.take_freeze_changes()))
-        if expired := shard.expire(now_ms - EXPIRY_GRACE_MS):
-            results.append(to_priced(expired))
-        results += self._forget(now_ms)
+                results.append(self._settle(value))
+        if self._opened is not None:
+            results.append(self._expire(now_ms))
+            results.append(self._forget(now_ms))
         return self._report(results), StatefulBatchLogic.RETAIN
 
     def _price_events(self, batch: EventBatch, now_ms: int) -> Priced:
-        letters: list[DeadLetter] = []
-        kafka_time_ms = batch.kafka_time_ms
-        if len(batch.events) > (free := self._room.free):
-            batch, letters = admit_events(batch, self._shard, free)
-        events, decisions = self._shard.apply_events(batch, now_ms)
-        self._note(kafka_time_ms, letters)
-        return to_priced(decisions, kafka_time_ms=kafka_time_ms, events=events, dead_letters=letters)
+        events, decisions, letters = self._lane.apply_events(batch, now_ms)
+        _report_counts(self._lane.decider)
+        _count_letters(letters)
+        return to_priced(decisions, kafka_time_ms=batch.kafka_time_ms, events=events, dead_letters=letters)
 
-    def _price_changes(self, batch: ChangeBatch, now_ms: int) -> Priced:
-        letters: list[DeadLetter] = []
+    def _change(self, batch: ChangeBatch, now_ms: int) -> Priced:
+        shard = self._lane.shard(batch.shard)
+        before, letters = len(shard), list[DeadLetter]()
         if len(batch.changes) > (free := self._room.free):
-            batch, letters = admit_changes(batch, self._shard, free)
-        decisions = self._shard.apply(batch, now_ms)
-        freezes = self._shard.take_freeze_changes()
-        self._note(batch.kafka_time_ms, letters)
+            batch, letters = admit_changes(batch, shard, free)
+        decisions = shard.apply(batch, now_ms)
+        self._room.note(len(shard) - before)
+        _report_counts(shard.decider)
+        _count_letters(letters)
+        freezes = shard.take_freeze_changes()
         return to_priced(decisions, kafka_time_ms=batch.kafka_time_ms, freezes=freezes, dead_letters=letters)
 
-    def _note(self, kafka_time_ms: int, letters: list[DeadLetter]) -> None:
-        self._note_size()
-        self._kafka_time_ms = max(self._kafka_time_ms, kafka_time_ms)
-        if letters:
-            telemetry.DEAD_LETTERS.labels(letters[0].error_code).inc(len(letters))
+    def _refill(self, request: RefillRequest) -> Priced:
+        decisions = list(self._shard.refill(request.products))
+        return to_priced(decisions, freezes=self._shard.take_freeze_changes())
 
-    def _note_size(self) -> None:
-        size = len(self._shard)
-        if size != self._size:
-            self._room.note(size - self._size)
-            self._size = size
+    def _settle(self, caught_up: CaughtUp) -> Priced:
+        self._caught_up.append(caught_up)
+        if len(self._caught_up) != caught_up.partitions:
+            return to_priced([])
+        was_resumed = any(each.was_resumed for each in self._caught_up)
+        return to_priced(self._shard.settle(was_resumed=was_resumed, execution=self._execution))
 
-    def _forget(self, now_ms: int) -> list[Priced]:
+    def _expire(self, now_ms: int) -> Priced:
+        return to_priced(self._shard.expire(now_ms - EXPIRY_GRACE_MS))
+
+    def _forget(self, now_ms: int) -> Priced:
         """Once a day, announce products without a signal, and forget them a minute later, when that is committed.
         The day is that of Kafka's time stamps: a clock that runs ahead must not forget what is sold."""
         until_ms = min(now_ms, self._kafka_time_ms)
@@ -145,42 +170,51 @@ class PricingStep(StatefulBatchLogic[Work, Priced, bytes]):
         if now_ms >= self._forget_at_ms:
             self._forget_at_ms = NEVER_MS
             forgotten = self._shard.forget(now_ms)
-            self._note_size()
+            self._room.note(-len(forgotten))
         if until_ms >= self._swept_at_ms + DAY_MS:
             before_ms = max(0, until_ms - self._ttl_ms) if self._ttl_ms else 0
             if self._shard.announce(before_ms):
                 self._swept_at_ms, self._forget_at_ms = until_ms, now_ms + ANNOUNCED_MS
-        return [to_priced(forgotten)] if forgotten else []
+        return to_priced(forgotten)
 
-    def on_notify(self) -> tuple[list[Priced], bool]:
-        results = [to_priced(self._shard.expire(self._clock() - EXPIRY_GRACE_MS))]
-        return self._report(results), StatefulBatchLogic.RETAIN
+    def on_notify(self) -> tuple[list[Any], bool]:
+        return self._report([self._expire(self._clock())]), StatefulBatchLogic.RETAIN
 
     def notify_at(self) -> datetime | None:
-        expiry_ms = self._shard.next_expiry_ms()
+        expiry_ms = None if self._opened is None else self._opened.next_expiry_ms()
         return None if expiry_ms is None else datetime.fromtimestamp((expiry_ms + EXPIRY_GRACE_MS) / 1000, UTC)
 
-    def snapshot(self) -> bytes:
+    def snapshot(self) -> bytes | None:
+        if self._opened is None:
+            return None
         if self._state_log is None or not self._state_log.writes:
-            return self._shard.snapshot()
+            return self._opened.snapshot()
         self._state_log.save()
         return self._log.pointer()
 
-    def _report(self, results: list[Priced]) -> list[Priced]:
-        alerts = self._shard.alerts
-        for reason, count in alerts.items():
-            telemetry.GUARDRAIL_ALERTS.labels(reason).inc(count)
-            log.warning("prices held: a bound is unusable", reason=reason, decisions=count)
-        alerts.clear()
-        telemetry.LATE_EVENTS.inc(self._shard.causes[Cause.LATE])
-        self._shard.causes.clear()
-        for priced in results:
+    def _report(self, results: list[Priced]) -> list[Any]:
+        """Count and encode what was decided."""
+        if self._opened is not None:
+            _report_counts(self._opened.decider)
+        found = [each for each in results if each.decisions or each.freezes or each.events or each.dead_letters]
+        for priced in found:
             _count(priced)
-        return [
-            priced
-            for priced in results
-            if priced.decisions or priced.freezes or priced.events or priced.dead_letters
-        ]
+        return self._encode(found)
+
+
+def _report_counts(decider: Decider) -> None:
+    for reason, count in decider.alerts.items():
+        telemetry.GUARDRAIL_ALERTS.labels(reason).inc(count)
+        log.warning("prices held: a bound is unusable", reason=reason, decisions=count)
+    decider.alerts.clear()
+    if decider.causes:
+        telemetry.LATE_EVENTS.inc(decider.causes[Cause.LATE])
+        decider.causes.clear()
+
+
+def _count_letters(letters: Sequence[DeadLetter]) -> None:
+    for letter in letters:
+        telemetry.DEAD_LETTERS.labels(letter.error_code).inc()
 
 
 @cache

@@ -18,6 +18,13 @@ class ProductRoom:
         self._count = 0
         self._lock = threading.Lock()
 
+    def take(self) -> bool:
+        """Take the place of one product. False if there is none left."""
+        if self._count >= self._limit:
+            return False
+        self.note(1)
+        return True
+
     @property
     def free(self) -> int:
         """The number of products that may be added."""

@@ -6,41 +6,18 @@ import msgspec.structs
 
 from core.dead_letter import DeadLetter, ErrorCode
 from core.positions import SourcePosition
-from pricing.batches import Batch, Change, ChangeBatch, EventBatch
+from pricing.batches import Change, ChangeBatch
 from pricing.catalogue import CatalogueChange
-from pricing.commands import PriceOverride
+from pricing.commands import Freeze, PriceOverride
 
 STAGE = "price"
 DETAIL = "the flow holds as many products as it may (PRODUCTS_MAX), and this is one more"
 
 
-def admit_events(batch: EventBatch, known: Container[str], room: int) -> tuple[EventBatch, list[DeadLetter]]:
-    """The batch without events of products beyond the room, and letters for those. known: the products that the
-    shard has. room: the number of products that may be added."""
-    added: set[str] = set()
-    kept, refused = [], []
-    for index, event in enumerate(batch.events):
-        is_new = event.product_id not in known and event.product_id not in added
-        if is_new and len(added) >= room:
-            refused.append(index)
-        else:
-            kept.append(index)
-            if is_new:
-                added.add(event.product_id)
-    if not refused:
-        return batch, []
-    letters = [_letter(batch, batch.offsets[index], index) for index in refused]
-    return msgspec.structs.replace(
-        batch,
-        offsets=[batch.offsets[index] for index in kept],
-        keys=[batch.keys[index] for index in kept],
-        events=[batch.events[index] for index in kept],
-        values=[batch.values[index] for index in kept] if batch.values else (),
-    ), letters
-
-
 def admit_changes(batch: ChangeBatch, known: Container[str], room: int) -> tuple[ChangeBatch, list[DeadLetter]]:
-    """As `admit_events`, for catalogue entries and overrides. No other change adds a product."""
+    """The batch without changes of products beyond the room, and letters for those. known: the products that the
+    shard has. room: the number of products that may be added. Only catalogue entries and overrides add a product;
+    `price_events` admits events."""
     added: set[str] = set()
     kept: list[Change] = []
     letters: list[DeadLetter] = []
@@ -52,7 +29,9 @@ def admit_changes(batch: ChangeBatch, known: Container[str], room: int) -> tuple
             added.add(product_id)
             kept.append(change)
         else:
-            letters.append(_letter(batch, _offset_of(change), index))
+            letters.append(
+                refuse(SourcePosition(batch.topic, batch.partition, _offset_of(change)), batch.values, index)
+            )
     return (msgspec.structs.replace(batch, changes=kept), letters) if letters else (batch, [])
 
 
@@ -63,11 +42,10 @@ def _added_by(change: Change) -> str | None:
 
 
 def _offset_of(change: Change) -> int:
-    return change.position.offset if isinstance(change, PriceOverride) else change.offset  # type: ignore[union-attr]
+    return change.position.offset if isinstance(change, PriceOverride | Freeze) else change.offset
 
 
-def _letter(batch: Batch, offset: int, index: int) -> DeadLetter:
-    values: Sequence[bytes | None] = batch.values
+def refuse(position: SourcePosition, values: Sequence[bytes | None], index: int) -> DeadLetter:
+    """The letter for a signal that was refused. values: the messages of its batch. index: of its own."""
     raw = (values[index] if values else None) or b""
-    position = SourcePosition(batch.topic, batch.partition, offset)
     return DeadLetter(ErrorCode.TOO_MANY_PRODUCTS, STAGE, DETAIL, position, raw)

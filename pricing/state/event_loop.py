@@ -5,10 +5,12 @@ loop of `price_events` does the same work inline, because a call costs as much a
 `apply_event` only for products under an override or a freeze. A property test shows that both give equal results
 over random signals (`tests/unit/pricing/test_event_loop.py`)."""
 
-from collections.abc import MutableMapping
+from collections.abc import Sequence
+from typing import Protocol
 
 import msgspec
 
+from core.dead_letter import DeadLetter
 from core.positions import SourcePosition
 from core.timestamps import DAY_MS
 from pricing.batches import EventBatch
@@ -20,8 +22,10 @@ from pricing.policy import PricingPolicy
 from pricing.rules import PricingInputs
 from pricing.state import freezes as frozen
 from pricing.state import overrides
+from pricing.state.admission import refuse
 from pricing.state.freezes import Freezes
 from pricing.state.product import Decider, ProductState, record
+from pricing.state.replay import Replay
 
 
 class EventNumbers(msgspec.Struct, frozen=True):
@@ -39,6 +43,36 @@ class EventNumbers(msgspec.Struct, frozen=True):
         weights: dict[str, float] = dict(policy.demand.weights.items())
         late_count = policy.demand.late_events == "count"
         return cls(weights, policy.demand.half_life_ms, policy.guardrails == NO_GUARDRAILS, late_count)
+
+
+class EventHolder(Protocol):
+    """The part of a shard that events change. products: by id. dirty: the products that changed since the last
+    snapshot. replay: None once the shard has settled. version_base: the version of a product before its first
+    change."""
+
+    products: dict[str, ProductState]
+    dirty: dict[str, None]
+    freezes: Freezes
+    replay: Replay | None
+
+    @property
+    def version_base(self) -> int: ...
+
+
+class Room(Protocol):
+    """The room for products in a process."""
+
+    def take(self) -> bool:
+        """Take the place of one product. False if there is none left."""
+
+
+class _Unbounded:
+    def take(self) -> bool:
+        return True
+
+
+UNBOUNDED: Room = _Unbounded()
+"""Room for any number of products."""
 
 
 def apply_event(
@@ -94,39 +128,47 @@ def _count_late(state: ProductState, decider: Decider, position: SourcePosition,
 
 def price_events(
     batch: EventBatch,
-    products: MutableMapping[str, ProductState],
+    holders: Sequence[EventHolder],
     decider: Decider,
     numbers: EventNumbers,
     *,
-    freezes: Freezes,
+    room: Room,
     now_ms: int,
-) -> tuple[PricedEvents | None, list[PriceDecision]]:
-    """The prices of a batch's events, in its order (None if there are none), and the decisions of the events that
-    get no new price.
+) -> tuple[PricedEvents | None, list[PriceDecision], list[DeadLetter]]:
+    """The prices of a batch's events, in its order (None if there are none), the decisions of the events that get
+    no new price, and letters for the events that would make one product too many.
 
     An event gets no new price if its product is under an override or a freeze, if it is late and only counts, or if
     the product's bounds are unusable before its first price. Of late events, only one that is the last of its
-    product has a decision. Products that are not in `products` yet are added to it. now_ms: processing time, UTC
-    milliseconds."""
+    product has a decision. holders: the shard of each event; it gets the products that it does not have yet.
+    now_ms: processing time, UTC milliseconds."""
     weights, half_life_ms, unguarded = numbers.weights, numbers.half_life_ms, numbers.unguarded
     late_count = numbers.late_count
     policy, policy_version, dynamic = decider.policy, decider.policy.version, PriceSource.DYNAMIC
-    any_freeze = bool(freezes)
     updates: list[bytes] = []
     day_opens: list[float | None] = []
     unpriced: dict[int, PriceDecision] = {}
+    refused: list[int] = []
     price: float | None
-    for event in batch.events:
+    for event, holder in zip(batch.events, holders, strict=True):
         product_id = event.product_id
         event_time_ms = event.event_time_ms
+        products = holder.products
         state = products.get(product_id)
         if state is None:
-            state = products[product_id] = ProductState(product_id, version=decider.version_base)
-        if state.override is not None or (any_freeze and freezes.of(state)):
-            index = len(updates) + len(unpriced)
-            position = SourcePosition(batch.topic, batch.partition, batch.offsets[index])
+            if not room.take():
+                refused.append(len(updates) + len(unpriced) + len(refused))
+                continue
+            state = products[product_id] = ProductState(product_id, version=holder.version_base)
+        holder.dirty[product_id] = None
+        if holder.replay is not None:
+            index = len(updates) + len(unpriced) + len(refused)
+            holder.replay.note_event(state, batch.position(index))
+        if state.override is not None or (holder.freezes.by_scope and holder.freezes.of(state)):
+            index = len(updates) + len(unpriced) + len(refused)
+            position = batch.position(index)
             unpriced[index] = apply_event(
-                state, event, decider, numbers, freezes=freezes, position=position, now_ms=now_ms
+                state, event, decider, numbers, freezes=holder.freezes, position=position, now_ms=now_ms
             )
             continue
         if half_life_ms is None:
@@ -137,8 +179,8 @@ def price_events(
             )
             state.demand = demand
         if late_count and event_time_ms < state.base_time_ms:
-            index = len(updates) + len(unpriced)
-            position = SourcePosition(batch.topic, batch.partition, batch.offsets[index])
+            index = len(updates) + len(unpriced) + len(refused)
+            position = batch.position(index)
             unpriced[index] = _count_late(state, decider, position, now_ms)
             continue
         state.event_price = event.price
@@ -174,8 +216,8 @@ def price_events(
         state.adjustments = adjustments
         state.policy = policy_version
         if price is None:
-            index = len(updates) + len(unpriced)
-            position = SourcePosition(batch.topic, batch.partition, batch.offsets[index])
+            index = len(updates) + len(unpriced) + len(refused)
+            position = batch.position(index)
             unpriced[index] = state.to_decision(Cause.EVENT, position)
             continue
         update = PriceUpdate(
@@ -192,13 +234,20 @@ def price_events(
         )
         updates.append(encode_update(update))
         day_opens.append(state.day_open)
-    offsets, keys = batch.offsets, batch.keys
-    if unpriced:
-        priced = [index for index in range(len(offsets)) if index not in unpriced]
-        offsets, keys = [offsets[index] for index in priced], [keys[index] for index in priced]
-    events = PricedEvents(batch.topic, batch.partition, now_ms, offsets, keys, updates, day_opens)
+    of = batch
+    if unpriced or refused:
+        skipped = {*unpriced, *refused}
+        priced = [index for index in range(len(batch.offsets)) if index not in skipped]
+        of = batch.only(priced) if priced else batch
+    events = PricedEvents(batch.topic, of.partitions, now_ms, of.offsets, of.keys, updates, day_opens)
     decisions = list(unpriced.values())
     if late_count and unpriced:
         # A store takes the newest of a product, which may be the price of a later event.
-        decisions = [d for d in decisions if d.cause != Cause.LATE or d.version == products[d.product_id].version]
-    return (events if updates else None), decisions
+        newest = {event.product_id: holder for event, holder in zip(batch.events, holders, strict=True)}
+        decisions = [
+            d
+            for d in decisions
+            if d.cause != Cause.LATE or d.version == newest[d.product_id].products[d.product_id].version
+        ]
+    letters = [refuse(batch.position(index), batch.values, index) for index in refused]
+    return (events if updates else None), decisions, letters

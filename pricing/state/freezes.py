@@ -8,31 +8,31 @@ from pricing.state.product import Decider, ProductState, quote_state, record
 
 
 class Freezes:
-    """The freezes in force, by scope, and the scopes of freezes that have ended. Its truth value is False if no
+    """The freezes in force, `by_scope`, and the scopes of freezes that have ended. Its truth value is False if no
     freeze is in force. Belongs to the thread of its shard.
 
     Every shard holds all freezes. Only changes of freezes that are `recorded` here are reported to the sinks
     (`take_changes`)."""
 
     def __init__(self) -> None:
-        self._in_force: dict[str, Freeze] = {}
+        self.by_scope: dict[str, Freeze] = {}
         self._lifted: set[str] = set()
         self._changes: list[FreezeChange] = []
         self.dirty = False
         """Changed since the last snapshot."""
 
     def __bool__(self) -> bool:
-        return bool(self._in_force)
+        return bool(self.by_scope)
 
     def restore(self, in_force: list[Freeze], lifted: list[str]) -> None:
         """Replace all freezes by those of a document."""
-        self._in_force = {freeze.scope: freeze for freeze in in_force}
+        self.by_scope = {freeze.scope: freeze for freeze in in_force}
         self._lifted = set(lifted)
 
     @property
     def in_force(self) -> list[Freeze]:
         """All freezes in force, one for each scope."""
-        return list(self._in_force.values())
+        return list(self.by_scope.values())
 
     @property
     def lifted(self) -> list[str]:
@@ -41,7 +41,7 @@ class Freezes:
 
     def of(self, state: ProductState) -> Freeze | None:
         """The freeze that holds a product; None if there is none. Of several, the one with the narrowest scope."""
-        freezes = self._in_force
+        freezes = self.by_scope
         category = state.catalogue.category if state.catalogue else None
         return (
             freezes.get(f"product:{state.product_id}")
@@ -51,8 +51,8 @@ class Freezes:
 
     def set(self, freeze: Freeze) -> None:
         """Put a freeze in force, in place of the one of the same scope."""
-        replaced = self._in_force.get(freeze.scope)
-        self._in_force[freeze.scope] = freeze
+        replaced = self.by_scope.get(freeze.scope)
+        self.by_scope[freeze.scope] = freeze
         self.dirty = True
         self._lifted.discard(freeze.scope)
         if freeze.recorded:
@@ -60,7 +60,7 @@ class Freezes:
 
     def lift(self, lift: FreezeLift) -> bool:
         """End a freeze. Returns True if it was in force."""
-        ended = self._in_force.pop(lift.scope, None)
+        ended = self.by_scope.pop(lift.scope, None)
         if ended is None:
             return False
         self.dirty = True
@@ -73,7 +73,7 @@ class Freezes:
         """Report again all recorded freezes in force, and all that have ended, for a store that lost its data."""
         self._changes += [
             FreezeChange(freeze.scope, freeze, None, freeze.set_at_ms)
-            for freeze in self._in_force.values()
+            for freeze in self.by_scope.values()
             if freeze.recorded
         ]
         self._changes += [FreezeChange(scope, None, None, 0) for scope in self.lifted]

@@ -4,10 +4,8 @@ The products to decide once more are part of every snapshot. An example: an exec
 one epoch, which is committed, decides in the next one, and is killed before that one is committed. The next
 execution reads none of those messages, but readers have the versions that the first one decided."""
 
-from collections.abc import Mapping
-
 from core.positions import SourcePosition
-from pricing.batches import Change, ChangeBatch, EventBatch
+from pricing.batches import Change, ChangeBatch
 from pricing.catalogue import CatalogueChange
 from pricing.commands import Freeze, FreezeLift, PriceOverride
 from pricing.state.product import ProductState
@@ -25,7 +23,7 @@ def lift_of(execution: int, settled: int) -> int:
 
 
 class Replay:
-    """The products that changed since the snapshot. Belongs to the thread of its shard, which notes every batch
+    """The products that changed since the snapshot. Belongs to the thread of its shard, which notes every signal
     before it applies it.
 
     version_base: the version of a product before its first change. at_snapshot: product to its version in the
@@ -42,16 +40,11 @@ class Replay:
         self.at_snapshot[state.product_id] = state.version
         self.catalogued[state.product_id] = position
 
-    def note_events(self, batch: EventBatch, products: Mapping[str, ProductState]) -> None:
-        """Note a batch of events. products: the states before it."""
-        at_snapshot, catalogued = self.at_snapshot, self.catalogued
-        for offset, event in zip(batch.offsets, batch.events, strict=True):
-            product_id = event.product_id
-            if product_id not in at_snapshot:
-                state = products.get(product_id)
-                at_snapshot[product_id] = state.version if state else self._version_base
-            if product_id in catalogued:
-                catalogued[product_id] = SourcePosition(batch.topic, batch.partition, offset)
+    def note_event(self, state: ProductState, position: SourcePosition) -> None:
+        """Note an event of a product. state: the one before it."""
+        self.at_snapshot.setdefault(state.product_id, state.version)
+        if state.product_id in self.catalogued:
+            self.catalogued[state.product_id] = position
 
     def note_change(self, batch: ChangeBatch, change: Change, state: ProductState | None) -> None:
         """Note a change of one product. state: the product's before it."""

@@ -5,7 +5,6 @@ expired. The version of a product must not depend on the order in which topics a
 timer fires. Both may differ after a crash. If a version then counted less than before, readers would take it for an
 old one (docs/decisions/0009)."""
 
-from collections import Counter
 from collections.abc import Iterable
 
 import msgspec
@@ -20,7 +19,7 @@ from pricing.state import freezes as frozen
 from pricing.state import overrides
 from pricing.state.catalogue import change_catalogue
 from pricing.state.corrections import correct
-from pricing.state.event_loop import EventNumbers, price_events
+from pricing.state.event_loop import UNBOUNDED, EventNumbers, price_events
 from pricing.state.forgetting import Forgetting
 from pricing.state.freezes import Freezes
 from pricing.state.overrides import Expiries
@@ -41,21 +40,21 @@ class Shard:
     constructor raises ValueError for a document of a newer format."""
 
     def __init__(self, policy: PricingPolicy, *documents: bytes, version_base: int = 0) -> None:
-        self._decider = Decider(policy, version_base)
+        self.decider = Decider(policy, version_base)
         self._numbers = EventNumbers.of(policy)
-        self._products: dict[str, ProductState] = {}
+        self.products: dict[str, ProductState] = {}
         # A dict as an ordered set: the order of a document must not depend on hashes.
-        self._dirty: dict[str, None] = {}
+        self.dirty: dict[str, None] = {}
         self._expiries = Expiries()
-        self._freezes = Freezes()
+        self.freezes = Freezes()
         self._settled = 0
         self._forgetting = Forgetting()
         self._settled_now = False
         opened = [unpack_shard(document) for document in documents]
-        self._decider.version_base = max([version_base, *(document.version_base for document in opened)])
-        replay = Replay(self._decider.version_base)
+        self.decider.version_base = max([version_base, *(document.version_base for document in opened)])
+        replay = Replay(self.decider.version_base)
         self._restore(opened, replay)
-        self._replay: Replay | None = replay
+        self.replay: Replay | None = replay
 
     def _restore(self, documents: Iterable[ShardDocument], replay: Replay) -> None:
         newest: dict[str, msgspec.Raw] = {}
@@ -67,11 +66,11 @@ class Shard:
             unsettled.update(document.unsettled)
             self._settled = document.settled
             self._forgetting.restore(document.forget_before_ms, document.version_base)
-            self._freezes.restore(document.freezes, document.lifted)
+            self.freezes.restore(document.freezes, document.lifted)
         for product_id, packed in newest.items():
             if packed == GONE:
                 continue
-            state = self._products[product_id] = unpack_product(packed)
+            state = self.products[product_id] = unpack_product(packed)
             if state.override:
                 self._expiries.watch(state.override)
             if product_id in unsettled:
@@ -80,50 +79,45 @@ class Shard:
                 replay.restore(state, NO_POSITION)
 
     def __len__(self) -> int:
-        return len(self._products)
+        return len(self.products)
 
     def __contains__(self, product_id: object) -> bool:
-        return product_id in self._products
+        return product_id in self.products
 
     def get(self, product_id: str) -> ProductState | None:
         """The state of a product, None if the shard does not know it."""
-        return self._products.get(product_id)
+        return self.products.get(product_id)
 
     @property
-    def alerts(self) -> Counter[str]:
-        """Guardrail alerts by their text. The caller clears it."""
-        return self._decider.alerts
-
-    @property
-    def causes(self) -> Counter[str]:
-        """Decisions by their cause, of the causes in `Decider.causes`. The caller clears it."""
-        return self._decider.causes
+    def version_base(self) -> int:
+        """The version of a product before its first change."""
+        return self.decider.version_base
 
     # Snapshots
 
     def snapshot(self) -> bytes:
-        return self._pack(self._products)
+        return self._pack(self.products)
 
     def changes(self) -> bytes | None:
-        if not (self._dirty or self._freezes.dirty or self._forgetting.dirty or self._settled_now):
+        if not (self.dirty or self.freezes.dirty or self._forgetting.dirty or self._settled_now):
             return None
-        return self._pack(self._dirty)
+        return self._pack(self.dirty)
 
     def estimate_bytes(self) -> int:
-        sample = {name: state for _, (name, state) in zip(range(SAMPLE), self._products.items(), strict=False)}
-        return len(pack_shard(sample, [], [], 0, {})) * len(self._products) // max(len(sample), 1)
+        sample = {name: state for _, (name, state) in zip(range(SAMPLE), self.products.items(), strict=False)}
+        return len(pack_shard(sample, [], [], 0, {})) * len(self.products) // max(len(sample), 1)
 
     def _pack(self, product_ids: Iterable[str]) -> bytes:
-        products = {product_id: self._products.get(product_id) for product_id in product_ids}
-        self._dirty.clear()
-        self._freezes.dirty = self._forgetting.dirty = self._settled_now = False
-        self._decider.version_base = max(self._decider.version_base, self._forgetting.version_base)
-        due = self._replay.catalogued if self._replay is not None else {}
+        products = {product_id: self.products.get(product_id) for product_id in product_ids}
+        self.dirty.clear()
+        self.freezes.dirty = self._forgetting.dirty = self._settled_now = False
+        self.decider.version_base = max(self.decider.version_base, self._forgetting.version_base)
+        due = self.replay.catalogued if self.replay is not None else {}
         unsettled = {product_id: due[product_id] for product_id in due.keys() & products.keys()}
         return pack_shard(
             products,
-            self._freezes.in_force,
-            self._freezes.lifted,
+            self.freezes.in_force,
+            self.freezes.lifted,
             self._settled,
             unsettled,
             version_base=self._forgetting.version_base,
@@ -133,13 +127,13 @@ class Shard:
     # Signals
 
     def apply_events(self, batch: EventBatch, now_ms: int) -> tuple[PricedEvents | None, list[PriceDecision]]:
-        """The prices of a batch's events, and the decisions of events without a new price: see `price_events`."""
-        self._dirty.update(dict.fromkeys([event.product_id for event in batch.events]))
-        if self._replay is not None:
-            self._replay.note_events(batch, self._products)
-        return price_events(
-            batch, self._products, self._decider, self._numbers, freezes=self._freezes, now_ms=now_ms
+        """The prices of events that all are of this shard, without a bound on the number of products: see
+        `price_events`."""
+        holders = [self] * len(batch.events)
+        events, decisions, _ = price_events(
+            batch, holders, self.decider, self._numbers, room=UNBOUNDED, now_ms=now_ms
         )
+        return events, decisions
 
     def apply(self, batch: ChangeBatch, now_ms: int) -> list[PriceDecision]:
         """The decisions of a batch of changes, in its order."""
@@ -147,10 +141,10 @@ class Shard:
         over: list[PriceOverride] = []
         for signal in batch.changes:
             if isinstance(signal, Freeze):
-                self._freezes.set(signal)
+                self.freezes.set(signal)
                 continue
-            if self._replay is not None and not isinstance(signal, FreezeLift):
-                self._replay.note_change(batch, signal, self._products.get(signal.product_id))
+            if self.replay is not None and not isinstance(signal, FreezeLift):
+                self.replay.note_change(batch, signal, self.products.get(signal.product_id))
             if isinstance(signal, PriceOverride):
                 decisions += self._set_override(signal, over, now_ms)
                 continue
@@ -164,7 +158,7 @@ class Shard:
             else:
                 decisions += self._change_catalogue(signal, position, now_ms)
         for override in over:
-            state = self._products[override.product_id]
+            state = self.products[override.product_id]
             if state.override is override and override.expires_at_ms is not None:
                 decisions.append(self._expire(state, override.expires_at_ms, now_ms))
         return decisions
@@ -174,23 +168,23 @@ class Shard:
         read counts, because it may have been read in time before a crash, but no reader sees it; it is added to
         `over`."""
         if overrides.is_over(override, override.kafka_time_ms):
-            self._decider.causes[Cause.NEVER_IN_FORCE] += 1
+            self.decider.causes[Cause.NEVER_IN_FORCE] += 1
             return []
-        state = self._products.get(override.product_id)
+        state = self.products.get(override.product_id)
         if state is None:
-            state = self._products[override.product_id] = self._new(override.product_id)
+            state = self.products[override.product_id] = self._new(override.product_id)
         decisions = self._expire_before(state, override.kafka_time_ms, now_ms)
-        self._dirty[override.product_id] = None
+        self.dirty[override.product_id] = None
         if was_over := overrides.is_over(override, now_ms):
             over.append(override)
         else:
             self._expiries.watch(override)
-        return [*decisions, overrides.set_override(state, override, self._decider, now_ms, was_over=was_over)]
+        return [*decisions, overrides.set_override(state, override, self.decider, now_ms, was_over=was_over)]
 
     def _remove_override(
         self, removal: OverrideRemoval, position: SourcePosition, now_ms: int
     ) -> list[PriceDecision]:
-        state = self._products.get(removal.product_id)
+        state = self.products.get(removal.product_id)
         if state is None:
             return []
         decisions = self._expire_before(state, removal.event_time_ms, now_ms)
@@ -203,68 +197,68 @@ class Shard:
         return decisions
 
     def _lift_freeze(self, lift: FreezeLift, position: SourcePosition, now_ms: int) -> list[PriceDecision]:
-        if not self._freezes.lift(lift):
+        if not self.freezes.lift(lift):
             return []
         decisions = []
-        for state in self._products.values():
+        for state in self.products.values():
             if frozen.covers(lift.scope, state):
-                self._dirty[state.product_id] = None
+                self.dirty[state.product_id] = None
                 decision = frozen.release(
-                    state, lift, self._decider, freezes=self._freezes, position=position, now_ms=now_ms
+                    state, lift, self.decider, freezes=self.freezes, position=position, now_ms=now_ms
                 )
                 if decision is not None:
                     decisions.append(decision)
         return decisions
 
     def _correct(self, correction: ProductCorrection, position: SourcePosition, now_ms: int) -> list[PriceDecision]:
-        state = self._products.get(correction.product_id)
+        state = self.products.get(correction.product_id)
         if state is None:
             return []
-        self._dirty[correction.product_id] = None
-        freeze = self._freezes.of(state)
-        return [correct(state, correction, self._decider, freeze=freeze, position=position, now_ms=now_ms)]
+        self.dirty[correction.product_id] = None
+        freeze = self.freezes.of(state)
+        return [correct(state, correction, self.decider, freeze=freeze, position=position, now_ms=now_ms)]
 
     def _change_catalogue(
         self, change: CatalogueChange, position: SourcePosition, now_ms: int
     ) -> list[PriceDecision]:
-        state = self._products.get(change.product_id)
+        state = self.products.get(change.product_id)
         if state is None:
             if change.entry is None:
                 return []
-            state = self._products[change.product_id] = self._new(change.product_id)
-        self._dirty[change.product_id] = None
+            state = self.products[change.product_id] = self._new(change.product_id)
+        self.dirty[change.product_id] = None
         decision = change_catalogue(
-            state, change, self._decider, freezes=self._freezes, position=position, now_ms=now_ms
+            state, change, self.decider, freezes=self.freezes, position=position, now_ms=now_ms
         )
         return [decision]
 
     def announce(self, before_ms: int) -> bool:
         """Announce the products to forget, those that did not change since `before_ms` (UTC milliseconds). False
         before the shard has settled: messages of such a product may be among those that are read again."""
-        if self._replay is not None:
+        if self.replay is not None:
             return False
-        products = self._products.values()
-        self._forgetting.announce((state for state in products if self._freezes.of(state) is None), before_ms)
+        products = self.products.values()
+        self._forgetting.announce((state for state in products if self.freezes.of(state) is None), before_ms)
         return True
 
     def forget(self, now_ms: int) -> list[PriceDecision]:
         """Forget the products that were announced and are still due. Returns the decisions that withdraw their
         prices. Empty if the announcement is not in a snapshot yet; the caller waits until that is committed."""
         forgetting = self._forgetting
-        if self._replay is not None or forgetting.dirty:
+        if self.replay is not None or forgetting.dirty:
             return []
         decisions = []
-        for state in [state for state in self._products.values() if forgetting.is_due(state)]:
+        for state in [state for state in self.products.values() if forgetting.is_due(state)]:
             # One that something held when the base was announced may have a higher version. It waits for the next.
-            if self._freezes.of(state) is None and state.version < forgetting.version_base:
-                del self._products[state.product_id]
-                self._dirty[state.product_id] = None
+            if self.freezes.of(state) is None and state.version < forgetting.version_base:
+                del self.products[state.product_id]
+                self.dirty[state.product_id] = None
                 decisions.append(forgetting.withdraw(state, now_ms))
         forgetting.clear()
         return decisions
 
     def _new(self, product_id: str) -> ProductState:
-        return ProductState(product_id, version=self._decider.version_base)
+        return ProductState(product_id, version=self.decider.version_base)
 
     # Time
 
@@ -277,7 +271,7 @@ class Shard:
         """The decisions for all overrides that end at or before `now_ms`."""
         decisions = []
         for expires_at_ms, product_id in self._expiries.take(now_ms):
-            state = self._products.get(product_id)
+            state = self.products.get(product_id)
             if state is not None and state.override is not None and state.override.expires_at_ms == expires_at_ms:
                 decisions.append(self._expire(state, expires_at_ms, now_ms))
         return decisions
@@ -300,11 +294,11 @@ class Shard:
     def _end_override(
         self, state: ProductState, cause: str, position: SourcePosition, at_ms: int, now_ms: int
     ) -> PriceDecision:
-        self._dirty[state.product_id] = None
+        self.dirty[state.product_id] = None
         return overrides.end_override(
             state,
-            self._decider,
-            freeze=self._freezes.of(state),
+            self.decider,
+            freeze=self.freezes.of(state),
             cause=cause,
             position=position,
             at_ms=at_ms,
@@ -315,16 +309,16 @@ class Shard:
 
     def take_freeze_changes(self) -> list[FreezeChange]:
         """The changes since the last call of those freezes that this shard reports."""
-        return self._freezes.take_changes()
+        return self.freezes.take_changes()
 
     def refill(self, product_ids: Iterable[str] = ()) -> Iterable[PriceDecision]:
         """The latest decision of these products, for a store that lost them. Without products: of all, and freezes
         are reported again too."""
         if product_ids:
-            states: Iterable[ProductState | None] = map(self._products.get, product_ids)
+            states: Iterable[ProductState | None] = map(self.products.get, product_ids)
         else:
-            self._freezes.report_again()
-            states = self._products.values()
+            self.freezes.report_again()
+            states = self.products.values()
         for state in states:
             if state is None:
                 continue
@@ -361,25 +355,25 @@ class Shard:
         Third problem: the executions before may have forgotten a product that the snapshot still has. Readers then
         know its price as withdrawn, at a version above the snapshot's. So each product that was due to be forgotten
         is published with a version above all before, too (cause `repeat` if no message came for it)."""
-        replay, self._replay = self._replay, None
+        replay, self.replay = self.replay, None
         if replay is None:
             return []
         lift = lift_of(execution, self._settled)
         self._settled, self._settled_now = execution, True
         # Versions may go above what was announced.
         self._forgetting.clear()
-        self._dirty.update(dict.fromkeys(replay.catalogued))
+        self.dirty.update(dict.fromkeys(replay.catalogued))
         if not was_resumed and not execution:
             return []
         decisions = []
         for product_id, position in replay.catalogued.items():
-            state = self._products[product_id]
+            state = self.products[product_id]
             # A product that was due may have been forgotten, and have come back above the base.
             before = max(replay.at_snapshot.get(product_id, 0), self._forgetting.version_base)
             state.version = max(state.version + 1, before + lift)
             cause = Cause.REPEAT if position == NO_POSITION else Cause.RESTORED
             decisions.append(state.to_decision(cause, position, with_catalogue=True))
-        for product_id, state in self._products.items():
+        for product_id, state in self.products.items():
             if (state.override is not None or state.held) and product_id not in replay.catalogued:
                 decisions.append(state.to_decision(Cause.REPEAT, NO_POSITION))
         return decisions

@@ -183,7 +183,8 @@ def _check_touched(pipeline: Pipeline, name: str, story: Story, rows: list[dict[
     if int(stored["version"]) != counted or float(stored["demand"]) != story.demand:
         problems.append(
             f"{name}: Redis has version {stored['version']}, demand {stored['demand']};"
-            f" expected {counted}, {story.demand}"
+            f" expected {counted}, {story.demand};"
+            f" rows: {[(row['version'], row['cause']) for row in rows if row['cause'] != 'event'][-12:]}"
         )
     if bool(active) != (stored["price_source"] == "override"):
         problems.append(f"{name}: source {stored['price_source']}, override {active}")

@@ -1,73 +1,83 @@
-"""Rows of a shard are written by the worker that owns the shard; otherwise processes would pickle and send them."""
+"""Signals and rows of a shard stay in the worker that owns the shard; otherwise processes would pickle and send
+them."""
 
 import threading
+from typing import Any
 
 import bytewax.operators as op
 import pytest
 from bytewax.dataflow import Dataflow
 from bytewax.operators import StatefulBatchLogic
-from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+from bytewax.outputs import StatefulSinkPartition
 from bytewax.testing import TestingSource, cluster_main
 
-from sinks.base.placement import SINK_PARTITIONS, partition_names, sink_partition
+from connectors.workers import WorkerCount
+from core.placement import Placement
+from sinks.base.fan_out import FanOut, Rows
+from sinks.base.outgoing import Outgoing
+from sinks.base.sink import SINK_PARTITIONS, PlacedSink
 
 SHARDS = 64
 
-Row = tuple[str, int]
 
+class Here(StatefulBatchLogic[str, Rows, None]):
+    """A step that makes a row of each key: the key, and the worker thread that has it."""
 
-class Here(StatefulBatchLogic[Row, int, None]):
-    """A step that replaces each item by the id of the worker thread which has its shard."""
-
-    def on_batch(self, values: list[Row]) -> tuple[list[int], bool]:
-        return [threading.get_ident() for _ in values], StatefulBatchLogic.DISCARD
+    def on_batch(self, values: list[str]) -> tuple[list[Rows], bool]:
+        return [Rows(0, [[(key, threading.get_ident())]]) for key in values], StatefulBatchLogic.DISCARD
 
     def snapshot(self) -> None:
         return None
 
 
-class Arrivals(FixedPartitionedSink[int, None]):
-    """A sink that keeps, for each item, the worker that had its shard and the worker that writes it."""
+class Arrivals(PlacedSink[Any, None]):
+    """A sink that keeps, for each key, the worker that had it and the worker that writes its row."""
 
     def __init__(self) -> None:
-        self.workers: list[tuple[int, int]] = []
-
-    def list_parts(self) -> list[str]:
-        return partition_names()
-
-    def part_fn(self, item_key: str) -> int:
-        return sink_partition(item_key)
+        self.workers: dict[str, tuple[int, int]] = {}
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> "ArrivalsPartition":
         return ArrivalsPartition(self.workers)
 
 
-class ArrivalsPartition(StatefulSinkPartition[int, None]):
-    def __init__(self, workers: list[tuple[int, int]]) -> None:
+class ArrivalsPartition(StatefulSinkPartition[Outgoing[tuple[str, int]], None]):
+    def __init__(self, workers: dict[str, tuple[int, int]]) -> None:
         self._workers = workers
 
-    def write_batch(self, values: list[int]) -> None:
-        self._workers += [(before, threading.get_ident()) for before in values]
+    def write_batch(self, values: list[Outgoing[tuple[str, int]]]) -> None:
+        self._workers |= {key: (had, threading.get_ident()) for each in values for key, had in each.rows}
 
     def snapshot(self) -> None:
         return None
 
 
-@pytest.mark.parametrize(
-    "workers", [workers for workers in range(1, SINK_PARTITIONS + 1) if SINK_PARTITIONS % workers == 0]
-)
-def test_rows_stay_in_their_worker(workers: int) -> None:
-    arrivals = Arrivals()
+@pytest.mark.parametrize("workers", range(1, SINK_PARTITIONS + 1))
+def test_a_shard_its_lane_and_their_rows_have_the_same_worker(workers: int) -> None:
+    arrivals, placement = Arrivals(), Placement()
+    placement.workers = workers
+    lanes = placement.lanes_of(SHARDS)
+    assert len(set(lanes)) == workers
+    told = Placement()
     flow = Dataflow("parts")
-    source = TestingSource([(str(shard), ("", 0)) for shard in range(SHARDS)])
-    placed = op.stateful_batch("place", op.input("in", flow, source), lambda _: Here())
-    op.output("out", placed, arrivals)
+    op.input("workers", flow, WorkerCount(told))
+    keys = [*map(str, range(SHARDS)), *set(lanes)]
+    arrived = op.input("in", flow, TestingSource([(key, key) for key in keys]))
+    placed = op.stateful_batch("place", arrived, lambda _: Here())
+    op.output("out", placed, FanOut({"arrivals": arrivals}, placement=told, alone=""))
     cluster_main(flow, [], 0, worker_count_per_proc=workers)
-    assert len(arrivals.workers) == SHARDS
-    assert len({after for _, after in arrivals.workers}) == workers
-    assert all(before == after for before, after in arrivals.workers)
+    assert told.workers == workers
+    assert arrivals.workers.keys() == set(keys)
+    assert len({wrote for _, wrote in arrivals.workers.values()}) == workers
+    for shard, lane in enumerate(lanes):
+        had, wrote = arrivals.workers[lane]
+        assert had == wrote
+        assert arrivals.workers[str(shard)] == (had, wrote)
 
 
-def test_every_part_has_shards() -> None:
-    counts = [sum(sink_partition(str(shard)) == part for shard in range(SHARDS)) for part in range(SINK_PARTITIONS)]
-    assert min(counts) > SHARDS // SINK_PARTITIONS // 2
+@pytest.mark.parametrize("workers", [1, 2, 3, 4, 7, 64])
+def test_lanes_sort_behind_shards_and_follow_them(workers: int) -> None:
+    placement = Placement()
+    placement.workers = workers
+    lanes = placement.lanes_of(SHARDS)
+    assert min(lanes) > max(map(str, range(SHARDS)))
+    assert [placement.worker_of(lane) for lane in lanes] == [placement.worker_of(str(s)) for s in range(SHARDS)]

@@ -6,16 +6,16 @@ from datetime import timedelta
 from typing import Any
 
 from bytewax.dataflow import Dataflow
-from bytewax.testing import TestingSink, TestingSource
+from bytewax.outputs import StatefulSinkPartition
+from bytewax.testing import TestingSource
 
 from connectors.decode.pricing import SignalKind
-from connectors.decode.wire import routing_key
 from connectors.kafka import RawBatch
-from core.shards import shard_of
 from dataflows.pricing import Sinks, build
 from dataflows.recovery.state_log import StateLog
 from pricing.batches import RefillRequest
 from pricing.policy import default_policy
+from sinks.base.sink import PlacedSink
 
 SHARDS = 8
 CLOCK_MS = 1_700_000_100_000
@@ -27,7 +27,7 @@ TOPICS = {
     "overrides": SignalKind.OVERRIDES,
 }
 
-Item = tuple[str, RawBatch]
+Item = RawBatch
 
 
 def seeded_items(any_order: bool = True) -> list[Item]:
@@ -56,10 +56,29 @@ def seeded_items(any_order: bool = True) -> list[Item]:
             body = chance.choice([body, None])
         value = None if body is None else json.dumps(body).encode()
         value = b"\xff" if chance.random() < 0.02 else value
-        shard = shard_of(routing_key(key, value), SHARDS)
-        batch = RawBatch(shard, topic, 0, [offset], [key], [value], [1_700_000_000_000 + offset])
-        items.append((str(shard), batch))
+        items.append(RawBatch(topic, [0], [offset], [key], [value], [1_700_000_000_000 + offset], epoch=offset))
     return items
+
+
+class Keeping(PlacedSink[Any, None]):
+    """A sink that appends to a list."""
+
+    def __init__(self, kept: list[Any]) -> None:
+        self._kept = kept
+
+    def build_part(self, step_id: str, for_part: str, resume_state: None) -> "_Keeps":
+        return _Keeps(self._kept)
+
+
+class _Keeps(StatefulSinkPartition[Any, None]):
+    def __init__(self, kept: list[Any]) -> None:
+        self._kept = kept
+
+    def write_batch(self, values: list[Any]) -> None:
+        self._kept += values
+
+    def snapshot(self) -> None:
+        return None
 
 
 class Outputs:
@@ -79,10 +98,10 @@ class Outputs:
     ) -> Dataflow:
         """Build the flow on these items, with sinks that append to the lists."""
         sinks = Sinks(
-            updates=TestingSink(self.updates),
-            latest=TestingSink(self.latest),
-            dead_letters=TestingSink(self.letters),
-            history=TestingSink(self.history),
+            updates=Keeping(self.updates),
+            latest=Keeping(self.latest),
+            dead_letters=Keeping(self.letters),
+            history=Keeping(self.history),
         )
         return build(
             TestingSource(items, batch_size=5),
@@ -97,11 +116,11 @@ class Outputs:
 
     def lines(self) -> list[str]:
         """Return every different output once, as JSON, in an order that does not depend on the kind of run."""
-        found = {("update", value.decode()) for _, out in self.updates for _, value in out.rows}
-        found |= {("history", row.decode()) for _, out in self.history for row in out.rows}
-        found |= {("dead letter", value.decode()) for _, out in self.letters for _, value in out.rows}
+        found = {("update", value.decode()) for out in self.updates for _, value in out.rows}
+        found |= {("history", row.decode()) for out in self.history for row in out.rows}
+        found |= {("dead letter", value.decode()) for out in self.letters for _, value in out.rows}
         return [json.dumps(entry) for entry in sorted(found)]
 
     def newest(self) -> dict[str, str]:
         """Return Redis key to the last row that was written for it."""
-        return {name: row.decode() for _, out in self.latest for name, row in out.rows}
+        return {name: row.decode() for out in self.latest for name, row in out.rows}

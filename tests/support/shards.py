@@ -22,7 +22,7 @@ def apply(shard: Shard, *signals: Signal, offset: int = 0, now_ms: int = NOW_MS)
         if not isinstance(signal, ProductEvent):
             decisions += shard.apply(ChangeBatch(TOPIC, 0, [signal]), now_ms)
             continue
-        batch = EventBatch(TOPIC, 0, [place], [signal.product_id.encode()], [signal])
+        batch = EventBatch(TOPIC, [0], [place], [signal.product_id.encode()], [signal])
         events, others = shard.apply_events(batch, now_ms)
         decisions += others
         assert (events is None) == bool(others)

@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -21,12 +22,17 @@ from api.live.hub import Hub
 from api.live.relay import Relay
 from api.pricing.price_feed import decode_update
 from connectors.decode.pricing import SignalKind
-from connectors.kafka import CaughtUp, KafkaPartition, RawBatch
-from connectors.shared_consumer import PartitionRead
-from dataflows.steps.decode import DecodingStep
-from dataflows.steps.encode import outgoing
+from connectors.kafka import CaughtUp, RawBatch, WorkerReader
+from connectors.shared_consumer import PartitionRead, ResumeState
+from core.placement import Placement
+from dataflows.steps.decode import Decoding
+from dataflows.steps.encode import encode_rows
 from dataflows.steps.price import PricingStep
+from dataflows.steps.room import ProductRoom
+from dataflows.steps.workers import PerWorker
 from pricing.policy import default_policy
+from pricing.state.lane import Lane
+from sinks.base.fan_out import FanOutPartition
 from sinks.history.pricing import encode_history
 from sinks.kafka.pricing import encode_updates
 from sinks.kafka.sink import KafkaSinkPartition
@@ -99,10 +105,15 @@ class FakeConsumer:
     def __init__(self) -> None:
         self.messages: list[FakeMessage] = []
 
-    def take(self, read: PartitionRead) -> list[FakeMessage]:
+    is_stopped = False
+
+    def add(self, topic: str, index: int, state: ResumeState) -> PartitionRead:
+        self.read = PartitionRead(topic, index, state)
+        return self.read
+
+    def take(self) -> list[tuple[PartitionRead, list[FakeMessage]]]:
         messages, self.messages = self.messages, []
-        read.last_offset = messages[-1].offset()
-        return messages
+        return [(self.read, messages)]
 
 
 class FakeProducer:
@@ -156,16 +167,16 @@ class Stages:
 
     def __init__(self) -> None:
         self.consumer, self.producer, self.socket = FakeConsumer(), FakeProducer(), FakeSocket()
-        self.source = KafkaPartition(
-            self.consumer,  # type: ignore[arg-type]
-            PartitionRead("product-events", 0, (None, None, False)),
-            shards=SHARDS,
-            broadcast=False,
-            caught_up=CaughtUp(1, False),
-        )
-        self.decoding = DecodingStep({"product-events": SignalKind.PRODUCT_EVENTS}, SHARDS)
-        self.pricing = PricingStep(default_policy(), None)
-        self.sink = KafkaSinkPartition(self.producer, "price-updates", "price_updates")  # type: ignore[arg-type]
+        reader = WorkerReader(self.consumer, SHARDS)  # type: ignore[arg-type]
+        self.source = reader.add("product-events", 0, (None, None, False), CaughtUp(1, False))
+        self.decoding = Decoding({"product-events": SignalKind.PRODUCT_EVENTS}, SHARDS, Placement())
+        policy, room = default_policy(), ProductRoom(1000)
+        encode = partial(encode_rows, encoders=[encode_updates, encode_latest, encode_history])
+        lanes = PerWorker(partial(Lane, policy, room))
+        make = partial(PricingStep, policy, None, lanes=lanes, room=room, encode=encode)
+        self.shard, self.lane = make(), make()
+        updates = KafkaSinkPartition(self.producer, "price-updates", "price_updates")  # type: ignore[arg-type]
+        self.sink = FanOutPartition({"updates": updates})
         self.relay = Relay({}, "price-updates", {}, decode_update)
         self.relay._live_from[0] = 0
         self.hub, self.client = Hub(), Client(None, False, self.socket)
@@ -179,22 +190,18 @@ class Stages:
         message = FakeMessage("product-events", key, json.dumps(event).encode(), self._offset)
         self.consumer.messages.append(message)
         with traced(walk, "source"):
-            ((shard, raw),) = self.source.next_batch()
+            (raw,) = self.source.next_batch()
         assert isinstance(raw, RawBatch)
         with traced(walk, "decode"):
-            ((decoded,), _) = self.decoding.on_batch([raw])
-        ((_, batch),) = decoded.batches
-        with traced(walk, "price"):
-            ((priced,), _) = self.pricing.on_batch([batch])
-        rows = {}
-        for sink, encode in (("updates", encode_updates), ("redis", encode_latest), ("history", encode_history)):
-            # Made outside of the trace, as in `build`.
-            encode_item: Any = outgoing(encode)
-            with traced(walk, f"encode for {sink}"):
-                rows[sink] = encode_item((shard, priced))
-        assert all(rows.values())
+            *touched, (_, batch) = self.decoding([raw])
+        for _, touch in touched:
+            # Once in an epoch, so it is not part of an event's walk.
+            self.shard.on_batch([touch])
+        with traced(walk, "price and encode"):
+            ((rows,), _) = self.lane.on_batch([batch])
+        assert all(rows.of_sink)
         with traced(walk, "write"):
-            self.sink.write_batch([rows["updates"][1]])
+            self.sink.write_batch([rows])
         self.client._writes_at_once = True
         ((key, value),) = self.producer.records
         self.producer.records = []

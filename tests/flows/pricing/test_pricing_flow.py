@@ -25,16 +25,15 @@ def test_a_full_run_gives_the_golden_output() -> None:
     run_main(outputs.flow(seeded_items()))
     lines = outputs.lines()
     assert lines == golden()
-    count = sum(len(out.rows) for _, out in outputs.updates)
+    count = sum(len(out.rows) for out in outputs.updates)
     assert count == sum(line.startswith('["update"') for line in lines), "an update came twice"
 
 
 def test_the_same_steps_without_an_engine_give_what_the_flow_gives() -> None:
-    # No foreign keys, for the reason given below.
     full, plain = Outputs(), Outputs()
-    run_main(full.flow(seeded_items(any_order=False)))
+    run_main(full.flow(seeded_items()))
     runner = PlainRunner(default_policy(), TOPICS, SHARDS, clock=lambda: CLOCK_MS)
-    for item in seeded_items(any_order=False):
+    for item in seeded_items():
         runner.feed(item)
     plain.updates, plain.latest = runner.updates, runner.latest
     plain.history, plain.letters = runner.history, runner.letters
@@ -80,13 +79,13 @@ def test_a_crash_and_a_resume_give_what_a_full_run_gives(tmp_path: Path, crash_a
     before_crash, after_crash = (StateLog(tmp_path / "state", writes=kind == "log") for kind in log.split(", "))
     flow = outputs.flow(items, state_log=before_crash)
     run_main(flow, epoch_interval=EVERY_BATCH, recovery_config=recovery)
-    before = sum(len(out.rows) for _, out in outputs.updates)
+    before = sum(len(out.rows) for out in outputs.updates)
     flow = outputs.flow(items, state_log=after_crash)
     run_main(flow, epoch_interval=EVERY_BATCH, recovery_config=recovery)
     assert outputs.lines() == full.lines()
     assert outputs.newest() == full.newest()
     # The second run resumed from the crash, and did not start from the beginning.
-    again = sum(len(out.rows) for _, out in outputs.updates) - before
+    again = sum(len(out.rows) for out in outputs.updates) - before
     total = sum(line.startswith('["update"') for line in full.lines())
     assert total - before <= again <= total - before + 5
 
@@ -100,7 +99,7 @@ def test_a_refill_repeats_the_latest_rows_and_nothing_else() -> None:
     run_main(flow)
     assert outputs.lines() == plain.lines()
     assert outputs.newest() == plain.newest()
-    assert sum(len(o.rows) for _, o in outputs.latest) > sum(len(o.rows) for _, o in plain.latest)
+    assert sum(len(o.rows) for o in outputs.latest) > sum(len(o.rows) for o in plain.latest)
 
 
 if __name__ == "__main__":

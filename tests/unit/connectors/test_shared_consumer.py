@@ -88,10 +88,7 @@ class Reader:
     def take(self, *messages: FakeMessage) -> list[int]:
         """The offsets that are handed on of these messages."""
         self.client.messages += messages
-        taken = self.consumer.take(self.read)
-        if taken:
-            self.read.next_offset = self.read.last_offset + 1
-        return [message.offset() or 0 for message in taken]
+        return [message.offset() or 0 for _, taken in self.consumer.take() for message in taken]
 
     def check(self, topic_id: str | None) -> list[int]:
         self.watch.take({"events": TopicFacts(1, topic_id)})

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -10,9 +11,11 @@ from connectors.kafka import CaughtUp
 from core.timestamps import DAY_MS
 from dataflows.steps.price import ANNOUNCED_MS, PricingStep, Work
 from dataflows.steps.room import ProductRoom
-from pricing.batches import ChangeBatch, EventBatch
+from dataflows.steps.workers import PerWorker
+from pricing.batches import ChangeBatch, EventBatch, Touched
 from pricing.decision import Priced
 from pricing.policy import default_policy
+from pricing.state.lane import Lane
 from tests.support.signals import T0, entry, event
 
 TTL_MS = 10 * DAY_MS
@@ -29,24 +32,29 @@ class Clock:
 
 
 class Step:
-    """A step of one shard whose messages the test makes. It has caught up."""
+    """A shard and its lane, whose messages the test makes. The shard has caught up."""
 
     def __init__(self, *, limit: int = 100, ttl_ms: int = TTL_MS) -> None:
         self.clock = Clock()
         self.room = ProductRoom(limit)
-        self.step = PricingStep(default_policy(), None, clock=self.clock, room=self.room, ttl_ms=ttl_ms)
-        self.feed(CaughtUp(1, was_resumed=False))
+        policy, room = default_policy(), self.room
+        lanes = PerWorker(partial(Lane, policy, room))
+        make = partial(PricingStep, policy, None, lanes=lanes, clock=self.clock, room=room, ttl_ms=ttl_ms)
+        self.shard, self.lane = make(), make()
+        self.shard.on_batch([CaughtUp(1, was_resumed=False)])
 
-    def feed(self, work: Work) -> list[Priced]:
-        results, is_complete = self.step.on_batch([work])
+    def feed(self, work: Work, kafka_ms: int = T0) -> list[Priced]:
+        """Feed signals of the shard to the lane."""
+        results, is_complete = self.shard.on_batch([Touched(0, kafka_ms)])
         assert not is_complete
-        return results
+        return [*results, *self.lane.on_batch([work])[0]]
 
     def event(self, product: str, kafka_ms: int | None = None) -> list[Priced]:
         """Feed one event. kafka_ms: Kafka's time stamp; the clock's time by default."""
         at_ms = self.clock.now_ms if kafka_ms is None else kafka_ms
         key = product.encode()
-        return self.feed(EventBatch("t", 0, [1], [key], [event(10, product=product)], at_ms, [b"raw " + key]))
+        batch = EventBatch("t", [0], [1], [key], [event(10, product=product)], at_ms, [b"raw " + key], [0])
+        return self.feed(batch, at_ms)
 
     def withdrawn(self, product: str, kafka_ms: int | None = None) -> list[str]:
         """Feed one event, and return the products that were forgotten."""
@@ -54,7 +62,8 @@ class Step:
         return [each.product_id for each in decisions if each.withdrawn]
 
     def commit(self) -> None:
-        self.step.snapshot()
+        assert self.lane.snapshot() is None
+        assert self.shard.snapshot() is not None
 
 
 @pytest.fixture(autouse=True)

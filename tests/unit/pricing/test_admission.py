@@ -3,36 +3,50 @@
 from pricing.batches import Change, ChangeBatch, EventBatch
 from pricing.catalogue import CatalogueChange
 from pricing.commands import Freeze, OverrideRemoval, PriceOverride
-from pricing.state.admission import admit_changes, admit_events
+from pricing.policy import default_policy
+from pricing.state.admission import admit_changes
+from pricing.state.lane import Lane
+from pricing.state.shard import Shard
+from tests.support.shards import apply
 from tests.support.signals import POSITION, T0, entry, event, override
 
 
-def test_events_of_known_products_always_pass() -> None:
-    batch = EventBatch("t", 0, [1, 2], [b"A", b"A"], [event(10), event(20)], 5, [b"x", b"y"])
-    assert admit_events(batch, {"A"}, 0) == (batch, [])
+class Places:
+    """Room for some products."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def take(self) -> bool:
+        self.count -= 1
+        return self.count >= 0
 
 
-def test_events_beyond_the_room_become_letters_with_the_whole_message() -> None:
+def test_events_of_known_products_always_pass_and_others_become_letters_with_the_whole_message() -> None:
     names = ["A", "B", "C", "B", "D", "A"]
     batch = EventBatch(
         topic="t",
-        partition=3,
+        partitions=[3] * 6,
         offsets=[10, 11, 12, 13, 14, 15],
         keys=[name.encode() for name in names],
         events=[event(10, product=name) for name in names],
         kafka_time_ms=5,
         values=[f"raw {name}".encode() for name in names],
+        shards=[7] * 6,
     )
-    kept, letters = admit_events(batch, {"A"}, 1)
-    assert (kept.offsets, kept.keys) == ([10, 11, 13, 15], [b"A", b"B", b"B", b"A"])
-    assert [each.product_id for each in kept.events] == ["A", "B", "B", "A"]
-    assert kept.values == [b"raw A", b"raw B", b"raw B", b"raw A"]
-    assert (kept.topic, kept.partition, kept.kafka_time_ms) == ("t", 3, 5)
+    lane, shard = Lane(default_policy(), Places(1)), Shard(default_policy())
+    apply(shard, event(10))
+    lane.hold(7, shard)
+    events, decisions, letters = lane.apply_events(batch, T0)
+    assert events is not None
+    assert (events.offsets, events.keys, len(events.updates)) == ([10, 11, 13, 15], [b"A", b"B", b"B", b"A"], 4)
+    assert decisions == []
     assert [(each.error_code, each.position.offset, each.raw) for each in letters] == [
         ("too_many_products", 12, b"raw C"),
         ("too_many_products", 14, b"raw D"),
     ]
     assert {(each.stage, each.position.topic, each.position.partition) for each in letters} == {("price", "t", 3)}
+    assert len(shard) == 2
 
 
 def test_only_catalogue_entries_and_overrides_add_products() -> None:

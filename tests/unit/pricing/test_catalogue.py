@@ -22,7 +22,7 @@ MARGIN = parse_policy("[guardrails]\nfloor_margin = 1")
 def apply(shard: Shard, signal: Change | ProductEvent, offset: int = 7, now_ms: int = T0) -> list[PriceDecision]:
     """Apply one signal, and return all its decisions."""
     if isinstance(signal, ProductEvent):
-        batch = EventBatch("product-events", 0, [offset], [b"A"], [signal])
+        batch = EventBatch("product-events", [0], [offset], [b"A"], [signal])
         events, decisions = shard.apply_events(batch, now_ms)
         if events is None:
             return decisions

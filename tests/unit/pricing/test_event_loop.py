@@ -13,7 +13,7 @@ from pricing.commands import Freeze, FreezeLift, OverrideRemoval, PriceOverride
 from pricing.decision import Cause, PriceDecision, PriceUpdate, encode_update
 from pricing.events import ProductEvent
 from pricing.policy import default_policy, parse_policy
-from pricing.state.event_loop import EventNumbers, apply_event, price_events
+from pricing.state.event_loop import UNBOUNDED, EventNumbers, apply_event, price_events
 from pricing.state.product import Decider, ProductState
 from pricing.state.shard import Shard
 from tests.support.shards import NOW_MS
@@ -77,7 +77,7 @@ def by_loop(shard: Shard, batch: EventBatch) -> list[tuple[Any, ...]]:
     events, unpriced = shard.apply_events(batch, NOW_MS)
     seen = [_seen(decision) for decision in unpriced]
     if events is not None:
-        assert (events.topic, events.partition, events.updated_at_ms) == (TOPIC, PARTITION, NOW_MS)
+        assert (events.topic, set(events.partitions), events.updated_at_ms) == (TOPIC, {PARTITION}, NOW_MS)
         rows = zip(events.offsets, events.keys, events.updates, events.day_opens, strict=True)
         for offset, key, update, day_open in rows:
             decoded = msgspec.json.decode(update, type=PriceUpdate)
@@ -89,18 +89,18 @@ def by_loop(shard: Shard, batch: EventBatch) -> list[tuple[Any, ...]]:
 def by_plain_form(shard: Shard, batch: EventBatch) -> list[tuple[Any, ...]]:
     seen = []
     for offset, event in zip(batch.offsets, batch.events, strict=True):
-        state = shard._products.setdefault(event.product_id, ProductState(event.product_id))
+        state = shard.products.setdefault(event.product_id, ProductState(event.product_id))
         decision = apply_event(
             state,
             event,
-            shard._decider,
+            shard.decider,
             shard._numbers,
-            freezes=shard._freezes,
+            freezes=shard.freezes,
             position=SourcePosition(TOPIC, PARTITION, offset),
             now_ms=NOW_MS,
         )
         seen.append((decision, _seen(decision)))
-    newest = {state.product_id: state.version for state in shard._products.values()}
+    newest = {state.product_id: state.version for state in shard.products.values()}
     return [row for each, row in seen if each.cause != Cause.LATE or each.version == newest[each.product_id]]
 
 
@@ -122,20 +122,19 @@ def test_the_loop_gives_what_the_plain_form_gives(policy: Any, steps: list[Any])
         offsets = list(range(offset, offset + 2 * len(step), 2))
         offset += 2 * len(step)
         keys = [event.product_id.encode() for event in step]
-        events = EventBatch(TOPIC, PARTITION, offsets, keys, step)
+        events = EventBatch(TOPIC, [PARTITION] * len(offsets), offsets, keys, step)
         assert by_loop(loop, events) == by_plain_form(plain, events)
         assert states(loop) == states(plain)
-        assert (loop.alerts, loop.causes) == (plain.alerts, plain.causes)
+        assert (loop.decider.alerts, loop.decider.causes) == (plain.decider.alerts, plain.decider.causes)
 
 
 def test_the_loop_is_a_function_of_its_arguments() -> None:
     policy = default_policy()
-    products: dict[str, ProductState] = {}
-    batch = EventBatch(TOPIC, 0, [4], [b"A"], [ProductEvent("cart", "A", T0, 10.0)])
+    batch = EventBatch(TOPIC, [0], [4], [b"A"], [ProductEvent("cart", "A", T0, 10.0)])
     shard = Shard(policy)
-    events, unpriced = price_events(
-        batch, products, Decider(policy), EventNumbers.of(policy), freezes=shard._freezes, now_ms=NOW_MS
+    events, unpriced, refused = price_events(
+        batch, [shard], Decider(policy), EventNumbers.of(policy), room=UNBOUNDED, now_ms=NOW_MS
     )
-    assert unpriced == []
+    assert (unpriced, refused) == ([], [])
     assert events is not None
-    assert (events.offsets, events.keys, products["A"].version) == ([4], [b"A"], 1)
+    assert (events.offsets, events.keys, shard.products["A"].version) == ([4], [b"A"], 1)

@@ -78,7 +78,7 @@ def test_a_floor_that_is_no_price_keeps_the_last_good_price() -> None:
     apply(shard, entry(10.0, unit_cost=999_999_999.0))
     assert update_of(apply(shard, event(500))[0]).new_price == good.new_price
     # One by the entry, one by the event.
-    assert shard.alerts == {"the floor is above the largest price there is": 2}
+    assert shard.decider.alerts == {"the floor is above the largest price there is": 2}
 
 
 def test_a_day_begins_with_its_first_price() -> None:
@@ -95,7 +95,7 @@ def test_a_missing_bound_keeps_the_last_good_price_and_raises_an_alert() -> None
     shard = Shard(parse_policy("[guardrails]\nfloor_margin = 0.2"))
     (no_price,) = apply(shard, event(10))
     assert no_price.update is None
-    assert shard.alerts == {"unit_cost is missing in the catalogue": 1}
+    assert shard.decider.alerts == {"unit_cost is missing in the catalogue": 1}
     apply(shard, entry(10.0, unit_cost=5.0))
     good = update_of(apply(shard, event(10))[0])
     apply(shard, entry(10.0))

@@ -34,7 +34,7 @@ def test_a_late_event_that_only_counts_sets_no_price() -> None:
     assert late.day_open == first.day_open
     # An event of the same time is not late. It takes the demand of the late one.
     assert (after.cause, after.version, update_of(after).new_price) == (Cause.EVENT, 3, round(100 + 5 * 5**0.5, 2))
-    assert shard.causes == {Cause.LATE: 1}
+    assert shard.decider.causes == {Cause.LATE: 1}
 
 
 def test_a_late_event_makes_no_row_and_no_update_but_redis_has_its_version_and_demand() -> None:
@@ -42,7 +42,7 @@ def test_a_late_event_makes_no_row_and_no_update_but_redis_has_its_version_and_d
     events = [event(100.0), event(1.0, at_ms=T0 - 1), event(50.0, product="B"), event(60.0, product="B")]
     events += [event(2.0, at_ms=T0 - 5), event(7.0, at_ms=T0 - 5, product="B"), event(61.0, product="B")]
     keys = [each.product_id.encode() for each in events]
-    prices, decisions = shard.apply_events(EventBatch("events", 0, list(range(7)), keys, events), NOW_MS)
+    prices, decisions = shard.apply_events(EventBatch("events", [0] * 7, list(range(7)), keys, events), NOW_MS)
     priced = to_priced(decisions, events=prices)
     assert [json.loads(value)["version"] for _, value in encode_updates(priced)] == [1, 1, 2, 4]
     assert [row.split(b"\t")[-1] for row in encode_history(priced)] == [b"0", b"2", b"3", b"6"]

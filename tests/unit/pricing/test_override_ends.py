@@ -18,7 +18,7 @@ END = T0 + 10
 
 def shard_with_an_event() -> Shard:
     shard = Shard(default_policy())
-    shard.apply_events(EventBatch("product-events", 0, [1], [b"A"], [event(10)]), T0)
+    shard.apply_events(EventBatch("product-events", [0], [1], [b"A"], [event(10)]), T0)
     return shard
 
 

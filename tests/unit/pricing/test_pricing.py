@@ -167,7 +167,7 @@ def test_events_in_one_batch_are_events_one_by_one(steps: list[tuple[str, str, f
     one_by_one = apply(shards[0], *events, offset=5)
     keys = [each.product_id.encode() for each in events]
     priced, others = shards[1].apply_events(
-        EventBatch("events", 0, [*range(5, 5 + len(events))], keys, events), NOW
+        EventBatch("events", [0] * len(events), [*range(5, 5 + len(events))], keys, events), NOW
     )
     alike = [each for each in one_by_one if each.cause == Cause.EVENT and each.update is not None]
     assert (priced is None) == (not alike)
@@ -179,7 +179,7 @@ def test_events_in_one_batch_are_events_one_by_one(steps: list[tuple[str, str, f
         assert {each.product_id.encode() for each in others}.isdisjoint(priced.keys)
     assert others == [each for each in one_by_one if each not in alike]
     assert shards[0].changes() == shards[1].changes()
-    assert shards[0].alerts == shards[1].alerts
+    assert shards[0].decider.alerts == shards[1].decider.alerts
 
 
 def test_a_snapshot_of_another_format_is_refused() -> None:

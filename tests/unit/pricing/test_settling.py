@@ -97,7 +97,7 @@ class Flow:
         offset, signal = offsets[topic], self.topics[topic][offsets[topic]]
         offsets[topic] += 1
         if isinstance(signal, ProductEvent):
-            batch = EventBatch(topic, 0, [offset], [signal.product_id.encode()], [signal])
+            batch = EventBatch(topic, [0], [offset], [signal.product_id.encode()], [signal])
             _, decisions = shard.apply_events(batch, self._now_ms)
             state = shard.get(signal.product_id)
             assert state is not None
@@ -136,7 +136,7 @@ def test_all_readers_end_alike_after_executions_that_were_killed_at_any_moment(d
             # A product that was due to be forgotten gets versions without a row.
             assert newest.version == state.version or product in flow.was_due
         # No reader drops what comes next.
-        shard.apply_events(EventBatch("product-events", 0, [99], [b""], [event(30, product=product)]), T0)
+        shard.apply_events(EventBatch("product-events", [0], [99], [b""], [event(30, product=product)]), T0)
         after = shard.get(product)
         assert after is not None
         assert seen is None or after.version > seen.version

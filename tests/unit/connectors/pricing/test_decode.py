@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.decode.pricing import SignalKind, decode, decode_usual_events
-from connectors.decode.wire import DEFAULT_LIMITS, InputLimits, RawMessage, routing_key
+from connectors.decode.wire import DEFAULT_LIMITS, InputLimits, RawMessage
 from core.dead_letter import DeadLetter, ErrorCode
 from pricing.batches import Signal
 from pricing.catalogue import CatalogueChange
@@ -230,7 +230,6 @@ def test_a_kafka_time_stamp_out_of_range_is_no_time(kafka_ms: int, code: ErrorCo
 )
 def test_any_bytes_give_a_signal_or_a_dead_letter(kind: SignalKind, value: bytes | None, key: bytes | None) -> None:
     assert read(kind, value, key) is not None
-    assert isinstance(routing_key(key, value), bytes)
 
 
 _json = st.recursive(
@@ -249,10 +248,3 @@ def test_any_json_in_any_field_gives_a_signal_or_a_dead_letter(kind: SignalKind,
     if usual := decode_usual_events([b"A1"], [raw], [KAFKA_MS]):
         assert isinstance(event, ProductEvent)
         assert [fields_of(each) for each in usual] == [fields_of(event)]
-
-
-def test_messages_without_a_key_go_by_the_product_in_their_value() -> None:
-    assert routing_key(None, json.dumps(EVENT).encode()) == b"A1"
-    assert routing_key(b"", json.dumps({**EVENT, "product_id": 12}).encode()) == b"12"
-    assert routing_key(b"other", json.dumps(EVENT).encode()) == b"other"
-    assert routing_key(None, None) == b""

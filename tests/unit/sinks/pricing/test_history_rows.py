@@ -54,7 +54,7 @@ def test_an_event_is_one_row() -> None:
 
 
 def test_the_quick_row_of_an_event_is_the_row_of_an_event() -> None:
-    batch = EventBatch("events", 3, [42, 44], [b"A", b"A"], [event(10.0), event(11.0)])
+    batch = EventBatch("events", [3, 3], [42, 44], [b"A", b"A"], [event(10.0), event(11.0)])
     events, _ = Shard(default_policy()).apply_events(batch, NOW)
     assert events is not None
     expected = [

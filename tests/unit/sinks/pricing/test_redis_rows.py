@@ -19,7 +19,7 @@ DAY_MS = 86_400_000
 def test_the_quick_rows_of_events_are_the_newest_of_their_decisions(steps: list[tuple[str, float, int]]) -> None:
     events = [event(price, at_ms=DAY_MS * (20_000 + day), product=name) for name, price, day in steps]
     keys = [each.product_id.encode() for each in events]
-    batch = EventBatch("events", 0, list(range(len(events))), keys, events)
+    batch = EventBatch("events", [0] * len(events), list(range(len(events))), keys, events)
     priced, _ = Shard(default_policy()).apply_events(batch, NOW_MS)
     assert priced is not None
     newest: dict[str, PriceDecision] = {each.product_id: each for each in apply(Shard(default_policy()), *events)}
