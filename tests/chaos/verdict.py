@@ -64,6 +64,7 @@ def check(pipeline: Pipeline, watcher: Watcher, generations: Generations) -> Non
         of.setdefault(row["product_id"], []).append(row)
     for name, story in plain.items():
         problems += _check_plain(name, story, of.get(name, []), policies)
+        problems += _check_latest(pipeline, name, story, of.get(name, []))
     for name, story in touched.items():
         problems += _check_touched(pipeline, name, story, of.get(name, []))
     for name, story in catalogued.items():
@@ -157,6 +158,17 @@ def _check_plain(name: str, story: Story, rows: list[dict[str, Any]], policies: 
     return problems + [f"{name}: a row without an event, {row}" for row in by_position.values()]
 
 
+def _check_latest(pipeline: Pipeline, name: str, story: Story, rows: list[dict[str, Any]]) -> list[str]:
+    """Redis has the last price of a product that only events change."""
+    stored: Any = pipeline.redis.hgetall(f"price:{name}")
+    if not story.events and not stored:
+        return []
+    newest = max(rows, key=lambda row: int(row["version"]), default=None)
+    expected = len(story.events), story.demand, newest and float(newest["price"])
+    found = stored and (int(stored["version"]), float(stored["demand"]), float(stored["price"]))
+    return [] if found == expected else [f"{name}: Redis has {stored}, expected {expected}"]
+
+
 def _check_touched(pipeline: Pipeline, name: str, story: Story, rows: list[dict[str, Any]]) -> list[str]:
     problems = []
     events = dict(story.events)
@@ -183,7 +195,8 @@ def _check_touched(pipeline: Pipeline, name: str, story: Story, rows: list[dict[
     if int(stored["version"]) != counted or float(stored["demand"]) != story.demand:
         problems.append(
             f"{name}: Redis has version {stored['version']}, demand {stored['demand']};"
-            f" expected {counted}, {story.demand}"
+            f" expected {counted}, {story.demand};"
+            f" rows: {[(row['version'], row['cause']) for row in rows if row['cause'] != 'event'][-12:]}"
         )
     if bool(active) != (stored["price_source"] == "override"):
         problems.append(f"{name}: source {stored['price_source']}, override {active}")
