@@ -67,8 +67,8 @@ MUTANTS = (
     Mutant(
         "Redis: an older version never replaces a newer",
         "sinks/redis/pricing.lua",
-        "  if stored[1] and tonumber(stored[1]) > update.version then\n",
-        "  if false then\n",
+        "  if not stored or tonumber(stored) <= version then return false end\n",
+        "  if true then return false end\n",
         "tests/integration/test_sinks.py",
     ),
     Mutant(

@@ -118,11 +118,11 @@ class Session:
 
     async def _send_chosen(self) -> None:
         """For `subscribe=1`: updates of the keys that the client watches at the moment, the states that it asks
-        for, and a pulse every second."""
+        for, and a pulse every second, also while updates are conflated."""
         conflate_s = self._subscription.conflate_s
         versions = Versions()
         frames = 0
-        next_pulse_s = 0.0
+        next_pulse_s = next_take_s = 0.0
         while True:
             now_s = time.monotonic()
             if now_s >= next_pulse_s:
@@ -130,9 +130,12 @@ class Session:
                 pulse = Pulse(time.time_ns() // 1_000_000, self._feed.relay.live, frames)
                 await self._send(_encode(pulse).decode())
             updates: list[Update] = []
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(next_pulse_s - now_s):
-                    updates = await self.client.take()
+            if now_s < next_take_s:
+                await asyncio.sleep(min(next_take_s, next_pulse_s) - now_s)
+            else:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(next_pulse_s - now_s):
+                        updates = await self.client.take()
             if asked := self.client.take_asked():
                 versions = versions.limited_to(asked)
                 frames += await self._send_asked(list(asked), versions)
@@ -141,7 +144,7 @@ class Session:
             frames += len(newer)
             await self._write(newer)
             if conflate_s is not None and updates:
-                await asyncio.sleep(conflate_s)
+                next_take_s = time.monotonic() + conflate_s
 
     async def _send_asked(self, keys: list[str], versions: Versions) -> int:
         """Send the states and withdrawals of keys that are newer than `versions`, which is brought up to date.

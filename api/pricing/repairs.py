@@ -32,14 +32,14 @@ class Repairs:
     async def find(self, product_id: str) -> tuple[StoredPrice | None, bool]:
         """For a product without a price in Redis: the price if there is one by now, and if Redis has lost it. Asks
         the flow for a product that is lost, or that the board knows. Raises RedisDownError."""
-        stored, listed, any_listed = await self._prices.look_again(product_id)
+        stored, listed = await self._prices.look_again(product_id)
         if stored is not None:
             return stored, False
-        known = self._board.get(product_id) is not None
-        if known or listed:
+        # Redis may have lost its list too. The board hears of a withdrawal a moment after Redis.
+        lost = listed or self._board.get(product_id) is not None
+        if lost:
             self.ask([product_id])
-        # A price that was withdrawn is not listed any more, but the board may still have it.
-        return None, listed or (known and not any_listed)
+        return None, lost
 
     def check(self, wanted: Iterable[str], found: Iterable[StoredPrice]) -> None:
         """Ask the flow for those of the wanted products that the board knows and that were not found in Redis."""

@@ -35,7 +35,8 @@ class ProductRoom:
         with self._lock:
             before, self._count = self._count, self._count + change
             count, limit = self._count, self._limit
+            for code, threshold in (("products_near_limit", NEARLY_FULL * limit), ("products_at_limit", limit)):
+                if (before >= threshold) != (count >= threshold):
+                    # Under the lock: the alert of the last change must be the last.
+                    telemetry.set_alert(code, str(limit), holds=count >= threshold)
         telemetry.PRODUCTS.inc(change)
-        for code, threshold in (("products_near_limit", NEARLY_FULL * limit), ("products_at_limit", limit)):
-            if (before >= threshold) != (count >= threshold):
-                telemetry.set_alert(code, str(limit), holds=count >= threshold)

@@ -6,29 +6,40 @@ knows every product whose price may have been withdrawn for readers although its
 
 Readers drop an update that is not newer. So a product that comes back counts versions from above those of all
 products that were forgotten. This base is announced too, and holds from the snapshot on: an execution that begins
-there gives new products the same versions."""
+there gives new products the same versions.
+
+A store that was away, or comes back with older data, may still show a product that is forgotten. So the ids of
+forgotten products are kept for a month, and a refill withdraws their prices again."""
 
 from collections.abc import Iterable
 
 from core.positions import NO_POSITION
+from core.timestamps import DAY_MS
 from pricing.decision import Cause, PriceDecision
 from pricing.state.product import ProductState
 
+KEPT_MS = 30 * DAY_MS
+"""How long the id of a forgotten product is kept."""
+
+Withdrawal = tuple[int, int]
+"""Version and processing time (UTC milliseconds) at which the price of a forgotten product was withdrawn."""
+
 
 class Forgetting:
-    """The announcement of one shard. Belongs to its thread.
+    """The announcement of one shard, and the products that it has forgotten. Belongs to its thread.
 
     before_ms: products that did not change since this time are forgotten next, UTC milliseconds; 0 if nothing is
-    announced. version_base: no product that was forgotten, or is next, has a higher version. dirty: it changed
-    since the last snapshot."""
+    announced. version_base: no product that was forgotten, or is next, has a higher version. forgotten: by product
+    id; one that has come back may be among them. dirty: it changed since the last snapshot."""
 
     def __init__(self) -> None:
         self.before_ms = 0
         self.version_base = 0
+        self.forgotten: dict[str, Withdrawal] = {}
         self.dirty = False
 
     def restore(self, before_ms: int, version_base: int) -> None:
-        """Set the fields to those of a snapshot."""
+        """Set the announcement to that of a snapshot."""
         self.before_ms, self.version_base = before_ms, version_base
 
     def is_due(self, state: ProductState) -> bool:
@@ -60,4 +71,19 @@ class Forgetting:
         state.version += 1
         state.previous_price, state.price = state.price, None
         state.updated_at_ms = now_ms
+        self.forgotten[state.product_id] = state.version, now_ms
         return state.to_decision(Cause.FORGOTTEN, NO_POSITION, with_catalogue=True)
+
+    def withdraw_again(self, product_id: str) -> PriceDecision | None:
+        """The decision that withdraws the price of a forgotten product from a store that may have it still. None if
+        the product was not forgotten, or too long ago."""
+        if product_id not in self.forgotten:
+            return None
+        version, at_ms = self.forgotten[product_id]
+        return PriceDecision(product_id, version, None, Cause.REFILL, NO_POSITION, at_ms, forgotten=True)
+
+    def drop_old(self, now_ms: int) -> None:
+        """Drop the ids of products that were forgotten more than `KEPT_MS` ago."""
+        old = [name for name, (_, at_ms) in self.forgotten.items() if at_ms < now_ms - KEPT_MS]
+        for product_id in old:
+            del self.forgotten[product_id]

@@ -30,6 +30,9 @@ from pricing.state.snapshot import GONE, ShardDocument, pack_shard, unpack_produ
 SAMPLE = 64
 """Number of products that `estimate_bytes` encodes."""
 
+FORGOTTEN_BYTES = 32
+"""Of a forgotten product in a document, about."""
+
 
 class Shard:
     """State of the products of one shard: signals in, decisions out. Restored from its documents
@@ -66,6 +69,7 @@ class Shard:
             unsettled.update(document.unsettled)
             self._settled = document.settled
             self._forgetting.restore(document.forget_before_ms, document.version_base)
+            self._forgetting.forgotten.update(document.forgotten)
             self.freezes.restore(document.freezes, document.lifted)
         for product_id, packed in newest.items():
             if packed == GONE:
@@ -96,7 +100,7 @@ class Shard:
     # Snapshots
 
     def snapshot(self) -> bytes:
-        return self._pack(self.products)
+        return self._pack([*self.products, *self._forgetting.forgotten])
 
     def changes(self) -> bytes | None:
         if not (self.dirty or self.freezes.dirty or self._forgetting.dirty or self._settled_now):
@@ -105,7 +109,9 @@ class Shard:
 
     def estimate_bytes(self) -> int:
         sample = {name: state for _, (name, state) in zip(range(SAMPLE), self.products.items(), strict=False)}
-        return len(pack_shard(sample, [], [], 0, {})) * len(self.products) // max(len(sample), 1)
+        packed = pack_shard(sample, [], [], 0, {}, version_base=0, forget_before_ms=0, forgotten={})
+        products_bytes = len(packed) * len(self.products) // max(len(sample), 1)
+        return products_bytes + FORGOTTEN_BYTES * len(self._forgetting.forgotten)
 
     def _pack(self, product_ids: Iterable[str]) -> bytes:
         products = {product_id: self.products.get(product_id) for product_id in product_ids}
@@ -113,7 +119,8 @@ class Shard:
         self.freezes.dirty = self._forgetting.dirty = self._settled_now = False
         self.decider.version_base = max(self.decider.version_base, self._forgetting.version_base)
         due = self.replay.catalogued if self.replay is not None else {}
-        unsettled = {product_id: due[product_id] for product_id in due.keys() & products.keys()}
+        unsettled = {product_id: due[product_id] for product_id in products if product_id in due}
+        forgotten = self._forgetting.forgotten
         return pack_shard(
             products,
             self.freezes.in_force,
@@ -122,6 +129,7 @@ class Shard:
             unsettled,
             version_base=self._forgetting.version_base,
             forget_before_ms=self._forgetting.before_ms,
+            forgotten={name: forgotten[name] for name in products if products[name] is None and name in forgotten},
         )
 
     # Signals
@@ -247,6 +255,7 @@ class Shard:
         forgetting = self._forgetting
         if self.replay is not None or forgetting.dirty:
             return []
+        forgetting.drop_old(now_ms)
         decisions = []
         for state in [state for state in self.products.values() if forgetting.is_due(state)]:
             # One that something held when the base was announced may have a higher version. It waits for the next.
@@ -313,14 +322,15 @@ class Shard:
 
     def refill(self, product_ids: Iterable[str] = ()) -> Iterable[PriceDecision]:
         """The latest decision of these products, for a store that lost them. Without products: of all, and freezes
-        are reported again too."""
-        if product_ids:
-            states: Iterable[ProductState | None] = map(self.products.get, product_ids)
-        else:
+        are reported again too. Prices of forgotten products are withdrawn again."""
+        if not product_ids:
             self.freezes.report_again()
-            states = self.products.values()
-        for state in states:
+            product_ids = [*self.products, *self._forgetting.forgotten]
+        for product_id in dict.fromkeys(product_ids):
+            state = self.products.get(product_id)
             if state is None:
+                if (withdrawn := self._forgetting.withdraw_again(product_id)) is not None:
+                    yield withdrawn
                 continue
             yield PriceDecision(
                 product_id=state.product_id,

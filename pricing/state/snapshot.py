@@ -12,16 +12,17 @@ from pricing.decision import Adjustment
 from pricing.engine import BASE_REASON
 from pricing.guardrails import GUARDRAILS
 from pricing.rules import RULES
+from pricing.state.forgetting import Withdrawal
 from pricing.state.product import ProductState
 
-FORMAT = 5
+FORMAT = 6
 """Version of the documents' layout. With every change of the layout, increase it and let `unpack_shard` read the
 previous one too.
 
 1: products. 2: each product's day and the price it began with; the shard's freezes. 3: products by their id,
 because a document may hold only those that changed. 4: adjustments with all their fields.
 5: the event time of each product's base price; the end of its last override; products to decide once more;
-what is announced about products to forget."""
+what is announced about products to forget. 6: forgotten products."""
 
 _USUAL_REASONS = {"base": BASE_REASON, **{name: reason for name, _, reason in (*RULES, *GUARDRAILS)}}
 
@@ -42,7 +43,8 @@ class ShardDocument(msgspec.Struct, array_like=True):
     products: by id; `GONE` for a removed product. lifted: scopes of freezes that have ended. settled: number of the
     last execution that has decided all products that were due (`pricing/state/replay.py`). unsettled: those of the
     document's products that are due, with the topic, partition and offset of the newest message applied to them.
-    version_base, forget_before_ms: as in `Forgetting` (`pricing/state/forgetting.py`)."""
+    version_base, forget_before_ms: as in `Forgetting` (`pricing/state/forgetting.py`). forgotten: of the document's
+    products, those that were forgotten."""
 
     version: int
     products: dict[str, msgspec.Raw]
@@ -52,6 +54,7 @@ class ShardDocument(msgspec.Struct, array_like=True):
     unsettled: dict[str, tuple[str, int, int]] = {}
     version_base: int = 0
     forget_before_ms: int = 0
+    forgotten: dict[str, Withdrawal] = {}
 
 
 class _Head(msgspec.Struct, array_like=True):
@@ -112,13 +115,15 @@ def pack_shard(
     settled: int,
     unsettled: Mapping[str, SourcePosition],
     *,
-    version_base: int = 0,
-    forget_before_ms: int = 0,
+    version_base: int,
+    forget_before_ms: int,
+    forgotten: Mapping[str, Withdrawal],
 ) -> bytes:
     """A document, in MessagePack: the fields of `ShardDocument`. A product that is None was removed."""
     positions = {name: (at.topic, at.partition, at.offset) for name, at in unsettled.items()}
     # A tuple, because a `ShardDocument` takes products that are encoded already.
-    return _encode((FORMAT, products, freezes, lifted, settled, positions, version_base, forget_before_ms))
+    announced = version_base, forget_before_ms, forgotten
+    return _encode((FORMAT, products, freezes, lifted, settled, positions, *announced))
 
 
 def unpack_shard(document: bytes) -> ShardDocument:

@@ -1,8 +1,9 @@
 -- Writes rows of prices, products and freezes. A price, its override and the indexes change together, and only if the
 -- row is not older than what is stored.
 --
--- ARGV[1]: JSON array of rows. A row of a price: [product_id, updated_at_ms, update or null, override or null, day_open
--- or null]. Of the catalogue: [product_id, product or null]. Of a freeze: [scope, freeze or null, "freeze"].
+-- ARGV[1]: JSON array of rows. A row of a price: [product_id, updated_at_ms, update, override or null, day_open or null].
+-- Of a product without a price: [product_id, updated_at_ms, null, override or null, version]. Of the catalogue:
+-- [product_id, product or null]. Of a freeze: [scope, freeze or null, "freeze"].
 -- ARGV[2]: the format of a price, '%.2f' for a currency with two decimals.
 -- Returns two lists: the names of rows that could not be written because one of their keys has another type, and the
 -- ids of products whose stored version is newer.
@@ -45,8 +46,16 @@ local function end_override(id)
   redis.call('SREM', 'overrides', id)
 end
 
+-- True, and the id is reported, if the stored price has a newer version.
+local function is_older(id, version, stored)
+  if not stored or tonumber(stored) <= version then return false end
+  table.insert(older, id)
+  return true
+end
+
 -- A product may have an override and no price: its bounds cannot be used.
-local function withdraw(id, override)
+local function withdraw(id, override, version)
+  if is_older(id, version, redis.call('HGET', 'price:' .. id, 'version')) then return end
   redis.call('DEL', 'price:' .. id)
   redis.call('SREM', 'products', id)
   if override ~= cjson.null then write_override(id, override) else end_override(id) end
@@ -55,10 +64,7 @@ end
 local function write_price(id, updated_at, update, override, day_open)
   local key = 'price:' .. id
   local stored = redis.call('HMGET', key, 'version', 'price_source')
-  if stored[1] and tonumber(stored[1]) > update.version then
-    table.insert(older, id)
-    return
-  end
+  if is_older(id, update.version, stored[1]) then return end
   local demand = string.format(update.demand % 1 == 0 and '%.0f' or '%.17g', update.demand)
   local previous = ''
   if update.previous_price ~= cjson.null then previous = string.format(money, update.previous_price) end
@@ -82,7 +88,7 @@ end
 local function write(row)
   if #row == 2 then write_product(row[1], row[2])
   elseif #row == 3 then write_freeze(row[1], row[2])
-  elseif row[3] == cjson.null then withdraw(row[1], row[4])
+  elseif row[3] == cjson.null then withdraw(row[1], row[4], row[5])
   else write_price(row[1], row[2], row[3], row[4], row[5]) end
 end
 

@@ -122,9 +122,9 @@ def encode_rows(decision: PriceDecision, update: bytes | None) -> list[RedisRow]
     update as JSON; None withdraws the price."""
     product_id = decision.product_id
     name = product_id.encode()
-    day_open = b"null" if decision.day_open is None else repr(decision.day_open).encode()
     override = _encode_override(decision.override)
-    price = b'["%b",%d,%b,%b,%b]' % (name, decision.updated_at_ms, update or b"null", override, day_open)
+    last = b"%d" % decision.version if update is None else _encode(decision.day_open)
+    price = b'["%b",%d,%b,%b,%b]' % (name, decision.updated_at_ms, update or b"null", override, last)
     if decision.catalogue is None and not decision.forgotten:
         return [(product_id, price)]
     product = _encode(_product_of(decision.catalogue)) if decision.catalogue else b"null"

@@ -162,17 +162,15 @@ class PriceReader:
             if name is not None
         ]
 
-    async def look_again(self, product_id: str) -> tuple[StoredPrice | None, bool, bool]:
-        """The price of a product that `price` did not find, if the product is in the set of products, and if there
-        is such a set."""
-        values, listed, listing = await self._calls(
+    async def look_again(self, product_id: str) -> tuple[StoredPrice | None, bool]:
+        """The price of a product that `price` did not find, and if the product is in the set of products."""
+        values, listed = await self._calls(
             [
                 ("HMGET", keys.price_key(product_id), *PRICE_FIELDS),
                 ("SISMEMBER", keys.PRODUCTS, product_id),
-                ("EXISTS", keys.PRODUCTS),
             ]
         )
-        return read_price(product_id, values), bool(listed), bool(listing)
+        return read_price(product_id, values), bool(listed)
 
     async def ask_for(self, product_ids: Iterable[str]) -> bool:
         """Ask the flow to write these products again. False if too many are asked for already, or Redis takes no

@@ -64,12 +64,15 @@ def check(pipeline: Pipeline, watcher: Watcher, generations: Generations) -> Non
         of.setdefault(row["product_id"], []).append(row)
     for name, story in plain.items():
         problems += _check_plain(name, story, of.get(name, []), policies)
+        problems += _check_latest(pipeline, name, story, of.get(name, []))
+    updates = [message.json() for message in pipeline.read("price-updates")]
     for name, story in touched.items():
-        problems += _check_touched(pipeline, name, story, of.get(name, []))
+        withdrawn = _withdrawn(name, updates, of.get(name, []))
+        problems += _check_touched(pipeline, name, story, of.get(name, []), withdrawn)
     for name, story in catalogued.items():
         problems += check_rows(name, story, of.get(name, []), FACTORS)
     problems += _check_catalogued(pipeline, catalogued)
-    problems += _check_updates(pipeline, {name: of.get(name, []) for name in plain})
+    problems += _check_updates(updates, {name: of.get(name, []) for name in plain})
     if differing := _letters(pipeline, generations) ^ bad:
         problems.append(f"dead letters: {differing}")
     problems += _check_watcher(pipeline, watcher, stories)
@@ -157,7 +160,34 @@ def _check_plain(name: str, story: Story, rows: list[dict[str, Any]], policies: 
     return problems + [f"{name}: a row without an event, {row}" for row in by_position.values()]
 
 
-def _check_touched(pipeline: Pipeline, name: str, story: Story, rows: list[dict[str, Any]]) -> list[str]:
+def _check_latest(pipeline: Pipeline, name: str, story: Story, rows: list[dict[str, Any]]) -> list[str]:
+    """Redis has the last price of a product that only events change."""
+    stored: Any = pipeline.redis.hgetall(f"price:{name}")
+    if not story.events and not stored:
+        return []
+    newest = max(rows, key=lambda row: int(row["version"]), default=None)
+    expected = len(story.events), story.demand, newest and float(newest["price"])
+    found = stored and (int(stored["version"]), float(stored["demand"]), float(stored["price"]))
+    return [] if found == expected else [f"{name}: Redis has {stored}, expected {expected}"]
+
+
+def _withdrawn(name: str, updates: list[dict[str, Any]], rows: list[dict[str, Any]]) -> int:
+    """The number of versions that withdrew the price of a product, and so have no row: an override ended on a
+    product that nothing else knew."""
+    withdrawals = {
+        update["version"]
+        for update in updates
+        if update["product_id"] == name and update["type"] == "price_withdrawn"
+    }
+    causes = [row["cause"] for row in rows]
+    ends = causes.count("override_removed") + causes.count("override_expired")
+    # After a crash, events may come before the end, which then has a row.
+    return min(len(withdrawals - {row["version"] for row in rows}), causes.count("override_set") - ends)
+
+
+def _check_touched(
+    pipeline: Pipeline, name: str, story: Story, rows: list[dict[str, Any]], withdrawn: int
+) -> list[str]:
     problems = []
     events = dict(story.events)
     seen: set[tuple[str, Position]] = set()
@@ -179,7 +209,7 @@ def _check_touched(pipeline: Pipeline, name: str, story: Story, rows: list[dict[
     if not stored and not active and not story.events:
         # Its override has ended, and nothing else knows the product.
         return problems
-    counted = len(story.events) + sum(1 for cause, _ in seen if cause != "event")
+    counted = len(story.events) + sum(1 for cause, _ in seen if cause != "event") + withdrawn
     if int(stored["version"]) != counted or float(stored["demand"]) != story.demand:
         problems.append(
             f"{name}: Redis has version {stored['version']}, demand {stored['demand']};"
@@ -213,11 +243,10 @@ def _ended_as_told(pipeline: Pipeline, name: str, story: Story) -> bool:
     return not expires
 
 
-def _check_updates(pipeline: Pipeline, plain: dict[str, list[dict[str, Any]]]) -> list[str]:
+def _check_updates(updates: list[dict[str, Any]], plain: dict[str, list[dict[str, Any]]]) -> list[str]:
     """Every row must have an update, and every update a row. plain: product to its rows."""
     versions: dict[str, set[int]] = {}
-    for message in pipeline.read("price-updates"):
-        update = message.json()
+    for update in updates:
         assert update["type"] == "price_update" or update["product_id"] not in plain, update
         versions.setdefault(update["product_id"], set()).add(update["version"])
     problems = []

@@ -359,6 +359,14 @@ def test_a_client_chooses_products_by_message_and_resumes_by_version(running: Pi
                 async with asyncio.timeout(20):
                     await connection.wait_closed()
                 assert connection.close_code == 1008
+        # Updates may wait for their turn, pulses may not.
+        async with websockets.connect(url + "&conflate_ms=60000") as connection:
+            await connection.send(json.dumps({"type": "subscribe", "products": {"C": 2}}))
+            running.event("C", 10.0)
+            running.flush()
+            assert await updates(connection, 1) == [("C", 3)]
+            async with asyncio.timeout(10):
+                assert [json.loads(await connection.recv())["type"] for _ in range(2)] == ["pulse", "pulse"]
 
     asyncio.run(scenario())
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from core.shards import shard_of
 from tests.support.pipeline import KEY, ROOT, Pipeline, wait_for
@@ -76,6 +77,7 @@ def test_a_product_without_a_signal_is_forgotten_everywhere_and_comes_back(
     pipeline.wait_for_version("A", 4)
     wait_for(lambda: pipeline.http.get("/price/A").status_code == 200)
     pipeline.wait_for_commit("product-events")
+    shown: Any = pipeline.redis.hgetall("price:A")
 
     clock.step(-61)
     pipeline.event(other, 10.0, timestamp=time.time() - 61)
@@ -97,10 +99,16 @@ def test_a_product_without_a_signal_is_forgotten_everywhere_and_comes_back(
     assert rows[other] == 17.07
     assert len(pipeline.http.get("/history/A", headers=ADMIN).json()["history"]) == 4
 
-    # A crash now loses nothing of this, and the product comes back with newer versions.
+    # A crash now loses nothing of this. A price of before leaves Redis again, and the product comes back with newer
+    # versions.
     pipeline.wait_for_commit("product-events")
     pipeline.kill_flow()
+    # Redis was away, or has older data.
+    pipeline.redis.hset("price:A", mapping=shown)
+    pipeline.redis.sadd("products", "A")
+    assert pipeline.http.get("/price/A").status_code == 200
     pipeline.start_flow(PRODUCT_TTL_DAYS="1")
+    wait_for(lambda: pipeline.http.get("/price/A").status_code == 404)
     pipeline.event("A", 10.0, timestamp=time.time())
     pipeline.flush()
     wait_for(lambda: pipeline.http.get("/price/A").json().get("price") == 15.0)

@@ -381,4 +381,11 @@ def test_an_older_row_never_replaces_a_newer_one(pipeline: Pipeline) -> None:
     part.write_batch([Outgoing(0, [row(6)])])
     wait_for(lambda: not behind.since)
     assert refused.get() - before == 2
+    # A price that came after it was withdrawn stays. So do its indexes.
+    part.write_batch([Outgoing(0, [("A", b'["A",1,null,null,5]')])])
+    wait_for(lambda: refused.get() - before == 3)
+    assert (pipeline.redis.hget("price:A", "price"), pipeline.redis.smembers("products")) == ("6.00", {"A"})
+    part.write_batch([Outgoing(0, [("A", b'["A",1,null,null,7]')])])
+    wait_for(lambda: not pipeline.redis.exists("price:A"))
+    assert not pipeline.redis.exists("products")
     part.close()

@@ -113,7 +113,10 @@ def views(first: int, end: int, value: bytes = b"old") -> list[FakeMessage]:
 def test_a_topic_made_again_while_nothing_read_it_begins_again_under_another_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    remade = telemetry.TOPICS_REMADE.labels("events")._value
+    before = remade.get()
     reader = Reader(monkeypatch, (10, "first", False), "second")
+    assert remade.get() - before == 1
     assert reader.client.assigned == [OFFSET_BEGINNING]
     assert reader.read.name == "events#second"
     assert reader.take(*views(0, 25)) == list(range(25))

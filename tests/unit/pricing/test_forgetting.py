@@ -193,3 +193,40 @@ def test_a_product_that_came_back_before_a_crash_settles_above_what_was_publishe
     apply(again, event(20), now_ms=LATER)
     versions = {each.product_id: each.version for each in again.settle(was_resumed=True, execution=1)}
     assert versions["A"] > lost.version
+
+
+@pytest.mark.parametrize("documents", ["none", "whole", "changes"])
+def test_a_refill_withdraws_the_prices_of_forgotten_products_again(documents: str) -> None:
+    shard = settled(*[event(10)] * 7, event(10, product="B"))
+    shard.announce(LATER)
+    first = shard.snapshot()
+    withdrawn = {decision.product_id: decision.version for decision in shard.forget(LATER)}
+    changes = shard.changes() or b""
+    if documents != "none":
+        shard = Shard(default_policy(), *([shard.snapshot()] if documents == "whole" else [first, changes]))
+        shard.settle(was_resumed=True, execution=1)
+    for refilled in (shard.refill(), shard.refill(("A", "B", "C"))):
+        decisions = {decision.product_id: decision for decision in refilled}
+        assert {name: decision.version for name, decision in decisions.items()} == withdrawn
+        for decision in decisions.values():
+            assert (decision.update, decision.forgotten, decision.cause) == (None, True, Cause.REFILL)
+    # One that has come back has its price.
+    (back,) = apply(shard, event(10), now_ms=LATER)
+    for again in (shard, Shard(default_policy(), shard.snapshot()), Shard(default_policy(), first, changes)):
+        apply(again, *([] if "A" in again else [event(10)]), now_ms=LATER)
+        found = {decision.product_id: decision for decision in again.refill()}
+        assert found["A"].update is not None
+        assert found["A"].version == back.version
+        assert found["B"].update is None
+
+
+def test_forgotten_products_are_kept_for_a_month() -> None:
+    shard = settled(event(10))
+    shard.announce(LATER)
+    shard.snapshot()
+    shard.forget(LATER)
+    shard.snapshot()
+    shard.forget(LATER + 30 * DAY_MS)
+    assert [decision.product_id for decision in shard.refill()] == ["A"]
+    shard.forget(LATER + 30 * DAY_MS + 1)
+    assert list(shard.refill()) == []
