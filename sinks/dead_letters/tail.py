@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 
-from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from clients.kafka import ClientOptions, Option, make_consumer
 from core.errors import NotAnsweredError
@@ -17,6 +17,14 @@ HELD_MESSAGES = 8
 
 GROWTH = 4
 """A window has this many times the messages of the window that was read before it."""
+
+AGAIN_AFTER_S = 0.1
+"""Pause before a partition without a leader is asked for its end again."""
+
+_SILENT = frozenset(
+    {KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE}
+)
+_WITHOUT_LEADER = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
 
 OPTIONS: dict[str, Option] = {
     "auto.offset.reset": "earliest",
@@ -48,7 +56,7 @@ class TopicTail:
         try:
             for index in self._count():
                 self.count += 1
-                low, high = self._watermarks(TopicPartition(topic, index))
+                low, high = _watermarks(self._consumer, TopicPartition(topic, index), deadline_s)
                 self._left[index] = (max(low, high - SCAN_MAX), high)
         except BaseException:
             self.close()
@@ -99,38 +107,24 @@ class TopicTail:
 
     def _count(self) -> list[int]:
         try:
-            metadata = self._consumer.list_topics(self.topic, timeout=self._timeout_s())
+            metadata = self._consumer.list_topics(self.topic, timeout=_timeout_s(self._deadline_s))
         except KafkaException as error:
             raise _told_apart(error) from None
         return sorted(metadata.topics[self.topic].partitions)
-
-    def _watermarks(self, partition: TopicPartition) -> tuple[int, int]:
-        try:
-            return self._consumer.get_watermark_offsets(partition, timeout=self._timeout_s())
-        except KafkaException as error:
-            raise _told_apart(error) from None
-
-    def _timeout_s(self) -> float:
-        # librdkafka takes 0 for "at once", and -1 for "without an end".
-        return max(0.01, self.remaining_s())
 
 
 def read_message(
     client: ClientOptions, topic: str, partition: int, offset: int, deadline_s: float
 ) -> Message | None:
     """The message at an offset; None if it has left its topic. deadline_s, errors: as for `TopicTail`."""
-
-    def remaining_s() -> float:
-        return max(0.01, deadline_s - time.monotonic())
-
     consumer = make_consumer(client, GROUP, OPTIONS)
     try:
         place = TopicPartition(topic, partition, offset)
-        low, high = consumer.get_watermark_offsets(place, timeout=remaining_s())
+        low, high = _watermarks(consumer, place, deadline_s)
         if not low <= offset < high:
             return None
         consumer.assign([place])
-        message = consumer.poll(remaining_s())
+        message = consumer.poll(_timeout_s(deadline_s))
         if message is None:
             raise NotAnsweredError("Kafka does not answer in time")
         there = message.error() is None and message.offset() == offset
@@ -144,6 +138,23 @@ def read_message(
         consumer.close()
 
 
+def _watermarks(consumer: Consumer, partition: TopicPartition, deadline_s: float) -> tuple[int, int]:
+    """The first offset of a partition and its end. Waits for a leader while the partition has none."""
+    while True:
+        try:
+            return consumer.get_watermark_offsets(partition, timeout=_timeout_s(deadline_s))
+        except KafkaException as error:
+            if error.args[0].code() not in _WITHOUT_LEADER or time.monotonic() >= deadline_s:
+                raise _told_apart(error) from None
+        time.sleep(AGAIN_AFTER_S)
+
+
+def _timeout_s(deadline_s: float) -> float:
+    # librdkafka takes 0 for "at once", and -1 for "without an end".
+    return max(0.01, deadline_s - time.monotonic())
+
+
 def _told_apart(error: KafkaException) -> Exception:
-    silent = (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE)
-    return NotAnsweredError("Kafka does not answer in time") if error.args[0].code() in silent else error
+    if error.args[0].code() in _SILENT | _WITHOUT_LEADER:
+        return NotAnsweredError("Kafka does not answer in time")
+    return error

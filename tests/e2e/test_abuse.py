@@ -125,6 +125,7 @@ def test_a_head_that_is_too_large_or_no_http_is_refused(api: Pipeline, head: byt
 def test_clients_that_send_a_byte_now_and_then_are_cut_off(api: Pipeline) -> None:
     head = b"GET /price/A HTTP/1.1\r\nHost: x\r\n"
     body = b"POST /override HTTP/1.1\r\nHost: x\r\nX-API-Key: %b\r\nContent-Length: 50000\r\n\r\n" % KEY.encode()
+    before = memory(api)
     # Half-open connections: after the handshake they answer nothing, not even a ping.
     gone = [connect(api) for _ in range(20)]
     for line in gone:
@@ -146,6 +147,7 @@ def test_clients_that_send_a_byte_now_and_then_are_cut_off(api: Pipeline) -> Non
     assert time.monotonic() - started < within + 5
     assert api.http.get("/price/A").status_code == 200
     wait_for(lambda: "pricewax_ws_clients 0.0" in api.http.get("/metrics").text, 2 * PING_S + 5)
+    assert memory(api) - before < MEMORY_GROWTH_MAX_BYTES
     for line in gone:
         line.close()
 
@@ -241,6 +243,7 @@ def test_broken_handshakes_and_frames_leave_nothing_behind(api: Pipeline) -> Non
         b"\x81\x81\x00\x00\x00\x00\xff",  # Not UTF-8.
         b"\x89\xfe\x01\x00" + b"x" * 260,  # A ping that is too long.
     ]
+    before = memory(api)
     for spoil in BROKEN_HANDSHAKES:
         with connect(api) as line:
             line.sendall(spoil(HELLO))
@@ -254,6 +257,7 @@ def test_broken_handshakes_and_frames_leave_nothing_behind(api: Pipeline) -> Non
             line.sendall(frame)
             answer(line)
     wait_for(lambda: "pricewax_ws_clients 0.0" in api.http.get("/metrics").text)
+    assert memory(api) - before < MEMORY_GROWTH_MAX_BYTES
     assert api.http.get("/price/A").status_code == 200
     assert " 500 " not in api.output()
     assert "Traceback" not in api.output()

@@ -1,6 +1,7 @@
 """Start, stop and scaling of the flow, as an operator does them."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -71,11 +72,14 @@ def test_one_process_then_two_then_one_and_two_workers_on_one_recovery_store(pip
         pipeline.stop_flow()
 
 
-def test_a_flow_that_is_stopped_loses_nothing_and_does_nothing_twice(pipeline: Pipeline) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_flow_that_is_stopped_loses_nothing_and_does_nothing_twice(
+    pipeline: Pipeline, number: signal.Signals
+) -> None:
     pipeline.start_flow()
     send(pipeline, 2000)
     pipeline.wait_for_version("P1", 1)
-    pipeline.stop_flow()
+    pipeline.stop_flow(number)
     send(pipeline, 100)
     pipeline.start_flow()
     assert_matches_fold(pipeline)

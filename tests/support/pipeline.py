@@ -163,12 +163,12 @@ class Pipeline:
             assert program.process.returncode == -signal.SIGKILL
         self.flow.clear()
 
-    def stop_flow(self) -> None:
-        """Send SIGTERM to every process of the flow, and assert that each ends within 10 s with a code of
-        `STOP_CODES`."""
+    def stop_flow(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Send SIGTERM, or another signal, to every process of the flow, and assert that each ends within 10 s with
+        a code of `STOP_CODES`."""
         for program in self.flow:
             _wait_for_handlers(program)
-            program.send(signal.SIGTERM)
+            program.send(number)
         for program in self.flow:
             started = time.monotonic()
             try:
