@@ -1,14 +1,17 @@
 """`make bench-read`: the cost of reading. `GET /price/{id}` and the fan-out over WebSocket are measured in turns
-with the smallest application that serves the same bytes on the same server (benchmarks/bare.py). The report also
-has the age of an answer."""
+with the smallest application that serves the same bytes on the same server (benchmarks/bare.py), and the fan-out
+also with a hub in Go (benchmarks/go_hub), if Go is installed. The report also has the age of an answer."""
 
 import argparse
+import shutil
 import statistics
+import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 import httpx
@@ -33,6 +36,8 @@ AGE_FRAMES = 400
 WITHIN_S = 150.0
 RATE_TARGET, FAN_OUT_TARGET = 0.7, 0.9
 P99_TARGET_MS, AGE_TARGET_MS = 10.0, 50.0
+GO_TARGET = 1.0
+"""Deliveries per CPU second, as a multiple of those of the hub in Go."""
 
 console = Console(stderr=True)
 Result = TypeVar("Result", bound=msgspec.Struct)
@@ -70,11 +75,23 @@ class _Priced(msgspec.Struct):
     demand: float
 
 
+def build_go_hub(folder: Path) -> list[str] | None:
+    """Compile the hub in Go into a folder, and return its command; None if Go is not installed. Raises SystemExit
+    if it does not compile."""
+    if shutil.which("go") is None:
+        return None
+    command = ["go", "build", "-o", str(folder / "go-hub"), "main.go"]
+    done = subprocess.run(command, cwd=ROOT / "benchmarks" / "go_hub", capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"read: the hub in Go does not compile:\n{done.stderr}")
+    return [str(folder / "go-hub")]
+
+
 @contextmanager
-def bare_server() -> Iterator[Server]:
-    """Start the bare application; it is stopped at the end."""
+def reference_server(name: str, command: list[str]) -> Iterator[Server]:
+    """Start a reference, which takes its port as the last argument; it is stopped at the end."""
     port = free_port()
-    program = Program("bare", [sys.executable, "-m", "benchmarks.bare", str(port)], cwd=ROOT)
+    program = Program(name, [*command, str(port)], cwd=ROOT)
 
     def publish(frames: int, every_s: float) -> None:
         url = f"http://127.0.0.1:{port}/publish?frames={frames}&every_s={every_s}"
@@ -83,7 +100,7 @@ def bare_server() -> Iterator[Server]:
 
     try:
         program.wait_until(lambda: is_listening(port), 20)
-        yield Server("bare", program, port, publish)
+        yield Server(name, program, port, publish)
     finally:
         program.stop()
 
@@ -204,14 +221,18 @@ def ages(bench: Bench, run: PricewaxRun, server: Server) -> list[float]:
 def main() -> int:
     """Run the benchmark and write its report."""
     parser = argparse.ArgumentParser(prog="make bench-read", description=(__doc__ or "").split("`: ")[1])
-    parser.add_argument("--clients", type=int, nargs="+", default=[1_000, 10_000])
+    parser.add_argument("--clients", type=int, nargs="+", default=[500, 5_000, 10_000])
     parser.add_argument("--repeat", type=int, default=3)
     options = parser.parse_args()
     asked: dict[str, list[tuple[HttpResult, float]]] = {}
     fans: dict[tuple[str, int, str], list[Fan]] = {}
     with scratch() as folder, Progress(console=console) as progress:
-        task = progress.add_task("read", total=3 + options.repeat * (3 + 4 * len(options.clients)))
-        with Bench(folder) as bench:
+        hub = build_go_hub(folder)
+        if hub is None:
+            progress.console.print("Go is not installed: the report has no hub in Go")
+        fanning = 2 if hub is None else 3
+        task = progress.add_task("read", total=3 + options.repeat * (3 + 2 * fanning * len(options.clients)))
+        with Bench(folder) as bench, ExitStack() as started:
             run = bench.prepare_pricewax(history=False)
             flow = run.start()
             bench.produce(run.topics["PRODUCT_EVENTS_TOPIC"], [bench.event(index, 1.7e9) for index in range(1_000)])
@@ -221,7 +242,9 @@ def main() -> int:
                 progress.update(task, description="age of an answer", advance=1)
                 old = describe(ages(bench, run, server))
             flow.stop()
-            with bare_server() as bare, pricewax_server(bench, run) as server:
+            bare = started.enter_context(reference_server("bare", [sys.executable, "-m", "benchmarks.bare"]))
+            go = [] if hub is None else [started.enter_context(reference_server("go", hub))]
+            with pricewax_server(bench, run) as server:
                 # Without the CLIENT command Redis does not report changes, so the API caches nothing.
                 store.acl_setuser("default", enabled=True, commands=["-client"])
                 with pricewax_server(bench, run, "pricewax, each from Redis") as reading:
@@ -232,7 +255,7 @@ def main() -> int:
                 for _ in range(options.repeat):
                     for clients in options.clients:
                         for how, frames, every_s in (("burst", BURST, 0.0), ("one a second", PACED, PACE_S)):
-                            for each in (bare, server):
+                            for each in (bare, *go, server):
                                 progress.update(
                                     task, description=f"{clients:,} clients, {how}, {each.name}", advance=1
                                 )
@@ -241,6 +264,11 @@ def main() -> int:
                                 progress.console.print(f"{each.name:10} {clients:>6,} clients, {how}: {fan}")
     report(asked, fans, old, options.repeat)
     return 0
+
+
+def _per_cpu_second(found: list[Fan], beside: list[Fan]) -> float:
+    """Deliveries per CPU second, as a multiple of those of the server beside it in the same rounds."""
+    return statistics.median(b.cpu_us / a.cpu_us for a, b in zip(found, beside, strict=True))
 
 
 def report(
@@ -287,12 +315,14 @@ def report(
         "",
         "## Fan-out",
         "",
-        f"Frames of {PAYLOAD_BYTES} bytes to every client; the updates come from Kafka. *Burst*: {BURST} messages"
-        f" at once; *one a second*: {PACED}. *spread*: from the first client that has everything to the last.",
+        f"Frames of {PAYLOAD_BYTES} bytes to every client; the updates of Pricewax come from Kafka. *go*: a hub"
+        " with gorilla/websocket, a goroutine for each client, each message framed once."
+        f" *Burst*: {BURST} messages at once; *one a second*: {PACED}. *Deliveries per CPU second* are those of the"
+        " server's process. *spread*: from the first client that has everything to the last.",
         "",
-        "| clients | messages | server | deliveries/s | times bare's rate | CPU us a delivery | times bare's CPU"
-        " | memory a client | spread s |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| clients | messages | server | deliveries/s | times bare's rate | CPU us a delivery"
+        " | times bare's deliveries per CPU second | times Go's | memory a client | spread s |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     if old["p99"] > AGE_TARGET_MS:
         missed.append(f"an answer {old['p99']:.0f} ms older than the frame (p99), target {AGE_TARGET_MS:.0f}")
@@ -301,16 +331,22 @@ def report(
         rate = statistics.median(
             a.deliveries_per_s / b.deliveries_per_s for a, b in zip(found, beside, strict=True)
         )
-        cpu = statistics.median(a.cpu_us / b.cpu_us for a, b in zip(found, beside, strict=True))
+        cpu = _per_cpu_second(found, beside)
+        in_go = fans.get(("go", clients, how))
+        cpu_of_go = _per_cpu_second(found, in_go) if in_go else None
         speed = f"{statistics.median(each.deliveries_per_s for each in found):,.0f} | {rate:.2f}"
         lines.append(
             f"| {clients:,} | {how} | {name} | {speed if how == 'burst' else 'paced | —'}"
             f" | {statistics.median(each.cpu_us for each in found):.1f} | {cpu:.2f}"
+            f" | {'—' if cpu_of_go is None else f'{cpu_of_go:.2f}'}"
             f" | {max(each.memory_bytes for each in found) / 1024:.0f} KiB"
             f" | {statistics.median(each.spread_s for each in found):.2f} |"
         )
         if name == "pricewax" and how == "burst" and rate < FAN_OUT_TARGET:
             missed.append(f"fan-out to {clients:,} clients {rate:.2f} of bare's rate, target {FAN_OUT_TARGET}")
+        if name == "pricewax" and cpu_of_go is not None and cpu_of_go < GO_TARGET:
+            measured = f"{cpu_of_go:.2f} of Go's deliveries per CPU second"
+            missed.append(f"{how}, {clients:,} clients: {measured}, target {GO_TARGET:.0f}")
     content = {
         "price": {
             name: [{**msgspec.to_builtins(result), "cpu_us": cpu} for result, cpu in results]

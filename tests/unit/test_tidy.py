@@ -38,6 +38,7 @@ NAMED_BY_TOOLS = {
     "dashboard/tsconfig.json",
     "dashboard/vite.config.ts",
     "requirements.lock",
+    "benchmarks/go_hub/go.sum",
     ".github/pull_request_template.md",
     ".github/PULL_REQUEST_TEMPLATE.md",
 }
