@@ -2,15 +2,18 @@
 
 The flow is the real one on Bytewax, with decoding, pricing and the rows of all sinks. Kafka is replaced by a
 consumer that hands out so many events every few milliseconds, and the sinks drop their rows. So the figures hold
-what the process of the flow spends around an event, without the clients of its servers. With `--against FOLDER`,
-another checkout is measured in turns with this one."""
+what the process of the flow spends around an event, without the clients of its servers. Before, every product has
+had an event. State logs and garbage collection are as in the product. With `--against FOLDER`, another checkout is
+measured in turns with this one."""
 
 import argparse
+import gc
 import os
 import random
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -30,6 +33,7 @@ from connectors import kafka as source
 from connectors import shared_consumer
 from connectors.decode.pricing import SignalKind
 from dataflows.pricing import Sinks, build
+from dataflows.recovery.state_log import StateLog
 from pricing.policy import default_policy
 from sinks.base.sink import PlacedSink
 
@@ -80,24 +84,32 @@ class FakeMessage:
 
 
 class FakeConsumer:
-    """A consumer that finds `size` events every `EVERY_S`, for some seconds. cpu_s, events: measured after the warm
-    up."""
+    """A consumer that finds an event of every product, then `size` events every `EVERY_S`, for some seconds. cpu_s,
+    events: measured after the warm up."""
 
     def __init__(self, size: int, stop: threading.Event) -> None:
         chance = random.Random(7)
-        made = [make_event(chance, chance.randrange(PRODUCTS), 1.7e9) for _ in range(max(size, 20_000))]
-        self._messages = [
+        numbers = [*range(PRODUCTS), *(chance.randrange(PRODUCTS) for _ in range(max(size, 20_000)))]
+        made = [make_event(chance, number, 1.7e9) for number in numbers]
+        messages = [
             FakeMessage(offset, each["key"].encode(), each["value"].encode()) for offset, each in enumerate(made)
         ]
+        self._first, self._messages = messages[:PRODUCTS], messages[PRODUCTS:]
         self._size, self._stop = size, stop
-        self._next, self._due, self._starts = 0, 0.0, time.monotonic() + WARM_UP_S
+        self._next, self._due, self._starts = 0, 0.0, 0.0
         self._cpu_before = 0.0
         self.cpu_s, self.events = 0.0, 0
 
-    def consume(self, _most: int, _timeout: float) -> list[FakeMessage]:
+    def consume(self, most: int, timeout: float) -> list[FakeMessage]:
         now = time.monotonic()
         if now < self._due:
-            return []
+            time.sleep(min(timeout, self._due - now))
+            if (now := time.monotonic()) < self._due:
+                return []
+        if self._first:
+            found, self._first = self._first[:most], self._first[most:]
+            return found
+        self._starts = self._starts or now + WARM_UP_S
         self._due = now + EVERY_S
         if now >= self._starts:
             if not self._cpu_before:
@@ -191,8 +203,19 @@ def measure(size: int) -> float:
         messages = source.KafkaSource(client_options("127.0.0.1:1", {}), list(TOPICS), 64, stop, watch=watch)
         sink = Dropping()
         sinks = Sinks(updates=sink, dead_letters=sink, latest=sink, history=sink, overrides=sink)
-        flow = build(messages, NoRefills(stop), sinks, policy=default_policy(), kinds=KINDS, shards=64)
-        run_main(flow, epoch_interval=timedelta(seconds=1))  # type: ignore[no-untyped-call]
+        with tempfile.TemporaryDirectory() as folder:
+            flow = build(
+                messages,
+                NoRefills(stop),
+                sinks,
+                policy=default_policy(),
+                kinds=KINDS,
+                shards=64,
+                state_log=StateLog(Path(folder)),
+            )
+            gc.freeze()
+            gc.set_threshold(100_000, 50, 100)
+            run_main(flow, epoch_interval=timedelta(seconds=1))  # type: ignore[no-untyped-call]
     return consumer.cpu_s / consumer.events * 1e6
 
 

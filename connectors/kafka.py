@@ -26,11 +26,22 @@ AT_ONCE = 256
 """If a poll finds so many messages, more are likely there already."""
 
 TICK = timedelta(milliseconds=1)
-"""Time between two polls otherwise."""
+"""Time between two polls otherwise, of several workers."""
+
+REST = timedelta(milliseconds=2)
+"""Time after a poll that has found messages, of a worker that is alone. Those that come meanwhile share the cost of
+a poll."""
+
+WAIT_S = 0.05
+"""How long a poll of a worker that is alone waits for a message. Timers may fire so much late."""
+
+EPOCH_PASSES = 32
+"""Polls after the end of an epoch that do not wait: Bytewax commits the epoch between them."""
 
 IDLE_AFTER_S = 0.1
 IDLE_TICK = timedelta(milliseconds=5)
-"""Time between two polls once nothing has come for `IDLE_AFTER_S`. The first message after a pause waits for it."""
+"""Of several workers, time between two polls once nothing has come for `IDLE_AFTER_S`. The first message after a
+pause waits for it."""
 
 OTHERS_AWAKE = timedelta(milliseconds=200)
 """Time between two calls of a partition that is not the first of its worker."""
@@ -134,6 +145,10 @@ class WorkerReader:
     """The partitions of one worker. The first one hands on the messages of all, so that Bytewax asks one partition
     for each poll, and not each of them. Belongs to the worker's thread.
 
+    Bytewax cannot be woken by a message. A worker that is alone waits for one in the poll: it is handed on at once,
+    and an idle flow costs little. What a poll has found has gone through all steps before the next poll. One of
+    several workers must not wait, because the others send to it; it polls now and then.
+
     Bytewax takes the snapshots of all partitions one after the other at the end of an epoch. Messages that the
     first partition hands on in between would be in the state of this epoch, but not in the snapshots that were
     taken. So it hands on nothing until all partitions have given theirs."""
@@ -147,6 +162,7 @@ class WorkerReader:
         self._says = False
         self._last_count = 0
         self._idle_from = 0.0
+        self._passes = EPOCH_PASSES
 
     def add(self, topic: str, index: int, state: ResumeState, caught_up: CaughtUp) -> "KafkaPartition":
         """Read a partition too."""
@@ -160,6 +176,10 @@ class WorkerReader:
         self._ends.discard(part)
         self._consumer.remove(part.read)
 
+    @property
+    def _is_alone(self) -> bool:
+        return len(self._parts) == self._parts[0].caught_up.partitions
+
     def next_batch(self, part: "KafkaPartition") -> list[Arrived]:
         """All that has arrived at any partition, if `part` is the first one. Raises StopIteration when the flow is
         asked to stop."""
@@ -167,7 +187,8 @@ class WorkerReader:
             raise StopIteration
         if part is not self._parts[0] or self._ends:
             return []
-        taken = self._consumer.take()
+        self._passes = max(0, self._passes - 1)
+        taken = self._consumer.take(WAIT_S if self._is_alone and not self._passes else 0)
         self._last_count = sum(len(messages) for _, messages in taken)
         if taken:
             self._idle_from = time.monotonic() + IDLE_AFTER_S
@@ -195,6 +216,7 @@ class WorkerReader:
         if not self._ends or part not in self._ends:
             self._ends = set(self._parts)
             self._epoch += 1
+            self._passes = EPOCH_PASSES
         self._ends.discard(part)
         if part.catching_up is CatchingUp.READS and self._consumer.has_caught_up(part.read):
             part.catching_up = CatchingUp.SAYS
@@ -209,6 +231,8 @@ class WorkerReader:
             return OTHERS_AWAKE
         if self._last_count >= AT_ONCE:
             return None
+        if self._is_alone:
+            return REST if self._last_count else None
         return TICK if time.monotonic() < self._idle_from else IDLE_TICK
 
 

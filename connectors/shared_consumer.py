@@ -14,7 +14,6 @@ from core.positions import name_remade
 
 GROUP = "pricewax"
 POLL_MESSAGES_MAX = 4096
-IDLE_POLL_S = 0.001
 COMMIT_EVERY_S = 1.0
 METADATA_TIMEOUT_S = 5.0
 
@@ -130,7 +129,6 @@ class SharedConsumer:
         self._consumer = make_consumer(client, GROUP, {**OPTIONS, "error_cb": self._reasons})
         self._reads: dict[tuple[str | None, int | None], PartitionRead] = {}
         self._removed: list[PartitionRead] = []
-        self._idle_until = 0.0
         self._next_commit = 0.0
         self._checks = watch.checks
         self._down = False
@@ -162,9 +160,9 @@ class SharedConsumer:
         """True once the flow is asked to stop."""
         return self._stop.is_set()
 
-    def take(self) -> list[tuple[PartitionRead, list[Message]]]:
-        """The messages that have arrived, by partition, in order of offset."""
-        self._poll()
+    def take(self, wait_s: float = 0) -> list[tuple[PartitionRead, list[Message]]]:
+        """The messages that have arrived, by partition, in order of offset. Waits so long for the first one."""
+        self._poll(wait_s)
         return [(read, fresh) for read in self._reads.values() if read.buffer and (fresh := self._take_from(read))]
 
     def _take_from(self, read: PartitionRead) -> list[Message]:
@@ -207,15 +205,16 @@ class SharedConsumer:
         _, high = self._consumer.get_watermark_offsets(TopicPartition(read.topic, read.index), cached=True)
         return high
 
-    def _poll(self) -> None:
-        now = time.monotonic()
-        if now < self._idle_until:
-            return
+    def _poll(self, wait_s: float) -> None:
         if self._checks != self._watch.checks:
             self._look()
         messages = self._consumer.consume(POLL_MESSAGES_MAX, 0)
+        if not messages and wait_s:
+            # A call with a time limit waits until there are as many as it asks for.
+            messages = self._consumer.consume(1, wait_s)
+            if messages:
+                messages += self._consumer.consume(POLL_MESSAGES_MAX, 0)
         if not messages:
-            self._idle_until = now + IDLE_POLL_S
             return
         reads = self._reads
         for message in messages:

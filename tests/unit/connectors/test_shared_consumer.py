@@ -79,7 +79,6 @@ class Reader:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, state: Any, topic_id: str | None = "first") -> None:
         self.client = FakeClient()
         monkeypatch.setattr(shared_consumer, "make_consumer", lambda *_: self.client)
-        monkeypatch.setattr(shared_consumer, "IDLE_POLL_S", 0.0)
         self.watch = TopicWatch({}, ["events"])
         self.watch.take({"events": TopicFacts(1, topic_id)})
         self.consumer = SharedConsumer({}, self.watch, threading.Event())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from connectors.kafka import CaughtUp, RawBatch, WorkerReader
+from connectors.kafka import EPOCH_PASSES, WAIT_S, CaughtUp, RawBatch, WorkerReader
 from connectors.shared_consumer import PartitionRead, ResumeState
 
 
@@ -31,6 +31,7 @@ class FakeConsumer:
         self.is_stopped = False
         self.caught_up = False
         self.finds = True
+        self.waits_s: list[float] = []
 
     def add(self, topic: str, index: int, state: ResumeState) -> PartitionRead:
         self.reads.append(PartitionRead(topic, index, state))
@@ -39,7 +40,8 @@ class FakeConsumer:
     def remove(self, read: PartitionRead) -> None:
         self.reads.remove(read)
 
-    def take(self) -> list[tuple[PartitionRead, list[Message]]]:
+    def take(self, wait_s: float) -> list[tuple[PartitionRead, list[Message]]]:
+        self.waits_s.append(wait_s)
         taken = []
         for read in self.reads if self.finds else []:
             offset = read.next_offset or 0
@@ -54,11 +56,12 @@ class FakeConsumer:
         return None
 
 
-def reader(count: int) -> tuple[FakeConsumer, WorkerReader]:
+def reader(count: int, of: int = 0) -> tuple[FakeConsumer, WorkerReader]:
+    """A reader of `count` partitions; there are `of`, the others belong to other workers."""
     consumer = FakeConsumer()
     made = WorkerReader(consumer, 4)  # type: ignore[arg-type]
     for index in range(count):
-        made.add("t", index, (None, None, False), CaughtUp(count, was_resumed=False))
+        made.add("t", index, (None, None, False), CaughtUp(of or count, was_resumed=False))
     return consumer, made
 
 
@@ -133,3 +136,29 @@ def test_the_next_partition_hands_on_when_the_first_one_is_closed() -> None:
     first, second = made._parts
     first.close()
     assert offsets([*second.next_batch()]) == [(1, 0)]
+
+
+def test_a_worker_that_is_alone_waits_for_messages_but_not_while_an_epoch_is_committed() -> None:
+    consumer, made = reader(2)
+    first, second = made._parts
+    for _ in range(2):
+        consumer.waits_s.clear()
+        for part in (first, second):
+            part.snapshot()
+        for _ in range(EPOCH_PASSES + 2):
+            first.next_batch()
+        assert consumer.waits_s == [0] * (EPOCH_PASSES - 1) + [WAIT_S] * 3
+    # What was found is followed by a rest, an empty poll by the next one at once.
+    assert first.next_awake() is not None
+    consumer.finds = False
+    first.next_batch()
+    assert first.next_awake() is None
+
+
+def test_one_of_several_workers_never_waits_for_messages() -> None:
+    consumer, made = reader(2, of=3)
+    consumer.finds = False
+    for _ in range(EPOCH_PASSES + 2):
+        made._parts[0].next_batch()
+        assert made._parts[0].next_awake() is not None
+    assert set(consumer.waits_s) == {0}
