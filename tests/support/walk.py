@@ -111,7 +111,7 @@ class FakeConsumer:
         self.read = PartitionRead(topic, index, state)
         return self.read
 
-    def take(self) -> list[tuple[PartitionRead, list[FakeMessage]]]:
+    def take(self, wait_s: float) -> list[tuple[PartitionRead, list[FakeMessage]]]:
         messages, self.messages = self.messages, []
         return [(self.read, messages)]
 
