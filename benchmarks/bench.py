@@ -274,6 +274,11 @@ class Feeder:
         command = [sys.executable, "-m", "benchmarks.feeder", bench.broker.brokers, topic]
         self._program = Program("feeder", [*command, str(products), str(rate_per_s)], cwd=ROOT)
 
+    @property
+    def pid(self) -> int:
+        """The id of the process."""
+        return self._program.pid
+
     def __enter__(self) -> "Feeder":
         self._program.wait_until(lambda: "ready" in self._program.tail, 20)
         return self

@@ -9,8 +9,7 @@ import time
 from confluent_kafka import Producer
 
 TICK_S = 0.0005
-# librdkafka's default, as a producer has it that sets nothing.
-LINGER_MS = 5
+LINGER_MS = 0.5
 
 
 def main() -> None:
