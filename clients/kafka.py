@@ -28,7 +28,7 @@ CONSUMER_OPTIONS: dict[str, Option] = {
     "enable.auto.offset.store": False,
     # If the next offset has left its topic, the read fails. A silent skip would lose messages.
     "auto.offset.reset": "error",
-    "fetch.wait.max.ms": 10,
+    "fetch.wait.max.ms": 100,
     "fetch.error.backoff.ms": 50,
     "queued.max.messages.kbytes": 16384,
     # A message larger than the default (100 MB) would be fetched again and again, for ever.

@@ -18,7 +18,7 @@ FLUSH_ROUND_S = 1.0
 OPTIONS: dict[str, Option] = {
     # No time limit. While Kafka is down, the flow has no input either, so its messages can wait.
     "message.timeout.ms": 0,
-    "linger.ms": 2,
+    "linger.ms": 0.5,
     "queue.buffering.max.messages": 2 * QUEUED_MESSAGES_MAX,
     "delivery.report.only.error": True,
 }

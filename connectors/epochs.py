@@ -65,15 +65,14 @@ class _Part(StatefulSourcePartition[Any, Any]):
     def __init__(self, part: StatefulSourcePartition[Any, Any], phase: "EpochPhase") -> None:
         self._part = part
         self._phase = phase
-        self._ended_at = 0.0
         self.close = part.close  # type: ignore[method-assign]
 
     def next_batch(self) -> Any:
         if self._phase.waits:
             self._phase.read()
-        if self._ended_at:
-            telemetry.EPOCH_CLOSE.observe(time.monotonic() - self._ended_at)
-            self._ended_at = 0.0
+        if self._phase.closes_from:
+            telemetry.EPOCH_CLOSE.observe(time.monotonic() - self._phase.closes_from)
+            self._phase.closes_from = 0.0
         return self._part.next_batch()
 
     def next_awake(self) -> datetime | None:
@@ -83,7 +82,9 @@ class _Part(StatefulSourcePartition[Any, Any]):
     def snapshot(self) -> Any:
         if not self._phase.waits:
             self._phase.end()
-        self._ended_at = time.monotonic()
+        self._phase.given += 1
+        if self._phase.given == self._phase.parts:
+            self._phase.given, self._phase.closes_from = 0, time.monotonic()
         return self._part.snapshot()
 
 
@@ -93,7 +94,9 @@ class EpochPhase:
     A worker that has all `parts` of the flow is `alone` and shifts nothing. A worker cannot know if it waited for
     others or for its own commit. So if a shift did not shorten the wait, the wait is usual from then on.
 
-    waits: an epoch has ended and nothing was read since. shift_s: time by which the next epoch ends later."""
+    waits: an epoch has ended and nothing was read since. shift_s: time by which the next epoch ends later. given:
+    number of parts that have given their snapshots. closes_from: when the last of them did, until the next read;
+    0 then."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -105,6 +108,8 @@ class EpochPhase:
         self.alone = False
         self.waits = False
         self.shift_s = 0.0
+        self.given = 0
+        self.closes_from = 0.0
 
     def end(self) -> None:
         """Record the end of an epoch. Bytewax reads nothing until all workers have ended theirs."""
