@@ -6,6 +6,7 @@ on the same server and protocols. Run it with `python -m benchmarks.bare PORT [B
 show it. With a topic, every event on it is answered by a frame with its time."""
 
 import asyncio
+import contextlib
 import signal
 import sys
 import threading
@@ -92,8 +93,10 @@ def _answer_events(loop: asyncio.AbstractEventLoop, brokers: str, topic: str) ->
 async def _answer(values: list[bytes | None]) -> None:
     for value in values:
         text = f'{{"event_time_ms":{_decode(value or b"").timestamp}}}'
-        for send in _clients:
-            await send({"type": "websocket.send", "text": text})
+        for send in [*_clients]:
+            # A client may have gone a moment ago.
+            with contextlib.suppress(RuntimeError, OSError):
+                await send({"type": "websocket.send", "text": text})
 
 
 if __name__ == "__main__":

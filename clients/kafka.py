@@ -12,7 +12,7 @@ from clients.kafka_reasons import Reasons
 ClientOptions = Mapping[str, str | int]
 """librdkafka options that all clients of a process share: brokers, TLS, SASL."""
 
-Option = str | int | bool | Callable[[KafkaError], None]
+Option = str | int | float | bool | Callable[[KafkaError], None]
 """A value of a librdkafka option, as the Python client takes it."""
 
 PRODUCER_OPTIONS: dict[str, Option] = {
