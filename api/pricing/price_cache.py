@@ -33,11 +33,11 @@ class PriceCache:
         return self._bodies.get(product_id)
 
     def ticket(self, product_id: str) -> object:
-        """A ticket for one reading. It voids an earlier ticket of the same product."""
-        ticket = object()
-        if self._follows_changes:
-            self._tickets[product_id] = ticket
-        return ticket
+        """A ticket for one reading. All that read a product at the same time share one. If each voided those before
+        it, a price that many ask for would never be kept."""
+        if not self._follows_changes:
+            return object()
+        return self._tickets.setdefault(product_id, object())
 
     def keep(self, product_id: str, ticket: object, body: bytes | None) -> None:
         """Return a ticket with the body that was read; None if there is no price. Keeps the body if the ticket is

@@ -46,3 +46,18 @@ def test_a_product_that_is_not_there_leaves_nothing_behind() -> None:
     cache.keep("A", cache.ticket("A"), None)
     assert cache.get("A") is None
     assert cache._tickets == {}
+
+
+def test_a_price_that_is_read_all_the_time_by_many_is_kept() -> None:
+    cache = PriceCache(Board())
+    cache.start()
+    reading = [cache.ticket("A") for _ in range(32)]
+    for _ in range(100):
+        # Each answer is followed by the next request, before the next answer comes.
+        cache.keep("A", reading.pop(0), b"1")
+        reading.append(cache.ticket("A"))
+    assert cache.get("A") == b"1"
+    cache.change(["A"])
+    for ticket in reading:
+        cache.keep("A", ticket, b"1")
+    assert cache.get("A") is None
