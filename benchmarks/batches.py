@@ -1,10 +1,10 @@
 """`make bench-batches`: CPU time per event of the pricing flow, by the number of events that a poll finds.
 
 The flow is the real one on Bytewax, with decoding, pricing and the rows of all sinks. Kafka is replaced by a
-consumer that hands out so many events every few milliseconds, and the sinks drop their rows. So the figures hold
-what the process of the flow spends around an event, without the clients of its servers. Before, every product has
-had an event. State logs and garbage collection are as in the product. With `--against FOLDER`, another checkout is
-measured in turns with this one."""
+consumer that hands out a number of events every few milliseconds, and the sinks drop their rows. So the figures
+are what the process of the flow spends around an event, without the clients of its servers. Before, every product
+has had an event. State logs and garbage collection are as in the product. With `--against FOLDER`, another checkout
+is measured in turns with this one."""
 
 import argparse
 import gc

@@ -23,7 +23,7 @@ WARM_UP_EVENTS = 200_000
 WARM_UP_WITHIN_S = 120.0
 BEFORE_S = 8
 P50_ABOVE_MS, P99_RATIO = 5.0, 2.0
-"""Targets: p50 at most so far above the floor's, p99 at most so many times the floor's."""
+"""Targets: the largest distance of p50 from the floor's, and the largest ratio of p99 to the floor's."""
 
 console = Console(stderr=True)
 

@@ -23,7 +23,7 @@ from core.errors import StoppedError
 TERMINATED = 143
 
 AT_ONCE = 256
-"""If a poll finds so many messages, more are likely there already."""
+"""If a poll finds this number of messages, more are likely there already."""
 
 TICK = timedelta(milliseconds=1)
 """Time between two polls otherwise, of several workers."""
@@ -33,7 +33,7 @@ REST = timedelta(milliseconds=2)
 a poll."""
 
 WAIT_S = 0.05
-"""How long a poll of a worker that is alone waits for a message. Timers may fire so much late."""
+"""The longest wait for a message in a poll of a worker that is alone. Timers may fire late by it."""
 
 EPOCH_PASSES = 32
 """Polls after the end of an epoch that do not wait: Bytewax commits the epoch between them."""

@@ -79,8 +79,6 @@ class Decoding:
         self._ok[topic].inc(len(batch.offsets) - len(letters))
         if letters:
             self._bad[topic].inc(len(letters))
-            for letter in letters:
-                telemetry.DEAD_LETTERS.labels(letter.error_code).inc()
             routed.append((self._shard_names[0], Refused(letters)))
 
     def _decode_events(self, batch: RawBatch, letters: list[DeadLetter]) -> EventBatch:

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -132,7 +132,6 @@ class PricingStep(StatefulBatchLogic[Work, Any, bytes | None]):
     def _price_events(self, batch: EventBatch, now_ms: int) -> Priced:
         events, decisions, letters = self._lane.apply_events(batch, now_ms)
         _report_counts(self._lane.decider)
-        _count_letters(letters)
         return to_priced(decisions, kafka_time_ms=batch.kafka_time_ms, events=events, dead_letters=letters)
 
     def _change(self, batch: ChangeBatch, now_ms: int) -> Priced:
@@ -143,7 +142,6 @@ class PricingStep(StatefulBatchLogic[Work, Any, bytes | None]):
         decisions = shard.apply(batch, now_ms)
         self._room.note(len(shard) - before)
         _report_counts(shard.decider)
-        _count_letters(letters)
         freezes = shard.take_freeze_changes()
         return to_priced(decisions, kafka_time_ms=batch.kafka_time_ms, freezes=freezes, dead_letters=letters)
 
@@ -212,11 +210,6 @@ def _report_counts(decider: Decider) -> None:
         decider.causes.clear()
 
 
-def _count_letters(letters: Sequence[DeadLetter]) -> None:
-    for letter in letters:
-        telemetry.DEAD_LETTERS.labels(letter.error_code).inc()
-
-
 @cache
 def _decisions(price_source: str, cause: str) -> Metric:
     # Cached, because the lookup of a labelled metric costs more than adding to it.
@@ -230,3 +223,5 @@ def _count(priced: Priced) -> None:
         counts = Counter((d.update.price_source if d.update else "none", d.cause) for d in priced.decisions)
         for labels, count in counts.items():
             _decisions(*labels).inc(count)
+    for letter in priced.dead_letters:
+        telemetry.DEAD_LETTERS.labels(letter.error_code).inc()

@@ -19,7 +19,7 @@ from pricing.decision import Cause, PriceDecision
 from pricing.state.product import ProductState
 
 KEPT_MS = 30 * DAY_MS
-"""How long the id of a forgotten product is kept."""
+"""Time for which the id of a forgotten product is kept, in milliseconds."""
 
 Withdrawal = tuple[int, int]
 """Version and processing time (UTC milliseconds) at which the price of a forgotten product was withdrawn."""

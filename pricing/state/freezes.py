@@ -8,8 +8,8 @@ from pricing.state.product import Decider, ProductState, quote_state, record
 
 
 class Freezes:
-    """The freezes in force, `by_scope`, and the scopes of freezes that have ended. Its truth value is False if no
-    freeze is in force. Belongs to the thread of its shard.
+    """The freezes in force, `by_scope`, and the scopes of freezes that have ended. Belongs to the thread of its
+    shard.
 
     Every shard holds all freezes. Only changes of freezes that are `recorded` here are reported to the sinks
     (`take_changes`)."""
@@ -20,9 +20,6 @@ class Freezes:
         self._changes: list[FreezeChange] = []
         self.dirty = False
         """Changed since the last snapshot."""
-
-    def __bool__(self) -> bool:
-        return bool(self.by_scope)
 
     def restore(self, in_force: list[Freeze], lifted: list[str]) -> None:
         """Replace all freezes by those of a document."""
