@@ -22,7 +22,7 @@ BODY = b'{"product_id":"product-0000001","price":523.91,"demand":17.0,"price_sou
 PAYLOAD_BYTES = 400
 
 _clients: list[Send] = []
-_topic: list[str] = sys.argv[2:4]
+_topic: list[str] = sys.argv[2:4] if __name__ == "__main__" else []
 """Brokers and topic."""
 
 
@@ -79,15 +79,20 @@ async def _publish(text: str, frames: int, every_s: float) -> None:
 def _answer_events(loop: asyncio.AbstractEventLoop, brokers: str, topic: str) -> None:
     """Read a topic from its end, and answer each event."""
     consumer = Consumer({"bootstrap.servers": brokers, "group.id": "bare", "enable.auto.commit": False})
-    partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-    ends = (consumer.get_watermark_offsets(TopicPartition(topic, index), timeout=10)[1] for index in partitions)
-    consumer.assign([TopicPartition(topic, index, end) for index, end in zip(partitions, ends, strict=True)])
+    assign_from_end(consumer, topic)
     while True:
         messages = consumer.consume(1, 1.0)
         messages += consumer.consume(4096, 0) if messages else []
         values = [message.value() for message in messages if message.error() is None]
         if values:
             asyncio.run_coroutine_threadsafe(_answer(values), loop).result()
+
+
+def assign_from_end(consumer: Consumer, topic: str) -> None:
+    """Have a consumer read all partitions of a topic from their ends."""
+    partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+    ends = (consumer.get_watermark_offsets(TopicPartition(topic, index), timeout=10)[1] for index in partitions)
+    consumer.assign([TopicPartition(topic, index, end) for index, end in zip(partitions, ends, strict=True)])
 
 
 async def _answer(values: list[bytes | None]) -> None:

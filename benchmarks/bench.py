@@ -76,7 +76,7 @@ class Bench:
     def __init__(self, folder: Path, *, durable: bool = False) -> None:
         """`durable`: Postgres keeps every confirmed commit, even if it is killed."""
         self.folder = folder
-        self.broker = kafka.KafkaServer(folder)
+        self.broker = kafka.KafkaServer(folder, heap=kafka.SERVER_HEAP)
         self.redis = RedisServer()
         self.postgres = PostgresServer(folder, durable=durable)
         self._runs = 0

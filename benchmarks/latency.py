@@ -1,6 +1,7 @@
 """`make bench-latency`: the time from an event to the frame of its update at a WebSocket client. Everything is on,
-and Kafka is real. The floor is measured in turns with it: a plain consumer that answers each event over a bare
-WebSocket. The report has the distributions, and the CPU time of each process."""
+and Kafka is real. Two references are measured in turns with it. The floor is a plain consumer that answers each event
+over a bare WebSocket. The relay is a plain consumer that sends each event to a second topic, and a floor behind that
+topic: the way that an update takes. The report has the distributions, and the CPU time of each process."""
 
 import argparse
 import statistics
@@ -61,19 +62,24 @@ def run_turns(bench: Bench, rates: list[int], lasts_s: float, repeat: int) -> Tu
     run = bench.prepare_pricewax()
     flow = run.start()
     api, port = run.start_api()
+    brokers = bench.broker.brokers
     floor_topic, floor_port = bench.topics("floor")["PRODUCT_EVENTS_TOPIC"], free_port()
-    command = [sys.executable, "-m", "benchmarks.bare", str(floor_port), bench.broker.brokers, floor_topic]
-    floor = Program("floor", command, cwd=ROOT)
-    found: Turns = {rate: {"floor": [], "pricewax": []} for rate in rates}
+    floor = start_bare(brokers, floor_topic, floor_port)
+    topics, behind_port = bench.topics("relay"), free_port()
+    relay_topic, second = topics["PRODUCT_EVENTS_TOPIC"], topics["PRICE_UPDATES_TOPIC"]
+    behind = start_bare(brokers, second, behind_port)
+    relay = Program("relay", [sys.executable, "-m", "benchmarks.relay", brokers, relay_topic, second], cwd=ROOT)
+    found: Turns = {rate: {"floor": [], "relay": [], "pricewax": []} for rate in rates}
     try:
-        floor.wait_until(lambda: is_listening(floor_port), 20)
+        relay.wait_until(lambda: "ready" in relay.tail, 20)
         # A broker that has just started takes ten times as long for a request, so these events do not count.
         topic = run.topics["PRODUCT_EVENTS_TOPIC"]
-        for each in (topic, floor_topic):
+        for each in (topic, floor_topic, relay_topic):
             bench.produce(each, (bench.event(index % PRODUCTS, time.time()) for index in range(WARM_UP_EVENTS)))
         flow.wait_until(lambda: run.count_rows() >= WARM_UP_EVENTS, WARM_UP_WITHIN_S)
         servers = {
             "floor": (floor_topic, floor_port, {"consumer": floor.pid}),
+            "relay": (relay_topic, behind_port, {"relay": relay.pid, "consumer": behind.pid}),
             "pricewax": (topic, port, {"flow": flow.pid, "api": api.pid}),
         }
         for rate in rates:
@@ -85,9 +91,16 @@ def run_turns(bench: Bench, rates: list[int], lasts_s: float, repeat: int) -> Tu
                     shares = {key: f"{share:.0%}" for key, share in turn.shares.items()}
                     console.print(f"{rate:,} events/s, {name}: {told} ms, of a core: {shares}")
     finally:
-        for program in (floor, api, flow):
+        for program in (floor, relay, behind, api, flow):
             program.stop()
     return found
+
+
+def start_bare(brokers: str, topic: str, port: int) -> Program:
+    """Start the server that answers each event of a topic over a WebSocket."""
+    program = Program("floor", [sys.executable, "-m", "benchmarks.bare", str(port), brokers, topic], cwd=ROOT)
+    program.wait_until(lambda: is_listening(port), 20)
+    return program
 
 
 def _median(turns: list[Turn], name: str) -> float:
@@ -125,8 +138,9 @@ def main() -> int:
         f" {kafka.VERSION}), all of it and its load on one machine. From an event's time stamp, which is in whole"
         " milliseconds, to the arrival of its update's frame at a WebSocket client that watches everything; the"
         f" first {BEFORE_S} s, and {WARM_UP_EVENTS:,} events before, do not count. The load waits up to 0.5 ms for"
-        f" more to send, which counts. *floor*: a plain consumer that answers each event over a bare WebSocket, in"
-        f" turns with Pricewax. Medians of {options.repeat} turns.",
+        f" more to send, which counts. In turns with Pricewax: *floor*, a plain consumer that answers each event over a"
+        " bare WebSocket; *relay*, a plain consumer that sends each event to a second topic, and a floor behind that"
+        f" topic. An update of Pricewax goes through a second topic too. Medians of {options.repeat} turns.",
         "",
         "| events/s | server | frames | p50 ms | p99 ms | p99.9 ms | most ms | of a core |",
         "|---|---|---|---|---|---|---|---|",

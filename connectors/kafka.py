@@ -28,7 +28,7 @@ AT_ONCE = 256
 TICK = timedelta(milliseconds=1)
 """Time between two polls otherwise, of several workers."""
 
-REST = timedelta(milliseconds=2)
+REST = timedelta(milliseconds=4)
 """Time after a poll that has found messages, of a worker that is alone. Those that come meanwhile share the cost of
 a poll."""
 

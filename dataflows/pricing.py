@@ -32,7 +32,7 @@ from dataflows.steps.decode import Decoding
 from dataflows.steps.encode import Encode, encode_rows, letters_encoder
 from dataflows.steps.price import Clock, PricingStep, Work, wall_clock_ms
 from dataflows.steps.room import ProductRoom
-from dataflows.steps.workers import PerWorker
+from dataflows.workers import PerWorker
 from pricing.batches import RefillRequest
 from pricing.policy import PricingPolicy, encode_policy
 from pricing.state.lane import Lane

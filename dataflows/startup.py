@@ -24,6 +24,7 @@ from dataflows.recovery.fence import Fence, cluster_member
 from dataflows.recovery.life import Traces, choose_version_base, find_version_base, note_version_base
 from dataflows.recovery.shards import hold_to_shards
 from dataflows.recovery.state_log import FOLDER, StateLog, recovery_folder
+from dataflows.recovery.sweep import delete_unnamed
 from dataflows.shutdown import stop_on_signals
 from settings import Settings, exit_bad_setting, load_settings
 from sinks.history.backlog import Backlog
@@ -165,10 +166,12 @@ def start_flow(
         exit_bad_setting(error)
     except StoppedError:
         raise SystemExit(0) from None
+    state_log = None
     if folder:
         # Before Bytewax reads its store.
         forget_uncommitted(folder)
-    state_log = StateLog(folder / FOLDER, writes=settings.state_log == "on") if folder else None
+        holders = delete_unnamed(folder, folder / FOLDER, state_step)
+        state_log = StateLog(folder / FOLDER, writes=settings.state_log == "on", holders=holders)
     execution = count_executions(folder) if folder else 0
     producer = KafkaProducer(client, limits)
     started = Started(

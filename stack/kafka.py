@@ -14,6 +14,17 @@ VERSION = "4.1.1"
 READY_WITHIN_S = 60.0
 CACHE = Path(__file__).parent.parent / ".cache" / f"kafka-{VERSION}"
 POM = Path(__file__).parent / "kafka-pom.xml"
+SMALL_HEAP = ("-Xmx512m", "-Xms256m", "-XX:+UseSerialGC")
+SERVER_HEAP = (
+    "-Xmx1g",
+    "-Xms1g",
+    "-XX:+UseG1GC",
+    "-XX:MaxGCPauseMillis=20",
+    "-XX:InitiatingHeapOccupancyPercent=35",
+)
+"""As Kafka's own start script has it. With the small heap, a broker with 3,000 messages a second collects garbage for
+10 to 20 ms in every second, and with this one in every six seconds."""
+
 # KRaft requires an id of 16 bytes in base64. Any value will do.
 CLUSTER_ID = "cHJpY2V3YXgtbG9jYWwtMQ"
 
@@ -43,18 +54,24 @@ def install() -> None:
 
 class KafkaServer:
     """Broker and controller in one process, on loopback ports. The log is in `folder` and stays there between stop
-    and start. retention_minutes: of messages; None keeps a week."""
+    and start. retention_minutes: of messages; None keeps a week. heap: options of Java."""
 
     kind = f"Apache Kafka {VERSION}"
 
     def __init__(
-        self, folder: Path, advertised_port: int | None = None, retention_minutes: int | None = None
+        self,
+        folder: Path,
+        advertised_port: int | None = None,
+        retention_minutes: int | None = None,
+        *,
+        heap: tuple[str, ...] = SMALL_HEAP,
     ) -> None:
         self._folder = folder / "kafka"
         self.port = free_port()
         self._advertised_port = advertised_port or self.port
         self._controller_port = free_port()
         self._retention_minutes = retention_minutes
+        self._heap = heap
         self.brokers = f"127.0.0.1:{self.port}"
         self.program: Program | None = None
 
@@ -63,7 +80,7 @@ class KafkaServer:
         install()
         self._folder.mkdir(parents=True, exist_ok=True)
         properties = self._folder / "server.properties"
-        java = ["java", "-Xmx512m", "-Xms256m", "-XX:+UseSerialGC", "-cp", f"{CACHE / 'libs'}/*"]
+        java = ["java", *self._heap, "-cp", f"{CACHE / 'libs'}/*"]
         if not properties.exists():
             lines = [f"{name}={value}" for name, value in self._properties().items()]
             properties.write_text("\n".join(lines))

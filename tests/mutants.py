@@ -136,14 +136,14 @@ MUTANTS = (
     ),
     Mutant(
         "of a state log, what was appended after the snapshot does not count",
-        "dataflows/recovery/state_log.py",
-        "        while position < extent.end:\n",
-        "        while position < len(content):\n",
+        "dataflows/recovery/log_files.py",
+        "            if extent.start <= start < extent.end\n",
+        "            if extent.start <= start\n",
         "tests/unit/dataflows/test_state_log.py tests/flows",
     ),
     Mutant(
         "a state log is synced before its pointer is handed on",
-        "dataflows/recovery/state_log.py",
+        "dataflows/recovery/log_files.py",
         "            os.fdatasync(self._descriptor)\n",
         "            pass\n",
         "tests/unit/dataflows/test_state_log.py",

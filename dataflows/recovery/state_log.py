@@ -1,82 +1,55 @@
-"""The state log: the changes of each shard, appended to files beside Bytewax's recovery store.
+"""The state log: the changes of shards, appended to files beside Bytewax's recovery store.
 
 The problem. Bytewax stores a whole snapshot of every key that an epoch touched. For a shard of 15,000 products, one
 event would cost megabytes a second.
 
 The idea. A shard's snapshot is a pointer (`LogPointer`): the files that hold its documents (`core/snapshots.py`),
-and the number of bytes of each that count. Files are only appended to, by the process that made them, and are
-synced before Bytewax gets the pointer. So for any epoch that Bytewax resumes from, all bytes that its pointers name
-are on the disk, and bytes after them do not count.
+and the bytes of each that count. All shards of a worker write to one file, so an epoch costs one sync. Files are
+only appended to, by the process that made them, and are synced before Bytewax gets a pointer. So for any epoch that
+Bytewax resumes from, all bytes that its pointers name are on the disk, and bytes after them do not count.
 
-An example. Epoch 5 appends 300 bytes to `000001.log`, which had 1,000: its pointer is (000001.log, 1300). Epoch 6
-appends 200 bytes and syncs them; the process is killed before Bytewax commits. It resumes from epoch 5, reads 1,300
-bytes, and goes on in a new file `000002.log`.
+An example. Epoch 5 appends 300 bytes of shard 7 to file `a`, which had 1,000: the shard's pointer is (a, 1300).
+Epoch 6 appends 200 bytes and syncs them; the process is killed before Bytewax commits. It resumes from epoch 5,
+reads what shard 7 has in the first 1,300 bytes, and goes on in a new file `b`.
+
+A worker begins a new file now and then. A shard whose oldest file is `FILES_BACK` files behind is written as a
+whole again, so that it needs only new files. A file that no shard needs is deleted.
 """
 
 import argparse
-import itertools
 import os
 import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
 from pathlib import Path
-from struct import Struct
-from zlib import crc32
 
 import msgspec
 
-import telemetry
-from clients.throttle import Throttle
 from core.snapshots import LoggedState
+from dataflows.recovery.log_files import ReadFile, WrittenFile, pack, wait_for_room
+from dataflows.recovery.pointer import Extent, encode_pointer, read_pointer
+from dataflows.recovery.sweep import Holders
+from dataflows.workers import PerWorker
 
 FOLDER = "state"
-REWRITE_RATIO = 3
-"""A log is rewritten when it is this many times as long as a document of the whole shard."""
+FILE_RATIO = 0.5
+"""A file is full when it is as long as this share of all documents of the worker's shards, written as a whole."""
 
-ESTIMATE_AGAIN_RATIO = 1.25
-"""The length of that document is estimated again when the log has grown by this factor."""
+FILE_BYTES_MIN = 4 * 1024 * 1024
+"""A shorter file is not full."""
 
-REWRITE_BYTES_MIN = 256 * 1024
-"""A log shorter than this is not rewritten for its length."""
+FILE_S_MIN = 15.0
+"""A younger file is not full either."""
 
-FILES_MAX = 32
-"""A log with this many files is rewritten."""
+FILES_BACK = 4
 
 KEEP_OLD_S = 60.0
-"""Replaced files are kept for at least this time, and for `KEEP_OLD_ROUNDS` rounds."""
+"""A file that no shard needs is kept for at least this time, and for `KEEP_OLD_ROUNDS` rounds: until Bytewax can no
+longer resume from an epoch whose pointers name it."""
 
 KEEP_OLD_ROUNDS = 30
-FREE_BYTES_MIN = 32 * 1024 * 1024
-"""The flow waits while the disk has less room than this."""
-
-LOOK_AGAIN_S = 0.5
-SYNC_THREADS = 32
-
-_HEADER = Struct("<II")
-"""Length and CRC-32 of the document that follows."""
-
-log = telemetry.get_logger("state_log")
-
-
-class Extent(msgspec.Struct, frozen=True, array_like=True):
-    """The part of a file that counts: its first `end` bytes."""
-
-    file: str
-    end: int
-
-
-class LogPointer(msgspec.Struct, frozen=True):
-    """Resume state of a shard. log: name of the folder of its files. extents: in the order of writing."""
-
-    log: str
-    extents: list[Extent]
-
-
-_encode_pointer = msgspec.msgpack.Encoder().encode
-_decode_pointer = msgspec.msgpack.Decoder(LogPointer).decode
 
 
 def recovery_folder() -> Path | None:
@@ -89,234 +62,209 @@ def recovery_folder() -> Path | None:
 
 
 class StateLog:
-    """The logs of all shards of a process. Any worker's thread may call the methods; each works on the shards that
-    this thread has opened. Used by `dataflows/steps/price.py`.
+    """The logs of all shards of a process. Any worker's thread may call the methods. Used by
+    `dataflows/steps/price.py`.
 
     folder: made when the first log is written. writes: false if snapshots are to hold whole shards again; existing
-    logs are still read."""
+    logs are still read. holders: of the files that are there at the start; the others stay until the next start."""
 
-    def __init__(self, folder: Path, *, writes: bool = True) -> None:
+    def __init__(self, folder: Path, *, writes: bool = True, holders: Holders | None = None) -> None:
         self.writes = writes
         self._folder = folder
-        self._of_worker: dict[int, list[ShardLog]] = {}
-        self._sync = ThreadPoolExecutor(SYNC_THREADS, thread_name_prefix="state-log")
-        self.round = 0
+        self._read: dict[str, ReadFile] = {}
+        self._holders: Holders = holders or {}
+        # Files of before have records of all workers.
+        self._lock = threading.Lock()
+        self._workers = PerWorker(lambda: WorkerLog(self, folder))
+
+    def mine(self) -> "WorkerLog":
+        """The log of the calling worker."""
+        return self._workers.mine()
 
     def open(self, resume_state: bytes | None) -> tuple["ShardLog", list[bytes]]:
-        """The log of a shard, and the documents from which to restore the shard, the oldest first. resume_state: a
-        pointer, a document of the whole shard, or None.
+        """The log of a shard of the calling worker, and the documents from which to restore the shard, the oldest
+        first. resume_state: a pointer, a document of the whole shard, or None.
 
         Ends the process if a file that the pointer names is missing or damaged."""
-        pointer = LogPointer(uuid.uuid4().hex, [])
-        documents: list[bytes] = []
-        if resume_state is not None and _is_pointer(resume_state):
-            pointer = _decode_pointer(resume_state)
-            documents = [document for extent in pointer.extents for document in self._read(pointer, extent)]
+        shard_log, documents = ShardLog(uuid.uuid4().hex, []), list[bytes]()
+        if resume_state is not None and (pointer := read_pointer(resume_state)) is not None:
+            shard_log = ShardLog(pointer.log, pointer.extents)
+            with self._lock:
+                documents = [each for extent in pointer.extents for each in self._documents(shard_log, extent)]
         elif resume_state is not None:
             documents = [resume_state]
-        shard_log = ShardLog(self._folder / pointer.log, pointer, inherited=bool(documents) and not pointer.extents)
-        self._of_worker.setdefault(threading.get_ident(), []).append(shard_log)
+            shard_log.must_rewrite = True
+        self.mine().shards.append(shard_log)
         return shard_log, documents
 
+    def _documents(self, shard_log: "ShardLog", extent: Extent) -> list[bytes]:
+        file = self._read.get(extent.file)
+        if file is None:
+            file = self._read[extent.file] = ReadFile(self._folder, extent)
+        return file.documents(shard_log.mark, extent)
+
+    def end_reading(self) -> None:
+        """Forget what was read, because the start is over. It is read again if it is needed after all."""
+        with self._lock:
+            self._read.clear()
+
+    def hold(self, file: str, log: str) -> None:
+        """Note that a log needs a file."""
+        with self._lock:
+            self._holders.setdefault(file, set()).add(log)
+
+    def release(self, files: set[str], log: str) -> list[str]:
+        """Note that a log does not need these files any more. Returns those that none needs. A file that a log of
+        another process needs stays until the next start."""
+        with self._lock:
+            unneeded = []
+            for file in files:
+                holders = self._holders.get(file)
+                if holders is not None:
+                    holders.discard(log)
+                    if not holders:
+                        del self._holders[file]
+                        unneeded.append(file)
+            return unneeded
+
+
+class WorkerLog:
+    """The file of one worker, and the logs of its shards. Belongs to the worker's thread.
+
+    has_news: set by the step when a shard may have changed. At the end of an epoch, Bytewax asks for the snapshot
+    of one shard after the other; the first one saves all."""
+
+    def __init__(self, log: StateLog, folder: Path) -> None:
+        self.shards: list[ShardLog] = []
+        self.has_news = True
+        self.round = 0
+        self._log = log
+        self._folder = folder
+        self._file: WrittenFile | None = None
+        self._generation = 0
+        self._full_at = 0.0
+        self._unneeded: deque[tuple[int, float, Path]] = deque()
+
     def save(self) -> None:
-        """Append the changes of all shards of the calling worker, and sync them. Blocks while the disk is full.
-        Ends the process if a sync fails.
-
-        At the end of an epoch, Bytewax asks for the snapshot of one shard after the other. The first call saves all
-        shards, so that their files are synced in parallel; the others then find no changes."""
-        now = self.round + 1
-        wrote = [shard_log for shard_log in self._of_worker[threading.get_ident()] if shard_log.write(now)]
-        if not wrote:
+        """Append the changes of all shards, and sync them. Blocks while the disk is full. Ends the process if the
+        sync fails."""
+        self.has_news = False
+        changed = [(log, document) for log in self.shards if (document := log.next_document()) is not None]
+        if not changed:
             return
-        self.round = now
-        _wait_for_room(self._folder)
-        ripe = [shard_log for shard_log in wrote if shard_log.may_rewrite(now)]
-        if ripe:
-            # Only one in a round, because writing a whole shard takes long.
-            max(ripe, key=ShardLog.excess).rewrite(now)
-        for shard_log, problem in zip(wrote, self._sync.map(ShardLog.sync, wrote), strict=True):
-            if problem is not None:
-                # It is not known if the bytes are on the disk, so they must not count.
-                telemetry.fatal("the state log cannot be synced", file=str(shard_log.file), error=problem)
+        self.round += 1
+        self._folder.mkdir(parents=True, exist_ok=True)
+        wait_for_room(self._folder)
+        self._delete_unneeded()
+        file = self._writable()
+        self._choose_whole(changed)
+        position, records = file.end, list[bytes]()
+        for log, document in changed:
+            whole = log.must_rewrite
+            record = pack(log.mark, log.whole() if whole else document)
+            records.append(record)
+            self._log.hold(file.name, log.name)
+            if whole:
+                self._release(log, log.files - {file.name})
+            log.note(Extent(file.name, position + len(record), position), self._generation, is_whole=whole)
+            position += len(record)
+        file.append(b"".join(records))
 
-    def _read(self, pointer: LogPointer, extent: Extent) -> Iterator[bytes]:
-        path = self._folder / pointer.log / extent.file
-        try:
-            content = memoryview(path.read_bytes())
-        except OSError as error:
-            _lost(path, error.strerror)
-        position = 0
-        while position < extent.end:
-            start = position + _HEADER.size
-            if start > len(content):
-                _lost(path, f"it ends at byte {len(content)} of {extent.end}")
-            length, checksum = _HEADER.unpack(content[position:start])
-            position = start + length
-            document = bytes(content[start:position])
-            if len(document) < length or crc32(document) != checksum:
-                _lost(path, f"what begins at byte {start} is not what was written")
-            yield document
+    def _choose_whole(self, changed: list[tuple["ShardLog", bytes]]) -> None:
+        """Mark shards to be written as a whole, those with the oldest files first. That takes long, so it at most
+        doubles what a round writes, or is one shard."""
+        budget = sum(len(document) for _, document in changed)
+        behind = [log for log, _ in changed if self._generation - log.oldest >= FILES_BACK]
+        for index, log in enumerate(sorted(behind, key=lambda each: each.oldest)):
+            budget -= log.estimate_bytes()
+            if budget < 0 and index:
+                return
+            log.must_rewrite = True
+
+    def _release(self, log: "ShardLog", files: set[str]) -> None:
+        """Note that a log does not need these files from now on."""
+        for name in self._log.release(files, log.name):
+            self._unneeded.append((self.round, time.monotonic(), self._folder / name))
+
+    def _writable(self) -> WrittenFile:
+        """The file that is appended to; a new one if it is full."""
+        file = self._file
+        if file is not None and file.end >= self._full_at and time.monotonic() - file.made_at >= FILE_S_MIN:
+            whole = sum(log.estimate_bytes() for log in self.shards)
+            self._full_at = max(whole * FILE_RATIO, FILE_BYTES_MIN)
+            if file.end >= self._full_at:
+                file.close()
+                file = None
+        if file is None:
+            self._log.end_reading()
+            file = self._file = WrittenFile(self._folder)
+            self._generation += 1
+            self._full_at = FILE_BYTES_MIN
+        return file
+
+    def _delete_unneeded(self) -> None:
+        now = time.monotonic()
+        while self._unneeded:
+            noted_round, noted_at, path = self._unneeded[0]
+            if self.round - noted_round < KEEP_OLD_ROUNDS or now - noted_at < KEEP_OLD_S:
+                break
+            path.unlink(missing_ok=True)
+            self._unneeded.popleft()
 
 
 class ShardLog:
-    """The files of one shard, in `folder`. Belongs to the thread of the shard's worker. `sync` runs in another
-    thread while the worker's thread waits for it.
+    """The records of one shard. Belongs to the thread of the shard's worker.
 
-    inherited: the shard was restored from a document that is not in a log yet, so the first write is a rewrite."""
+    name, mark: of its records, as digits and as bytes. must_rewrite: the shard was restored from a document that is
+    not in a log yet, so it is written as a whole. oldest: the number of the oldest file that the shard needs. The
+    first one that its worker writes is 1, and those from before are 0 and less."""
 
-    def __init__(self, folder: Path, pointer: LogPointer, *, inherited: bool = False) -> None:
-        self._folder = folder
-        self._pointer = pointer
-        self._must_rewrite = inherited
-        self._old = list(pointer.extents)
-        self._current: Extent | None = None
-        self._descriptor: int | None = None
-        self._whole_bytes = 0
-        self._estimate_at = 0.0
-        self._obsolete: list[Path] = []
-        self._obsolete_round = 0
-        self._obsolete_at = 0.0
+    def __init__(self, name: str, extents: list[Extent]) -> None:
+        self.name = name
+        self.mark = bytes.fromhex(name)
+        self.must_rewrite = False
+        self._extents = extents
+        self.oldest = 1 - len(extents)
         self._state: LoggedState | None = None
-        self._remove_strangers()
 
     def follow(self, state: LoggedState) -> None:
         """Set the state that the log saves. Call it before all other methods."""
         self._state = state
 
     @property
-    def file(self) -> Path | None:
-        """The file that is appended to, None before the first write."""
-        return self._folder / self._current.file if self._current else None
+    def state(self) -> LoggedState:
+        """The state that the log saves."""
+        assert self._state is not None
+        return self._state
 
     def pointer(self) -> bytes:
-        """The resume state: a `LogPointer` in MessagePack to all bytes written so far."""
-        return _encode_pointer(LogPointer(self._pointer.log, self._extents()))
+        """The resume state: a `LogPointer` to all bytes written so far."""
+        return encode_pointer(self.name, self._extents)
 
-    def _extents(self) -> list[Extent]:
-        return [*self._old, self._current] if self._current else self._old
+    def next_document(self) -> bytes | None:
+        """The document to append: of the changes since the last one. None if there are none."""
+        return b"" if self.must_rewrite else self.state.changes()
 
-    def write(self, now: int) -> bool:
-        """Append the changes since the last write. Returns False if there are none. now: number of the round."""
-        assert self._state is not None
-        if self._must_rewrite:
-            self.rewrite(now)
-            return True
-        document = self._state.changes()
-        if document is None:
-            return False
-        self._append(document)
-        return True
+    def whole(self) -> bytes:
+        """A document of the whole shard."""
+        self.must_rewrite = False
+        return self.state.snapshot()
 
-    def excess(self) -> float:
-        """Length of the log as a share of its limit. From 1 on, the log should be rewritten."""
-        assert self._state is not None
-        length = sum(extent.end for extent in self._extents())
-        if length >= self._estimate_at:
-            self._whole_bytes = self._state.estimate_bytes()
-            self._estimate_at = length * ESTIMATE_AGAIN_RATIO
-        size = length / max(REWRITE_RATIO * self._whole_bytes, REWRITE_BYTES_MIN)
-        return max(size, len(self._old) / FILES_MAX)
+    def estimate_bytes(self) -> int:
+        """Approximate length of that document."""
+        return self.state.estimate_bytes()
 
-    def may_rewrite(self, now: int) -> bool:
-        """True if the log should be rewritten, and the files that the last rewrite replaced can be deleted."""
-        if self.excess() < 1:
-            return False
-        rounds, seconds = now - self._obsolete_round, time.monotonic() - self._obsolete_at
-        return not self._obsolete or (rounds >= KEEP_OLD_ROUNDS and seconds >= KEEP_OLD_S)
+    @property
+    def files(self) -> set[str]:
+        """The files that the shard needs."""
+        return {extent.file for extent in self._extents}
 
-    def rewrite(self, now: int) -> None:
-        """Begin a new file with a document of the whole shard.
-
-        The replaced files are kept until Bytewax can no longer resume from an epoch whose pointer names them. The
-        next rewrite deletes them."""
-        assert self._state is not None
-        for path in self._obsolete:
-            path.unlink(missing_ok=True)
-        self._obsolete = [self._folder / extent.file for extent in self._extents()]
-        self._obsolete_round, self._obsolete_at = now, time.monotonic()
-        self._old, self._current, self._must_rewrite = [], None, False
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
-        self._estimate_at = 0.0
-        self._append(self._state.snapshot())
-
-    def sync(self) -> str | None:
-        """Wait until all written bytes are on the disk. Returns the error's text, None if there was no error."""
-        assert self._descriptor is not None
-        try:
-            os.fdatasync(self._descriptor)
-        except OSError as error:
-            return error.strerror
-        return None
-
-    def _append(self, document: bytes) -> None:
-        if self._descriptor is None:
-            self._create()
-        assert self._descriptor is not None
-        assert self._current is not None
-        data = _HEADER.pack(len(document), crc32(document)) + document
-        _write_all(self._descriptor, data)
-        self._current = Extent(self._current.file, self._current.end + len(data))
-
-    def _create(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        for number in itertools.count(self._last_number() + 1):
-            name = f"{number:06d}.log"
-            try:
-                flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND
-                self._descriptor = os.open(self._folder / name, flags, 0o644)
-            except FileExistsError:
-                continue
-            self._current = Extent(name, 0)
-            return
-
-    def _last_number(self) -> int:
-        return max((int(path.stem) for path in self._folder.glob("*.log")), default=0)
-
-    def _remove_strangers(self) -> None:
-        """Delete files that the pointer does not name: those of epochs that were never committed, and replaced ones
-        that a crash left."""
-        known = {extent.file for extent in self._old}
-        for path in self._folder.glob("*.log"):
-            if path.name not in known:
-                path.unlink(missing_ok=True)
-
-
-def _is_pointer(resume_state: bytes) -> bool:
-    # A pointer is a map in MessagePack, a document an array.
-    return resume_state[0] >> 4 == 0x8
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    """Write all data. Waits while there is no room: a late price is better than a lost one."""
-    view = memoryview(data)
-    throttle = Throttle()
-    while view:
-        try:
-            view = view[os.write(descriptor, view) :]
-        except OSError as error:
-            if throttle.is_due():
-                log.warning("the state log cannot be written; the flow waits", error=error.strerror)
-            time.sleep(LOOK_AGAIN_S)
-
-
-def _wait_for_room(folder: Path) -> None:
-    """Wait until the disk has room for Bytewax's own store too, because Bytewax panics if it cannot write it."""
-    throttle = Throttle()
-    waited = False
-    while (room := os.statvfs(folder)).f_bavail * room.f_frsize < FREE_BYTES_MIN:
-        waited = True
-        if throttle.is_due():
-            log.warning("the recovery folder's disk is full; the flow waits", folder=str(folder))
-        time.sleep(LOOK_AGAIN_S)
-    if waited:
-        log.info("the recovery folder's disk has room again")
-
-
-def _lost(path: Path, problem: str | None) -> None:
-    telemetry.fatal(
-        "state is lost: a file of the state log is not as it was left; see docs/operations.md, lost state",
-        file=str(path),
-        problem=problem,
-    )
+    def note(self, record: Extent, number: int, *, is_whole: bool) -> None:
+        """Note where a record is. number: of its file. is_whole: it has the whole shard, so that earlier records
+        are not needed any more."""
+        if is_whole or not self._extents:
+            self._extents, self.oldest = [record], number
+        elif self._extents[-1].file == record.file:
+            self._extents[-1] = msgspec.structs.replace(record, start=self._extents[-1].start)
+        else:
+            self._extents.append(record)

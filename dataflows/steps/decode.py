@@ -14,7 +14,7 @@ from core.placement import Placement
 from core.positions import topic_of
 from core.shards import shard_of
 from dataflows.steps.price import Work
-from dataflows.steps.workers import PerWorker
+from dataflows.workers import PerWorker
 from pricing.batches import Change, ChangeBatch, EventBatch, Refused, Touched
 from pricing.commands import Freeze, FreezeLift
 from pricing.events import ProductEvent

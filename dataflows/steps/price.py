@@ -17,7 +17,7 @@ from core.dead_letter import DeadLetter
 from core.timestamps import DAY_MS
 from dataflows.recovery.state_log import StateLog
 from dataflows.steps.room import ProductRoom
-from dataflows.steps.workers import PerWorker
+from dataflows.workers import PerWorker
 from pricing.batches import Batch, ChangeBatch, EventBatch, RefillRequest, Refused, Touched
 from pricing.decision import Cause, Priced, PriceDecision, PriceSource, to_priced
 from pricing.policy import PricingPolicy
@@ -80,6 +80,7 @@ class PricingStep(StatefulBatchLogic[Work, Any, bytes | None]):
         self._lane = lanes.mine()
         self._clock = clock
         self._state_log = state_log
+        self._worker_log = None if state_log is None else state_log.mine()
         self._version_base = version_base
         self._execution = execution
         self._room = room
@@ -108,6 +109,7 @@ class PricingStep(StatefulBatchLogic[Work, Any, bytes | None]):
         return self._opened
 
     def on_batch(self, values: list[Work]) -> tuple[list[Any], bool]:
+        self._note_news()
         now_ms = self._clock()
         results = []
         for value in values:
@@ -125,8 +127,8 @@ class PricingStep(StatefulBatchLogic[Work, Any, bytes | None]):
             else:
                 results.append(self._settle(value))
         if self._opened is not None:
-            results.append(self._expire(now_ms))
-            results.append(self._forget(now_ms))
+            results += self._expire(now_ms)
+            results += self._forget(now_ms)
         return self._report(results), StatefulBatchLogic.RETAIN
 
     def _price_events(self, batch: EventBatch, now_ms: int) -> Priced:
@@ -156,10 +158,11 @@ class PricingStep(StatefulBatchLogic[Work, Any, bytes | None]):
         was_resumed = any(each.was_resumed for each in self._caught_up)
         return to_priced(self._shard.settle(was_resumed=was_resumed, execution=self._execution))
 
-    def _expire(self, now_ms: int) -> Priced:
-        return to_priced(self._shard.expire(now_ms - EXPIRY_GRACE_MS))
+    def _expire(self, now_ms: int) -> list[Priced]:
+        ended = self._shard.expire(now_ms - EXPIRY_GRACE_MS)
+        return [to_priced(ended)] if ended else []
 
-    def _forget(self, now_ms: int) -> Priced:
+    def _forget(self, now_ms: int) -> list[Priced]:
         """Once a day, announce products without a signal, and forget them a minute later, when that is committed.
         The day is that of Kafka's time stamps: a clock that runs ahead must not forget what is sold."""
         until_ms = min(now_ms, self._kafka_time_ms)
@@ -173,10 +176,11 @@ class PricingStep(StatefulBatchLogic[Work, Any, bytes | None]):
             before_ms = max(0, until_ms - self._ttl_ms) if self._ttl_ms else 0
             if self._shard.announce(before_ms):
                 self._swept_at_ms, self._forget_at_ms = until_ms, now_ms + ANNOUNCED_MS
-        return to_priced(forgotten)
+        return [to_priced(forgotten)] if forgotten else []
 
     def on_notify(self) -> tuple[list[Any], bool]:
-        return self._report([self._expire(self._clock())]), StatefulBatchLogic.RETAIN
+        self._note_news()
+        return self._report(self._expire(self._clock())), StatefulBatchLogic.RETAIN
 
     def notify_at(self) -> datetime | None:
         expiry_ms = None if self._opened is None else self._opened.next_expiry_ms()
@@ -185,10 +189,15 @@ class PricingStep(StatefulBatchLogic[Work, Any, bytes | None]):
     def snapshot(self) -> bytes | None:
         if self._opened is None:
             return None
-        if self._state_log is None or not self._state_log.writes:
+        if self._worker_log is None or self._state_log is None or not self._state_log.writes:
             return self._opened.snapshot()
-        self._state_log.save()
+        if self._worker_log.has_news:
+            self._worker_log.save()
         return self._log.pointer()
+
+    def _note_news(self) -> None:
+        if self._worker_log is not None:
+            self._worker_log.has_news = True
 
     def _report(self, results: list[Priced]) -> list[Any]:
         """Count and encode what was decided."""

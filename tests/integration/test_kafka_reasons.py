@@ -99,8 +99,9 @@ def test_a_wrong_port_and_an_unknown_host_are_named(log: FakeLog) -> None:
 
 def test_tls_and_sasl_at_a_plain_listener_are_named(log: FakeLog, broker: KafkaServer | EmbeddedBroker) -> None:
     tls = reason_of(log, broker.brokers, {"security.protocol": "SSL"})
-    assert "SSL handshake failed" in tls
-    assert "PLAINTEXT" in tls or "closed by peer" in tls
+    # The library's words depend on whether the listener answers or only closes.
+    assert "SSL handshake failed" in tls or "SSL connection closed by peer" in tls
+    assert "PLAINTEXT" in tls or "SSL_HANDSHAKE" in tls
     if isinstance(broker, KafkaServer):
         sasl = reason_of(log, broker.brokers, {"security.protocol": "SASL_PLAINTEXT", **SASL})
         assert sasl.startswith("_AUTHENTICATION: ")

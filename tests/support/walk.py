@@ -29,7 +29,7 @@ from dataflows.steps.decode import Decoding
 from dataflows.steps.encode import encode_rows
 from dataflows.steps.price import PricingStep
 from dataflows.steps.room import ProductRoom
-from dataflows.steps.workers import PerWorker
+from dataflows.workers import PerWorker
 from pricing.policy import default_policy
 from pricing.state.lane import Lane
 from sinks.base.fan_out import FanOutPartition

@@ -11,7 +11,7 @@ from connectors.kafka import CaughtUp
 from core.timestamps import DAY_MS
 from dataflows.steps.price import ANNOUNCED_MS, PricingStep, Work
 from dataflows.steps.room import ProductRoom
-from dataflows.steps.workers import PerWorker
+from dataflows.workers import PerWorker
 from pricing.batches import ChangeBatch, EventBatch, Touched
 from pricing.decision import Priced
 from pricing.policy import default_policy

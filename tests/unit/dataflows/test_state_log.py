@@ -2,19 +2,29 @@
 flow."""
 
 import errno
-import itertools
 import os
+import pickle
+import sqlite3
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import telemetry
 from core.positions import SourcePosition
-from dataflows.recovery import state_log
-from dataflows.recovery.state_log import LogPointer, ShardLog, StateLog, _decode_pointer, recovery_folder
+from dataflows.recovery import log_files, state_log
+from dataflows.recovery.pointer import LogPointer, encode_pointer, read_pointer
+from dataflows.recovery.state_log import ShardLog, StateLog, recovery_folder
+from dataflows.recovery.sweep import Holders, delete_unnamed
 from pricing.catalogue import CatalogueChange, CatalogueEntry
 from pricing.commands import Freeze, FreezeLift
 from pricing.events import ProductEvent
@@ -42,10 +52,15 @@ def fatal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def start(folder: Path, resume_state: bytes | None = None) -> tuple[StateLog, ShardLog, Shard]:
     log = StateLog(folder)
+    return log, *add(log, resume_state)
+
+
+def add(log: StateLog, resume_state: bytes | None = None) -> tuple[ShardLog, Shard]:
+    """Another shard of the same worker."""
     shard_log, documents = log.open(resume_state)
     shard = Shard(default_policy(), *documents)
     shard_log.follow(shard)
-    return log, shard_log, shard
+    return shard_log, shard
 
 
 def feed(shard: Shard, product_id: str = "A", price: float = 10.0) -> None:
@@ -57,7 +72,7 @@ def products(shard: Shard) -> list[tuple[str, int]]:
 
 
 def snapshot(log: StateLog, shard_log: ShardLog) -> bytes:
-    log.save()
+    log.mine().save()
     return shard_log.pointer()
 
 
@@ -75,7 +90,7 @@ def test_a_shard_is_what_its_place_says_whatever_came_after(tmp_path: Path) -> N
     feed(shard, "C")
     snapshot(log, shard_log)
     assert products(start(tmp_path, second)[2]) == [("A", 2), ("B", 1)]
-    # An older pointer still finds its whole state. Resuming from it drops everything after it.
+    # An older pointer still finds its whole state.
     assert products(start(tmp_path, first)[2]) == [("A", 1), ("B", 1)]
 
 
@@ -126,64 +141,214 @@ def test_removed_products_and_freezes_are_restored(tmp_path: Path) -> None:
     assert [c.freeze is not None for c in before.take_freeze_changes()] == [True]
 
 
-def test_a_log_without_anything_outdated_is_not_written_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(state_log, "REWRITE_BYTES_MIN", 100)
+def test_shards_of_a_worker_share_a_file_and_find_their_own(tmp_path: Path) -> None:
+    log = StateLog(tmp_path)
+    first, second = add(log), add(log)
+    for name in "ABC":
+        feed(first[1], name)
+        feed(second[1], name.lower())
+        places = snapshot(log, first[0]), snapshot(log, second[0])
+    assert len(files(tmp_path)) == 1
+    again = StateLog(tmp_path)
+    restored = [add(again, place)[1] for place in places]
+    assert [products(shard) for shard in restored] == [products(first[1]), products(second[1])]
+    assert products(restored[1]) == [("a", 1), ("b", 1), ("c", 1)]
+
+
+def test_a_shard_that_did_not_change_keeps_its_place(tmp_path: Path) -> None:
+    log = StateLog(tmp_path)
+    first, second = add(log), add(log)
+    feed(first[1])
+    feed(second[1])
+    place = snapshot(log, second[0])
+    feed(first[1])
+    assert snapshot(log, second[0]) == place
+
+
+@pytest.fixture
+def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that are full at once, and may be deleted after 30 rounds."""
+    monkeypatch.setattr(state_log, "FILE_RATIO", 0)
+    monkeypatch.setattr(state_log, "FILE_BYTES_MIN", 1)
+    monkeypatch.setattr(state_log, "FILE_S_MIN", 0.0)
+    monkeypatch.setattr(state_log, "KEEP_OLD_S", 0.0)
+
+
+@pytest.mark.usefixtures("small_files")
+def test_old_files_are_deleted_after_a_while(tmp_path: Path) -> None:
+    log = StateLog(tmp_path)
+    pairs = [add(log) for _ in range(4)]
+    counts, places = [], []
+    for count in range(200):
+        # The first shard changes in every round, the last one in every fourth.
+        for number, (_, shard) in enumerate(pairs, 1):
+            if count % number == 0:
+                feed(shard)
+        log.mine().save()
+        places.append([shard_log.pointer() for shard_log, _ in pairs])
+        counts.append(len(files(tmp_path)))
+    assert max(counts) <= state_log.KEEP_OLD_ROUNDS + 3 * state_log.FILES_BACK
+    # The flow can resume from any pointer of the last rounds.
+    for back in (1, 10, state_log.KEEP_OLD_ROUNDS):
+        again = StateLog(tmp_path)
+        versions = [products(add(again, place)[1]) for place in places[-back]]
+        rounds = len(places) - back
+        assert versions == [[("A", rounds // number + 1)] for number in range(1, 5)]
+
+
+@pytest.mark.usefixtures("small_files")
+def test_whole_shards_at_most_double_what_a_round_writes(tmp_path: Path) -> None:
+    log = StateLog(tmp_path)
+    pairs = [add(log) for _ in range(8)]
+    for _, shard in pairs:
+        for name in range(300):
+            feed(shard, f"P{name}")
+    log.mine().save()
+    whole = pairs[0][1].estimate_bytes()
+    sizes = []
+    for count in range(20):
+        for _, shard in pairs:
+            feed(shard, f"P{count}")
+        before = sum(file.stat().st_size for file in files(tmp_path))
+        log.mine().save()
+        written = sum(file.stat().st_size for file in files(tmp_path)) - before
+        sizes.append(written)
+        assert written < 1.2 * whole + len(pairs) * 500
+    assert max(sizes) > 0.8 * whole
+
+
+def test_a_file_that_is_young_or_short_is_not_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log, shard_log, shard = start(tmp_path)
-    for name in range(500):
-        feed(shard, f"P{name}")
-        place = snapshot(log, shard_log)
-    assert [path.name for path in files(tmp_path)] == ["000001.log"]
-    # After a start, which has written nothing itself, the log is not written again either.
-    log, shard_log, shard = start(tmp_path, place)
-    feed(shard, "P500")
+    for young, short, count in ((0.0, 1_000_000, 1), (60.0, 1, 1), (0.0, 1, 2)):
+        monkeypatch.setattr(state_log, "FILE_S_MIN", young)
+        monkeypatch.setattr(state_log, "FILE_BYTES_MIN", short)
+        log.mine()._full_at = 0.0
+        feed(shard)
+        snapshot(log, shard_log)
+        assert len(files(tmp_path)) == count
+
+
+class Store:
+    """A recovery folder with a store that Bytewax would have written: one part, one execution."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        subprocess.run([sys.executable, "-m", "bytewax.recovery", folder, "1"], check=True)
+        with self.open() as database:
+            database.execute("INSERT INTO exs (ex_num, worker_count, resume_epoch) VALUES (0, 1, 1)")
+
+    @contextmanager
+    def open(self) -> Iterator[sqlite3.Connection]:
+        with closing(sqlite3.connect(self.folder / "part-0.sqlite3")) as database, database:
+            yield database
+
+    def put(self, shard: str, state: bytes) -> None:
+        with self.open() as database:
+            query = "INSERT OR REPLACE INTO snaps (step_id, state_key, snap_epoch, ser_change) VALUES (?, ?, 1, ?)"
+            database.execute(query, ("step", shard, pickle.dumps(state)))
+
+    def sweep(self) -> Holders:
+        return delete_unnamed(self.folder, self.folder / "state", "step")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "recovery")
+
+
+def test_a_start_deletes_files_that_no_snapshot_names(store: Store) -> None:
+    folder = store.folder / "state"
+    log, shard_log, shard = start(folder)
+    feed(shard)
+    place = snapshot(log, shard_log)
+    store.put("0", place)
+    (kept,) = files(folder)
+    for _ in range(5):
+        # A life whose epoch is not committed.
+        again, log_again, shard_again = start(folder, place)
+        feed(shard_again)
+        snapshot(again, log_again)
+        assert store.sweep() == {kept.name: {read(place).log}}
+        assert files(folder) == [kept]
+    assert products(start(folder, place)[2]) == [("A", 1)]
+
+
+def read(place: bytes) -> LogPointer:
+    pointer = read_pointer(place)
+    assert pointer is not None
+    return pointer
+
+
+@pytest.mark.parametrize("damage", ["part is missing", "no database", "no pickle", "no pointer"])
+def test_a_start_deletes_nothing_if_it_does_not_know_all_snapshots(store: Store, damage: str) -> None:
+    folder = store.folder / "state"
+    log, shard_log, shard = start(folder)
+    feed(shard)
     snapshot(log, shard_log)
-    assert [path.name for path in files(tmp_path)] == ["000001.log", "000002.log"]
-    assert shard_log.excess() < 1
+    with store.open() as database:
+        if damage == "part is missing":
+            database.execute("UPDATE parts SET part_count = 2")
+        elif damage == "no pickle":
+            query = "INSERT INTO snaps (step_id, state_key, snap_epoch, ser_change) VALUES ('step', '0', 1, 'x')"
+            database.execute(query.replace("'x'", "x'00'"))
+        elif damage == "no pointer":
+            store_pointer = pickle.dumps(b"\x81\xa1x\x01")
+            database.execute("INSERT INTO snaps VALUES ('now', 'step', '0', 1, ?)", (store_pointer,))
+    if damage == "no database":
+        (store.folder / "part-0.sqlite3").write_bytes(b"no database, and long enough to be read as one")
+    assert store.sweep() == {}
+    assert len(files(folder)) == 1
+
+
+@pytest.mark.usefixtures("small_files")
+def test_a_file_of_before_is_deleted_once_no_shard_of_any_process_needs_it(store: Store) -> None:
+    folder = store.folder / "state"
+    log = StateLog(folder)
+    first, second = add(log), add(log)
+    feed(first[1])
+    feed(second[1])
+    places = snapshot(log, first[0]), snapshot(log, second[0])
+    (old,) = files(folder)
+    for number, place in enumerate(places):
+        store.put(str(number), place)
+    holders = store.sweep()
+    # A process with one of the two shards keeps the file, and one with both deletes it.
+    for shards, stays in ((1, True), (2, False)):
+        again = StateLog(folder, holders={file: set(logs) for file, logs in holders.items()})
+        pairs = [add(again, place) for place in places[:shards]]
+        for _ in range(state_log.KEEP_OLD_ROUNDS + 2 * state_log.FILES_BACK):
+            for _, shard in pairs:
+                feed(shard)
+            again.mine().save()
+        assert old.exists() == stays
+
+
+def test_a_log_of_an_older_version_goes_on(tmp_path: Path) -> None:
+    shard = Shard(default_policy())
+    feed(shard, "A")
+    documents = [shard.snapshot()]
+    feed(shard, "B")
+    documents.append(shard.changes() or b"")
+    name = "0123456789abcdef" * 2
+    content = b"".join(struct.pack("<II", len(each), zlib.crc32(each)) + each for each in documents)
+    old = tmp_path / name / "000001.log"
+    old.parent.mkdir()
+    old.write_bytes(content + b"not committed")
+    place = msgspec.msgpack.encode({"log": name, "extents": [["000001.log", len(content)]]})
+    log, shard_log, again = start(tmp_path, place)
+    assert products(again) == [("A", 1), ("B", 1)]
+    feed(again, "B")
+    assert products(start(tmp_path, snapshot(log, shard_log))[2]) == [("A", 1), ("B", 2)]
+    assert read(shard_log.pointer()).extents[0].file == f"{name}/000001.log"
 
 
 @given(st.integers(1, 200), st.floats(1, 1e6))
-def test_the_estimate_of_a_shard_is_near_what_it_is(count: int, price: float) -> None:
+def test_the_estimate_of_a_shard_is_near_its_length(count: int, price: float) -> None:
     shard = Shard(default_policy())
     for name in range(count):
         feed(shard, f"P{name}", price)
     assert shard.estimate_bytes() == pytest.approx(len(shard.snapshot()), rel=0.1)
-
-
-def test_a_long_log_is_written_anew_one_shard_a_round_and_old_files_stay_a_while(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(state_log, "REWRITE_BYTES_MIN", 100)
-    monkeypatch.setattr(state_log, "KEEP_OLD_S", 0.0)
-    log = StateLog(tmp_path)
-    pairs = []
-    for _ in range(2):
-        shard_log, _ = log.open(None)
-        shard = Shard(default_policy())
-        shard_log.follow(shard)
-        pairs.append((shard_log, shard))
-    counts = []
-    places = []
-    for _ in range(2 * state_log.KEEP_OLD_ROUNDS + 10):
-        for _, shard in pairs:
-            feed(shard)
-        places.append(snapshot(log, pairs[0][0]))
-        counts.append(len(files(tmp_path)))
-    assert max(b - a for a, b in itertools.pairwise(counts)) <= 1
-    assert max(counts) <= 6
-    rounds = len(places)
-    # The flow can resume from any pointer of the last rounds.
-    for back in (1, 10, state_log.KEEP_OLD_ROUNDS):
-        assert products(start_copy(tmp_path, places[-back])) == [("A", rounds - back + 1)]
-
-
-def start_copy(folder: Path, place: bytes) -> Shard:
-    """Read the state that a pointer names, as `start` does, but without deleting files."""
-    found = _decode_pointer(place)
-    log = StateLog(folder)
-    documents = [document for extent in found.extents for document in log._read(found, extent)]
-    return Shard(default_policy(), *documents)
 
 
 def test_every_older_format_has_a_snapshot() -> None:
@@ -202,7 +367,7 @@ def test_a_whole_snapshot_of_an_older_format_goes_on_in_a_log(tmp_path: Path, ve
     assert again.snapshot()[1] == FORMAT
 
 
-@pytest.mark.parametrize("damage", ["gone", "short", "header", "bits"])
+@pytest.mark.parametrize("damage", ["gone", "short", "header", "mark", "document"])
 def test_a_log_that_is_not_as_it_was_left_ends_the_flow_with_one_line(tmp_path: Path, damage: str) -> None:
     log, shard_log, shard = start(tmp_path)
     feed(shard)
@@ -211,8 +376,8 @@ def test_a_log_that_is_not_as_it_was_left_ends_the_flow_with_one_line(tmp_path: 
     content = bytearray(file.read_bytes())
     if damage == "gone":
         file.unlink()
-    elif damage == "bits":
-        content[20] ^= 1
+    elif damage in ("mark", "document"):
+        content[12 if damage == "mark" else 30] ^= 1
         file.write_bytes(content)
     else:
         file.write_bytes(content[: 3 if damage == "header" else -1])
@@ -220,19 +385,8 @@ def test_a_log_that_is_not_as_it_was_left_ends_the_flow_with_one_line(tmp_path: 
         start(tmp_path, place)
 
 
-def test_files_of_epochs_that_were_not_committed_are_removed(tmp_path: Path) -> None:
-    log, shard_log, shard = start(tmp_path)
-    feed(shard)
-    place = snapshot(log, shard_log)
-    for _ in range(5):
-        again, log_again, shard_again = start(tmp_path, place)
-        feed(shard_again)
-        snapshot(again, log_again)
-    assert len(files(tmp_path)) == 2
-
-
 def test_a_full_disk_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state_log, "LOOK_AGAIN_S", 0.0)
+    monkeypatch.setattr(log_files, "LOOK_AGAIN_S", 0.0)
     log, shard_log, shard = start(tmp_path)
     feed(shard)
     tries = {"write": 0, "room": 0}
@@ -270,7 +424,7 @@ def test_a_failed_sync_does_not_count(tmp_path: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(os, "fdatasync", fail)
     with pytest.raises(FatalError, match="Input/output error"):
-        log.save()
+        log.mine().save()
 
 
 @pytest.mark.parametrize(
@@ -293,5 +447,5 @@ def test_the_folder_is_the_one_that_bytewax_was_told(
 
 
 def test_a_pointer_is_never_taken_for_a_document() -> None:
-    assert state_log._is_pointer(state_log._encode_pointer(LogPointer("x", [])))
-    assert not state_log._is_pointer(Shard(default_policy()).snapshot())
+    assert read_pointer(encode_pointer("x", [])) is not None
+    assert read_pointer(Shard(default_policy()).snapshot()) is None
