@@ -1,7 +1,8 @@
 """`make bench-latency`: the time from an event to the frame of its update at a WebSocket client. Everything is on,
-and Kafka is real. Two references are measured in turns with it. The floor is a plain consumer that answers each event
-over a bare WebSocket. The relay is a plain consumer that sends each event to a second topic, and a floor behind that
-topic: the way that an update takes. The report has the distributions, and the CPU time of each process."""
+and Kafka is real. Two references are measured in turns with it. The floor is a plain consumer that answers each
+event over a bare WebSocket. The relay is a plain consumer that sends each event to a second topic, and a floor
+behind that topic: the way that an update takes. The report has the distributions, and the CPU time of each
+process."""
 
 import argparse
 import statistics
@@ -138,9 +139,10 @@ def main() -> int:
         f" {kafka.VERSION}), all of it and its load on one machine. From an event's time stamp, which is in whole"
         " milliseconds, to the arrival of its update's frame at a WebSocket client that watches everything; the"
         f" first {BEFORE_S} s, and {WARM_UP_EVENTS:,} events before, do not count. The load waits up to 0.5 ms for"
-        f" more to send, which counts. In turns with Pricewax: *floor*, a plain consumer that answers each event over a"
-        " bare WebSocket; *relay*, a plain consumer that sends each event to a second topic, and a floor behind that"
-        f" topic. An update of Pricewax goes through a second topic too. Medians of {options.repeat} turns.",
+        " more to send, which counts. In turns with Pricewax: *floor*, a plain consumer that answers each event"
+        " over a bare WebSocket; *relay*, a plain consumer that sends each event to a second topic, and a floor"
+        " behind that topic. An update of Pricewax goes through a second topic too."
+        f" Medians of {options.repeat} turns.",
         "",
         "| events/s | server | frames | p50 ms | p99 ms | p99.9 ms | most ms | of a core |",
         "|---|---|---|---|---|---|---|---|",

@@ -1,6 +1,6 @@
-"""A part of `make bench-latency`: the smallest application that answers each event on a second topic. Run it with
-`python -m benchmarks.relay BROKERS TOPIC SECOND`. `benchmarks/bare.py` reads the second topic: this is the way of an
-event through Pricewax, without Pricewax."""
+"""A part of `make bench-latency`: the smallest application that sends each event to a second topic. Run it with
+`python -m benchmarks.relay BROKERS TOPIC SECOND`. `benchmarks/bare.py` reads the second topic. That is the way of
+an event through Pricewax, without Pricewax."""
 
 import sys
 

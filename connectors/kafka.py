@@ -26,11 +26,11 @@ AT_ONCE = 256
 """If a poll finds this number of messages, more are likely there already."""
 
 TICK = timedelta(milliseconds=1)
-"""Time between two polls otherwise, of several workers."""
+"""Time between two polls otherwise, if the worker must not wait in the poll."""
 
-REST = timedelta(milliseconds=4)
-"""Time after a poll that has found messages, of a worker that is alone. Those that come meanwhile share the cost of
-a poll."""
+REST_S = 0.004
+"""Time from a poll that has found messages to the next one, of a worker that is alone. Messages that come meanwhile
+share the cost of a poll."""
 
 WAIT_S = 0.05
 """The longest wait for a message in a poll of a worker that is alone. Timers may fire late by it."""
@@ -145,8 +145,8 @@ class WorkerReader:
     """The partitions of one worker. The first one hands on the messages of all, so that Bytewax asks one partition
     for each poll, and not each of them. Belongs to the worker's thread.
 
-    Bytewax cannot be woken by a message. A worker that is alone waits for one in the poll: it is handed on at once,
-    and an idle flow costs little. What a poll has found has gone through all steps before the next poll. One of
+    Bytewax cannot be woken by a message, and wakes in every millisecond of a pause of its own. So a worker that is
+    alone rests and waits in the poll. What a poll has found has gone through all steps before the next poll. One of
     several workers must not wait, because the others send to it; it polls now and then.
 
     Bytewax takes the snapshots of all partitions one after the other at the end of an epoch. Messages that the
@@ -161,6 +161,7 @@ class WorkerReader:
         self._epoch = 0
         self._says = False
         self._last_count = 0
+        self._polled_at = 0.0
         self._idle_from = 0.0
         self._passes = EPOCH_PASSES
 
@@ -188,10 +189,14 @@ class WorkerReader:
         if part is not self._parts[0] or self._ends:
             return []
         self._passes = max(0, self._passes - 1)
-        taken = self._consumer.take(WAIT_S if self._is_alone and not self._passes else 0)
+        waits = self._is_alone and not self._passes
+        if waits and 0 < self._last_count < AT_ONCE:
+            time.sleep(max(0.0, self._polled_at + REST_S - time.monotonic()))
+        taken = self._consumer.take(WAIT_S if waits else 0)
+        self._polled_at = time.monotonic()
         self._last_count = sum(len(messages) for _, messages in taken)
         if taken:
-            self._idle_from = time.monotonic() + IDLE_AFTER_S
+            self._idle_from = self._polled_at + IDLE_AFTER_S
         batches: dict[str, RawBatch] = {}
         for read, messages in taken:
             batch = batches.get(read.name)
@@ -232,7 +237,7 @@ class WorkerReader:
         if self._last_count >= AT_ONCE:
             return None
         if self._is_alone:
-            return REST if self._last_count else None
+            return TICK if self._passes else None
         return TICK if time.monotonic() < self._idle_from else IDLE_TICK
 
 

@@ -101,9 +101,11 @@ def build(
     placement = Placement()
     op.input("workers", flow, WorkerCount(placement))
     # One input step, because two drift apart and then wait for each other (connectors/epochs.py).
-    arrived = op.input("messages", flow, AlignedSources(messages, refills=refills))
+    decoding = Decoding(kinds, shards, placement, limits)
     # (shard or lane, Work)
-    work: op.KeyedStream[Work] = op.flat_map_batch("decode", arrived, Decoding(kinds, shards, placement, limits))
+    work: op.KeyedStream[Work] = op.input(
+        "messages", flow, AlignedSources(messages, through=decoding, refills=refills)
+    )
     room = room or ProductRoom(sys.maxsize)
     outputs = sinks.with_encoders(clock)
     encoders = [encode for _, encode in outputs.values()]

@@ -22,8 +22,8 @@ SERVER_HEAP = (
     "-XX:MaxGCPauseMillis=20",
     "-XX:InitiatingHeapOccupancyPercent=35",
 )
-"""As Kafka's own start script has it. With the small heap, a broker with 3,000 messages a second collects garbage for
-10 to 20 ms in every second, and with this one in every six seconds."""
+"""As Kafka's own start script has it. With 3,000 messages a second, a broker with the small heap collects garbage
+for 10 to 20 ms in every second, and with this one in every six seconds."""
 
 # KRaft requires an id of 16 bytes in base64. Any value will do.
 CLUSTER_ID = "cHJpY2V3YXgtbG9jYWwtMQ"

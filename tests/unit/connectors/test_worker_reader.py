@@ -2,7 +2,7 @@
 
 import pytest
 
-from connectors.kafka import EPOCH_PASSES, WAIT_S, CaughtUp, RawBatch, WorkerReader
+from connectors.kafka import AT_ONCE, EPOCH_PASSES, REST_S, WAIT_S, CaughtUp, RawBatch, WorkerReader
 from connectors.shared_consumer import PartitionRead, ResumeState
 
 
@@ -138,21 +138,49 @@ def test_the_next_partition_hands_on_when_the_first_one_is_closed() -> None:
     assert offsets([*second.next_batch()]) == [(1, 0)]
 
 
-def test_a_worker_that_is_alone_waits_for_messages_but_not_while_an_epoch_is_committed() -> None:
+@pytest.fixture
+def rests_s(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The times for which a reader rests. It does not."""
+    found: list[float] = []
+    monkeypatch.setattr("connectors.kafka.time.sleep", found.append)
+    return found
+
+
+def test_a_worker_that_is_alone_waits_for_messages_but_not_while_an_epoch_is_committed(
+    rests_s: list[float],
+) -> None:
     consumer, made = reader(2)
     first, second = made._parts
     for _ in range(2):
         consumer.waits_s.clear()
         for part in (first, second):
             part.snapshot()
-        for _ in range(EPOCH_PASSES + 2):
+        for _ in range(EPOCH_PASSES - 1):
             first.next_batch()
+            assert first.next_awake() is not None
+        rests_s.clear()
+        for _ in range(3):
+            first.next_batch()
+            assert first.next_awake() is None
         assert consumer.waits_s == [0] * (EPOCH_PASSES - 1) + [WAIT_S] * 3
-    # What was found is followed by a rest, an empty poll by the next one at once.
-    assert first.next_awake() is not None
+
+
+def test_a_worker_that_is_alone_rests_after_a_poll_that_has_found_a_few_messages(rests_s: list[float]) -> None:
+    consumer, made = reader(2)
+    (first, _) = made._parts
+    for _ in range(EPOCH_PASSES + 1):
+        first.next_batch()
+    rests_s.clear()
+    first.next_batch()
+    assert len(rests_s) == 1
+    assert 0 <= rests_s[0] <= REST_S
+    made._last_count = AT_ONCE
+    first.next_batch()
     consumer.finds = False
     first.next_batch()
-    assert first.next_awake() is None
+    rests_s.clear()
+    first.next_batch()
+    assert rests_s == []
 
 
 def test_one_of_several_workers_never_waits_for_messages() -> None:

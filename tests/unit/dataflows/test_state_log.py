@@ -3,14 +3,8 @@ flow."""
 
 import errno
 import os
-import pickle
-import sqlite3
 import struct
-import subprocess
-import sys
 import zlib
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +16,27 @@ from hypothesis import strategies as st
 import telemetry
 from core.positions import SourcePosition
 from dataflows.recovery import log_files, state_log
-from dataflows.recovery.pointer import LogPointer, encode_pointer, read_pointer
-from dataflows.recovery.state_log import ShardLog, StateLog, recovery_folder
-from dataflows.recovery.sweep import Holders, delete_unnamed
+from dataflows.recovery.pointer import encode_pointer, read_pointer
+from dataflows.recovery.state_log import StateLog, recovery_folder
 from pricing.catalogue import CatalogueChange, CatalogueEntry
 from pricing.commands import Freeze, FreezeLift
-from pricing.events import ProductEvent
 from pricing.policy import default_policy
 from pricing.state.shard import Shard
 from pricing.state.snapshot import FORMAT
 from tests.support.pipeline import ROOT
 from tests.support.shards import apply
+from tests.support.state_logs import (
+    NOW_MS,
+    add,
+    feed,
+    files,
+    make_files_small,
+    products,
+    read,
+    snapshot,
+    start,
+)
 
-NOW_MS = 1_700_000_000_000
 SNAPSHOTS = ROOT / "tests" / "unit" / "pricing" / "snapshots"
 
 
@@ -48,36 +50,6 @@ def fatal(monkeypatch: pytest.MonkeyPatch) -> None:
         raise FatalError(f"{message} {details}")
 
     monkeypatch.setattr(telemetry, "fatal", end)
-
-
-def start(folder: Path, resume_state: bytes | None = None) -> tuple[StateLog, ShardLog, Shard]:
-    log = StateLog(folder)
-    return log, *add(log, resume_state)
-
-
-def add(log: StateLog, resume_state: bytes | None = None) -> tuple[ShardLog, Shard]:
-    """Another shard of the same worker."""
-    shard_log, documents = log.open(resume_state)
-    shard = Shard(default_policy(), *documents)
-    shard_log.follow(shard)
-    return shard_log, shard
-
-
-def feed(shard: Shard, product_id: str = "A", price: float = 10.0) -> None:
-    apply(shard, ProductEvent("view", product_id, NOW_MS, price), now_ms=NOW_MS)
-
-
-def products(shard: Shard) -> list[tuple[str, int]]:
-    return sorted((d.product_id, d.version) for d in shard.refill())
-
-
-def snapshot(log: StateLog, shard_log: ShardLog) -> bytes:
-    log.mine().save()
-    return shard_log.pointer()
-
-
-def files(folder: Path) -> list[Path]:
-    return sorted(folder.rglob("*.log"))
 
 
 def test_a_shard_is_what_its_place_says_whatever_came_after(tmp_path: Path) -> None:
@@ -165,17 +137,8 @@ def test_a_shard_that_did_not_change_keeps_its_place(tmp_path: Path) -> None:
     assert snapshot(log, second[0]) == place
 
 
-@pytest.fixture
-def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files that are full at once, and may be deleted after 30 rounds."""
-    monkeypatch.setattr(state_log, "FILE_RATIO", 0)
-    monkeypatch.setattr(state_log, "FILE_BYTES_MIN", 1)
-    monkeypatch.setattr(state_log, "FILE_S_MIN", 0.0)
-    monkeypatch.setattr(state_log, "KEEP_OLD_S", 0.0)
-
-
-@pytest.mark.usefixtures("small_files")
-def test_old_files_are_deleted_after_a_while(tmp_path: Path) -> None:
+def test_old_files_are_deleted_after_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_files_small(monkeypatch)
     log = StateLog(tmp_path)
     pairs = [add(log) for _ in range(4)]
     counts, places = [], []
@@ -196,8 +159,8 @@ def test_old_files_are_deleted_after_a_while(tmp_path: Path) -> None:
         assert versions == [[("A", rounds // number + 1)] for number in range(1, 5)]
 
 
-@pytest.mark.usefixtures("small_files")
-def test_whole_shards_at_most_double_what_a_round_writes(tmp_path: Path) -> None:
+def test_whole_shards_at_most_double_what_a_round_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_files_small(monkeypatch)
     log = StateLog(tmp_path)
     pairs = [add(log) for _ in range(8)]
     for _, shard in pairs:
@@ -226,102 +189,6 @@ def test_a_file_that_is_young_or_short_is_not_full(tmp_path: Path, monkeypatch: 
         feed(shard)
         snapshot(log, shard_log)
         assert len(files(tmp_path)) == count
-
-
-class Store:
-    """A recovery folder with a store that Bytewax would have written: one part, one execution."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.mkdir()
-        subprocess.run([sys.executable, "-m", "bytewax.recovery", folder, "1"], check=True)
-        with self.open() as database:
-            database.execute("INSERT INTO exs (ex_num, worker_count, resume_epoch) VALUES (0, 1, 1)")
-
-    @contextmanager
-    def open(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self.folder / "part-0.sqlite3")) as database, database:
-            yield database
-
-    def put(self, shard: str, state: bytes) -> None:
-        with self.open() as database:
-            query = "INSERT OR REPLACE INTO snaps (step_id, state_key, snap_epoch, ser_change) VALUES (?, ?, 1, ?)"
-            database.execute(query, ("step", shard, pickle.dumps(state)))
-
-    def sweep(self) -> Holders:
-        return delete_unnamed(self.folder, self.folder / "state", "step")
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "recovery")
-
-
-def test_a_start_deletes_files_that_no_snapshot_names(store: Store) -> None:
-    folder = store.folder / "state"
-    log, shard_log, shard = start(folder)
-    feed(shard)
-    place = snapshot(log, shard_log)
-    store.put("0", place)
-    (kept,) = files(folder)
-    for _ in range(5):
-        # A life whose epoch is not committed.
-        again, log_again, shard_again = start(folder, place)
-        feed(shard_again)
-        snapshot(again, log_again)
-        assert store.sweep() == {kept.name: {read(place).log}}
-        assert files(folder) == [kept]
-    assert products(start(folder, place)[2]) == [("A", 1)]
-
-
-def read(place: bytes) -> LogPointer:
-    pointer = read_pointer(place)
-    assert pointer is not None
-    return pointer
-
-
-@pytest.mark.parametrize("damage", ["part is missing", "no database", "no pickle", "no pointer"])
-def test_a_start_deletes_nothing_if_it_does_not_know_all_snapshots(store: Store, damage: str) -> None:
-    folder = store.folder / "state"
-    log, shard_log, shard = start(folder)
-    feed(shard)
-    snapshot(log, shard_log)
-    with store.open() as database:
-        if damage == "part is missing":
-            database.execute("UPDATE parts SET part_count = 2")
-        elif damage == "no pickle":
-            query = "INSERT INTO snaps (step_id, state_key, snap_epoch, ser_change) VALUES ('step', '0', 1, 'x')"
-            database.execute(query.replace("'x'", "x'00'"))
-        elif damage == "no pointer":
-            store_pointer = pickle.dumps(b"\x81\xa1x\x01")
-            database.execute("INSERT INTO snaps VALUES ('now', 'step', '0', 1, ?)", (store_pointer,))
-    if damage == "no database":
-        (store.folder / "part-0.sqlite3").write_bytes(b"no database, and long enough to be read as one")
-    assert store.sweep() == {}
-    assert len(files(folder)) == 1
-
-
-@pytest.mark.usefixtures("small_files")
-def test_a_file_of_before_is_deleted_once_no_shard_of_any_process_needs_it(store: Store) -> None:
-    folder = store.folder / "state"
-    log = StateLog(folder)
-    first, second = add(log), add(log)
-    feed(first[1])
-    feed(second[1])
-    places = snapshot(log, first[0]), snapshot(log, second[0])
-    (old,) = files(folder)
-    for number, place in enumerate(places):
-        store.put(str(number), place)
-    holders = store.sweep()
-    # A process with one of the two shards keeps the file, and one with both deletes it.
-    for shards, stays in ((1, True), (2, False)):
-        again = StateLog(folder, holders={file: set(logs) for file, logs in holders.items()})
-        pairs = [add(again, place) for place in places[:shards]]
-        for _ in range(state_log.KEEP_OLD_ROUNDS + 2 * state_log.FILES_BACK):
-            for _, shard in pairs:
-                feed(shard)
-            again.mine().save()
-        assert old.exists() == stays
 
 
 def test_a_log_of_an_older_version_goes_on(tmp_path: Path) -> None:
