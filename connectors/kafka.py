@@ -12,6 +12,7 @@ from enum import Enum
 
 import msgspec
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
+from confluent_kafka import Message
 
 from clients.kafka import ClientOptions
 from clients.kafka_topics import count_partitions
@@ -59,6 +60,19 @@ class RawBatch(msgspec.Struct, array_like=True, gc=False):
     values: list[bytes | None]
     kafka_times_ms: list[int]
     epoch: int = 0
+
+    @classmethod
+    def of(cls, topic: str, messages: list[Message], epoch: int) -> "RawBatch":
+        """The columns of messages of one topic."""
+        return cls(
+            topic,
+            [message.partition() or 0 for message in messages],
+            [message.offset() or 0 for message in messages],
+            [message.key() for message in messages],
+            [message.value() for message in messages],
+            [message.timestamp()[1] for message in messages],
+            epoch,
+        )
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -197,17 +211,10 @@ class WorkerReader:
         self._last_count = sum(len(messages) for _, messages in taken)
         if taken:
             self._idle_from = self._polled_at + IDLE_AFTER_S
-        batches: dict[str, RawBatch] = {}
+        of_topic: dict[str, list[Message]] = {}
         for read, messages in taken:
-            batch = batches.get(read.name)
-            if batch is None:
-                batch = batches[read.name] = RawBatch(read.name, [], [], [], [], [], self._epoch)
-            batch.partitions += [read.index] * len(messages)
-            batch.offsets += [message.offset() for message in messages]  # type: ignore[misc]  # set if it was read
-            batch.keys += [message.key() for message in messages]
-            batch.values += [message.value() for message in messages]
-            batch.kafka_times_ms += [message.timestamp()[1] for message in messages]
-        arrived: list[Arrived] = [*batches.values()]
+            of_topic.setdefault(read.name, []).extend(messages)
+        arrived: list[Arrived] = [RawBatch.of(name, found, self._epoch) for name, found in of_topic.items()]
         if self._says:
             self._says = False
             for each in self._parts:

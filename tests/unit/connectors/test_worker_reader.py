@@ -7,8 +7,11 @@ from connectors.shared_consumer import PartitionRead, ResumeState
 
 
 class Message:
-    def __init__(self, offset: int) -> None:
-        self._offset = offset
+    def __init__(self, partition: int, offset: int) -> None:
+        self._partition, self._offset = partition, offset
+
+    def partition(self) -> int:
+        return self._partition
 
     def offset(self) -> int:
         return self._offset
@@ -46,7 +49,7 @@ class FakeConsumer:
         for read in self.reads if self.finds else []:
             offset = read.next_offset or 0
             read.next_offset = offset + 1
-            taken.append((read, [Message(offset)]))
+            taken.append((read, [Message(read.index, offset)]))
         return taken
 
     def has_caught_up(self, read: PartitionRead) -> bool:
