@@ -3,13 +3,13 @@
 `python -m benchmarks.load http PORT PATH CONNECTIONS SECONDS`: each connection sends its next request when it has
 the answer.
 
-`python -m benchmarks.load ws PORT PATH CLIENTS FRAMES`: prints "ready" when all clients are connected, and ends
-when each has received FRAMES frames.
+`python -m benchmarks.load ws PORT PATH CLIENTS FRAMES`: prints "ready" when all clients are connected, and the result
+when each has received FRAMES frames. The clients stay connected until the process is ended.
 
 `python -m benchmarks.load late PORT PATH SECONDS_BEFORE SECONDS`: measures the time from events to the frames of
 their updates.
 
-All of them end with a line of JSON."""
+The result is a line of JSON."""
 
 import asyncio
 import base64
@@ -191,8 +191,9 @@ async def _connect(port: int, request: bytes, result: WsResult, frames: int) -> 
     return line
 
 
-async def ws(port: int, path: str, clients: int, frames: int) -> WsResult:
-    """Connect the clients, and wait until each has its frames. Raises TimeoutError after `FRAMES_WITHIN_S`."""
+async def ws(port: int, path: str, clients: int, frames: int) -> None:
+    """Connect the clients, wait until each has its frames, and print the result. Raises TimeoutError after
+    `FRAMES_WITHIN_S`."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     request, result = _upgrade(port, path), WsResult(0, 0.0, [])
@@ -203,7 +204,9 @@ async def ws(port: int, path: str, clients: int, frames: int) -> WsResult:
     print("ready", flush=True)
     async with asyncio.timeout(FRAMES_WITHIN_S):
         await asyncio.gather(*(line.done for line in lines))
-    return result
+    _print(result)
+    # The end of a connection costs the server as much as some frames, and is not what is measured.
+    await asyncio.Event().wait()
 
 
 async def late(port: int, path: str, before_s: float, lasts_s: float) -> LateResult:
@@ -229,13 +232,15 @@ async def late(port: int, path: str, before_s: float, lasts_s: float) -> LateRes
 def main() -> None:
     """Run the client that the arguments name, and print its result."""
     kind, port, path, first, second = sys.argv[1:]
-    result: HttpResult | WsResult | LateResult
     if kind == "http":
-        result = uvloop.run(http(int(port), path, int(first), float(second)))
+        _print(uvloop.run(http(int(port), path, int(first), float(second))))
     elif kind == "ws":
-        result = uvloop.run(ws(int(port), path, int(first), int(second)))
+        uvloop.run(ws(int(port), path, int(first), int(second)))
     else:
-        result = uvloop.run(late(int(port), path, float(first), float(second)))
+        _print(uvloop.run(late(int(port), path, float(first), float(second))))
+
+
+def _print(result: msgspec.Struct) -> None:
     print(msgspec.json.encode(result).decode(), flush=True)
 
 
