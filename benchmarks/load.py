@@ -3,8 +3,8 @@
 `python -m benchmarks.load http PORT PATH CONNECTIONS SECONDS`: each connection sends its next request when it has
 the answer.
 
-`python -m benchmarks.load ws PORT PATH CLIENTS FRAMES`: prints "ready" when all clients are connected, and the result
-when each has received FRAMES frames. The clients stay connected until the process is ended.
+`python -m benchmarks.load ws PORT PATH CLIENTS FRAMES`: prints "ready" when all clients are connected, and the
+result when each has received FRAMES frames. The clients stay connected until the process is ended.
 
 `python -m benchmarks.load late PORT PATH SECONDS_BEFORE SECONDS`: measures the time from events to the frames of
 their updates.

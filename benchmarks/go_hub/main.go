@@ -1,5 +1,6 @@
 // The hub of `make bench-read` in Go: a goroutine and a queue for each client, as gorilla/websocket's own example of
-// a hub has them, and each message framed once for all clients. Run it with `hub PORT`.
+// a hub has them, and each message framed once for all clients. Each client gets a ping as often as from uvicorn. Run
+// it with `hub PORT`.
 //
 // `WS /ws/prices` takes a client. `GET /publish?frames=&every_s=` sends messages of 400 bytes to all of them.
 package main
@@ -19,6 +20,8 @@ import (
 const (
 	payloadBytes = 400
 	queueFrames  = 256
+	pingEvery    = 20 * time.Second
+	pingWithin   = time.Second
 )
 
 type hub struct {
@@ -58,8 +61,20 @@ func (h *hub) serve(writer http.ResponseWriter, request *http.Request) {
 	defer connection.Close()
 	queue := h.add()
 	go func() {
-		for message := range queue {
-			if connection.WritePreparedMessage(message) != nil {
+		pings := time.NewTicker(pingEvery)
+		defer pings.Stop()
+		for {
+			var err error
+			select {
+			case message, open := <-queue:
+				if !open {
+					return
+				}
+				err = connection.WritePreparedMessage(message)
+			case <-pings.C:
+				err = connection.WriteControl(websocket.PingMessage, nil, time.Now().Add(pingWithin))
+			}
+			if err != nil {
 				// The reader notices it too, and takes the client out.
 				connection.Close()
 			}
