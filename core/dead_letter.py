@@ -23,6 +23,7 @@ class ErrorCode(StrEnum):
     BAD_PRICE = "bad_price"
     BAD_TIMESTAMP = "bad_timestamp"
     BAD_QUANTITY = "bad_quantity"
+    BAD_SYMBOL = "bad_symbol"
     BAD_TEXT = "bad_text"
     BAD_NUMBER = "bad_number"
     BAD_SCOPE = "bad_scope"

@@ -61,7 +61,7 @@ def _decode_carefully(value: bytes, wire_type: type[Wire]) -> Wire:
     if len(value) > VALUE_MAX_BYTES:
         raise BadInputError(ErrorCode.TOO_LARGE, f"the value has more than {VALUE_MAX_BYTES} bytes")
     try:
-        document = json.loads(value.decode(), parse_constant=_reject_constant)
+        document = json.loads(value.decode(), parse_constant=reject_constant)
     except UnicodeDecodeError as error:
         raise BadInputError(ErrorCode.NOT_UTF8, f"the value is not UTF-8 at byte {error.start}") from None
     except ValueError as error:
@@ -83,7 +83,8 @@ def _decode_carefully(value: bytes, wire_type: type[Wire]) -> Wire:
         raise BadInputError(ErrorCode.WRONG_TYPE, "a number is out of range") from None
 
 
-def _reject_constant(name: str) -> float:
+def reject_constant(name: str) -> float:
+    """Refuse NaN and the infinities, which Python's decoder takes. Raises ValueError."""
     raise ValueError(f"{name} is not a JSON number")
 
 

@@ -1,0 +1,146 @@
+"""Decoders of the market's flow: bytes to a tick, or to a dead letter. Pure; `decode` never raises, for any
+input."""
+
+import json
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from connectors.decode.wire import STAGE, VALUE_MAX_BYTES, RawMessage, reject_constant
+from core.dead_letter import DeadLetter, ErrorCode
+from core.errors import BadInputError
+from core.positions import SourcePosition
+from market.amounts import parse_amount
+from market.moments import parse_number, parse_text
+from market.ticks import Tick, is_symbol
+
+
+class TickKind(StrEnum):
+    """The form of the ticks of a topic."""
+
+    PRICE_TICKS = "price_ticks"
+    STOCK_PRICES = "stock_prices"
+
+
+TIME_FIELD = {TickKind.PRICE_TICKS: "ts", TickKind.STOCK_PRICES: "timestamp"}
+
+
+class _Number(str):
+    """The text of a JSON number: a double would lose digits."""
+
+    __slots__ = ()
+
+
+class _PriceTick(msgspec.Struct, gc=False, rename={"at": "ts"}):
+    symbol: str
+    price: msgspec.Raw
+    at: msgspec.Raw
+    volume: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _StockPrice(msgspec.Struct, gc=False, rename={"at": "timestamp"}):
+    symbol: str
+    price: msgspec.Raw
+    at: msgspec.Raw
+
+
+_decode_price_tick = msgspec.json.Decoder(_PriceTick).decode
+_decode_stock_price = msgspec.json.Decoder(_StockPrice).decode
+_decode_text = msgspec.json.Decoder(str).decode
+
+
+def decode(kind: TickKind, raw: RawMessage, topic: str, partition: int) -> Tick | DeadLetter:
+    """The tick of a message, or the letter for it. topic: as in positions."""
+    try:
+        return decode_tick(kind, raw.value)
+    except BadInputError as error:
+        position = SourcePosition(topic, partition, raw.offset)
+        return DeadLetter(error.code, STAGE, str(error), position, raw.value or b"")
+
+
+def decode_tick(kind: TickKind, value: bytes | None) -> Tick:
+    """A tick. Raises BadInputError with the first problem of the message."""
+    if value is None:
+        raise BadInputError(ErrorCode.TOMBSTONE, "a tick has no value")
+    symbol, price, volume, at = _fields(kind, value)
+    if not isinstance(symbol, str) or isinstance(symbol, _Number):
+        raise BadInputError(ErrorCode.WRONG_TYPE, "symbol takes a text")
+    if not is_symbol(symbol):
+        raise BadInputError(ErrorCode.BAD_SYMBOL, "symbol takes 1 to 32 letters, digits and _.:^=/-")
+    units = _amount(price, "price", ErrorCode.BAD_PRICE)
+    if not units:
+        raise BadInputError(ErrorCode.BAD_PRICE, "price is 0 when it is rounded to 8 decimals")
+    return Tick(
+        symbol,
+        units,
+        0 if volume is None else _amount(volume, "volume", ErrorCode.BAD_QUANTITY),
+        _moment(at, TIME_FIELD[kind]),
+    )
+
+
+def _fields(kind: TickKind, value: bytes) -> tuple[Any, Any, Any, Any]:
+    """Symbol, price, volume and time: a number as `_Number`, a text as `str`, null as None."""
+    if len(value) <= VALUE_MAX_BYTES:
+        try:
+            # msgspec does not look into fields that it skips, so they could hide bytes that are not UTF-8.
+            if not value.isascii():
+                value.decode()
+            if kind is TickKind.PRICE_TICKS:
+                tick = _decode_price_tick(value)
+                return tick.symbol, _plain(tick.price), _plain(tick.volume), _plain(tick.at)
+            stock = _decode_stock_price(value)
+            return stock.symbol, _plain(stock.price), None, _plain(stock.at)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            pass
+    return _fields_carefully(kind, value)
+
+
+def _plain(raw: msgspec.Raw) -> Any:
+    data = bytes(raw)
+    if data[:1] == b'"':
+        return _decode_text(data)
+    if data == b"null":
+        return None
+    return _Number(data.decode()) if data[:1] in b"-0123456789" else data
+
+
+def _fields_carefully(kind: TickKind, value: bytes) -> tuple[Any, Any, Any, Any]:
+    """Decode a value again to find its exact problem. Only the contract's fields count."""
+    if len(value) > VALUE_MAX_BYTES:
+        raise BadInputError(ErrorCode.TOO_LARGE, f"the value has more than {VALUE_MAX_BYTES} bytes")
+    try:
+        document = json.loads(
+            value.decode(), parse_constant=reject_constant, parse_float=_Number, parse_int=_Number
+        )
+    except UnicodeDecodeError as error:
+        raise BadInputError(ErrorCode.NOT_UTF8, f"the value is not UTF-8 at byte {error.start}") from None
+    except ValueError as error:
+        raise BadInputError(ErrorCode.NOT_JSON, f"the value is not JSON: {error}"[:200]) from None
+    except RecursionError:
+        raise BadInputError(ErrorCode.NOT_JSON, "the value is nested too deeply") from None
+    if not isinstance(document, dict):
+        raise BadInputError(ErrorCode.NOT_OBJECT, "the value is not a JSON object")
+    for name in ("symbol", "price", TIME_FIELD[kind]):
+        if name not in document:
+            raise BadInputError(ErrorCode.MISSING_FIELD, f"{name} is missing")
+    volume = document.get("volume") if kind is TickKind.PRICE_TICKS else None
+    return document["symbol"], document["price"], volume, document[TIME_FIELD[kind]]
+
+
+def _amount(value: Any, name: str, code: ErrorCode) -> int:
+    if not isinstance(value, str):
+        raise BadInputError(ErrorCode.WRONG_TYPE, f"{name} takes a number")
+    try:
+        return parse_amount(value)
+    except ValueError as error:
+        raise BadInputError(code, f"{name} {error}") from None
+
+
+def _moment(value: Any, name: str) -> int:
+    if not isinstance(value, str):
+        raise BadInputError(ErrorCode.WRONG_TYPE, f"{name} takes a number or a text")
+    try:
+        return parse_number(value) if isinstance(value, _Number) else parse_text(value)
+    except ValueError as error:
+        raise BadInputError(ErrorCode.BAD_TIMESTAMP, f"{name} {error}") from None

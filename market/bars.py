@@ -1,0 +1,95 @@
+"""Bars: open, high, low, close, volume and number of the ticks of an interval."""
+
+import msgspec
+
+from market.amounts import divide
+from market.moments import SECOND_US
+from market.ticks import Tick
+
+INTERVALS_S = (60, 300, 900, 3_600, 86_400)
+"""1 minute, 5 minutes, 15 minutes, 1 hour, 1 day."""
+
+
+class Bar(msgspec.Struct, gc=False):
+    """The bar of an interval. It begins at `start_us`, which is a multiple of the interval in UTC. Prices and
+    volume are in units, turnover (price times volume) in squares of units. first, last: time and number of the
+    ticks that set open and close. version: grows with every change."""
+
+    interval_s: int
+    start_us: int
+    open: int
+    high: int
+    low: int
+    close: int
+    volume: int
+    turnover: int
+    trades: int
+    first: tuple[int, int]
+    last: tuple[int, int]
+    version: int = 1
+    is_final: bool = False
+
+    @property
+    def vwap(self) -> int | None:
+        """The average price by volume, in units, rounded half to even. None without volume."""
+        return divide(self.turnover, self.volume) if self.volume else None
+
+    def add(self, tick: Tick, seq: int) -> None:
+        """Count a tick of the interval. It may be out of order."""
+        at = tick.time_us, seq
+        if at < self.first:
+            self.open, self.first = tick.price, at
+        if at > self.last:
+            self.close, self.last = tick.price, at
+        self.high, self.low = max(self.high, tick.price), min(self.low, tick.price)
+        self.volume += tick.volume
+        self.turnover += tick.price * tick.volume
+        self.trades += 1
+        self.version += 1
+
+
+class Bars:
+    """The bars of one symbol that are not final."""
+
+    def __init__(self, lateness_us: int) -> None:
+        self._lateness_us = lateness_us
+        self._open: dict[tuple[int, int], Bar] = {}
+        self._next_end_us = 0
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, tick: Tick, seq: int) -> list[Bar]:
+        """Count a tick that is not late in the bars of all intervals. Returns these bars."""
+        changed = []
+        price, at = tick.price, (tick.time_us, seq)
+        for interval_s in INTERVALS_S:
+            start_us = tick.time_us - tick.time_us % (interval_s * SECOND_US)
+            bar = self._open.get((interval_s, start_us))
+            if bar is None:
+                turnover = price * tick.volume
+                bar = Bar(interval_s, start_us, price, price, price, price, tick.volume, turnover, 1, at, at)
+                self._open[interval_s, start_us] = bar
+                self._next_end_us = min(self._next_end_us or _end_us(bar), _end_us(bar))
+            else:
+                bar.add(tick, seq)
+            changed.append(bar)
+        return changed
+
+    def finish(self, newest_us: int) -> list[Bar]:
+        """The bars that are final from now on: no tick that is not late can belong to them. newest_us: the greatest
+        time of a tick so far."""
+        until_us = newest_us - self._lateness_us
+        if not self._open or until_us < self._next_end_us:
+            return []
+        final = [bar for bar in self._open.values() if _end_us(bar) <= until_us]
+        for bar in final:
+            del self._open[bar.interval_s, bar.start_us]
+            bar.is_final = True
+            bar.version += 1
+        self._next_end_us = min(map(_end_us, self._open.values()), default=0)
+        return final
+
+
+def _end_us(bar: Bar) -> int:
+    return bar.start_us + bar.interval_s * SECOND_US
