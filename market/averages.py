@@ -36,6 +36,15 @@ class RecentTicks:
     def __len__(self) -> int:
         return len(self._times)
 
+    def ticks(self) -> list[tuple[int, int, int]]:
+        """Time, price and volume of each tick, in order of time. Added again in this order, they give an equal
+        object."""
+        prices, volumes = self._prices, self._volumes
+        return [
+            (time_us, prices[at + 1] - prices[at], volumes[at + 1] - volumes[at])
+            for at, time_us in enumerate(self._times)
+        ]
+
     def add(self, time_us: int, price: int, volume: int) -> None:
         """Add a tick."""
         times, turnover = self._times, price * volume

@@ -1,5 +1,7 @@
 """Bars: open, high, low, close, volume and number of the ticks of an interval."""
 
+from collections.abc import Iterable, Iterator
+
 import msgspec
 
 from market.amounts import divide
@@ -10,11 +12,12 @@ INTERVALS_S = (60, 300, 900, 3_600, 86_400)
 """1 minute, 5 minutes, 15 minutes, 1 hour, 1 day."""
 
 
-class Bar(msgspec.Struct, gc=False):
+class Bar(msgspec.Struct, array_like=True, gc=False):
     """The bar of an interval. It begins at `start_us`, which is a multiple of the interval in UTC. Prices and
     volume are in units, turnover (price times volume) in squares of units. first, last: time and number of the
     ticks that set open and close. version: grows with every change."""
 
+    symbol: str
     interval_s: int
     start_us: int
     open: int
@@ -49,15 +52,15 @@ class Bar(msgspec.Struct, gc=False):
 
 
 class Bars:
-    """The bars of one symbol that are not final."""
+    """The bars of one symbol that are not final. bars: those that it begins with."""
 
-    def __init__(self, lateness_us: int) -> None:
+    def __init__(self, lateness_us: int, bars: Iterable[Bar] = ()) -> None:
         self._lateness_us = lateness_us
-        self._open: dict[tuple[int, int], Bar] = {}
-        self._next_end_us = 0
+        self._open = {(bar.interval_s, bar.start_us): bar for bar in bars}
+        self._next_end_us = min(map(_end_us, self._open.values()), default=0)
 
-    def __len__(self) -> int:
-        return len(self._open)
+    def __iter__(self) -> Iterator[Bar]:
+        return iter(self._open.values())
 
     def add(self, tick: Tick, seq: int) -> list[Bar]:
         """Count a tick that is not late in the bars of all intervals. Returns these bars."""
@@ -68,7 +71,8 @@ class Bars:
             bar = self._open.get((interval_s, start_us))
             if bar is None:
                 turnover = price * tick.volume
-                bar = Bar(interval_s, start_us, price, price, price, price, tick.volume, turnover, 1, at, at)
+                prices = (price, price, price, price)
+                bar = Bar(tick.symbol, interval_s, start_us, *prices, tick.volume, turnover, 1, at, at)
                 self._open[interval_s, start_us] = bar
                 self._next_end_us = min(self._next_end_us or _end_us(bar), _end_us(bar))
             else:

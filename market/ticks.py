@@ -12,7 +12,7 @@ def is_symbol(text: str) -> bool:
     return _SYMBOL.fullmatch(text) is not None
 
 
-class Tick(msgspec.Struct, frozen=True, gc=False):
+class Tick(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A tick. price, volume: in units of 1e-8 (`market/amounts.py`). time_us: UTC microseconds."""
 
     symbol: str

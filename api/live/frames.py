@@ -29,22 +29,24 @@ def text_frame(payload: bytes) -> bytes:
 
 class PushConnection:
     """A client's connection after its handshake, for frames that are encoded already. Belongs to the event loop's
-    thread. Used by `Client` and by the session that serves it."""
+    thread. Used by `Client` and by the session that serves it.
+
+    free: the client has read all frames but those that fit into the transport's buffer."""
+
+    # As in `Client`.
+    __slots__ = ("_protocol", "_transport", "free")
 
     def __init__(self, protocol: "FanOutProtocol") -> None:
+        self.free = True
         self._protocol = protocol
-
-    @property
-    def free(self) -> bool:
-        """True if the client has read all frames but those that fit into the transport's buffer."""
-        return self._protocol.writable.is_set()
+        self._transport = protocol.transport
 
     def write(self, frames: bytes) -> None:
         """Write frames of `text_frame`, one after the other. Raises WebSocketDisconnect if the client is gone."""
         protocol = self._protocol
-        if protocol.disconnected or protocol.close_sent or protocol.transport.is_closing():
+        if protocol.disconnected or protocol.close_sent or self._transport.is_closing():
             raise WebSocketDisconnect(1006)
-        protocol.transport.write(frames)
+        self._transport.write(frames)
 
     async def wait(self) -> None:
         """Wait until the connection is free, or the client is gone."""
@@ -54,11 +56,23 @@ class PushConnection:
 class FanOutProtocol(WebSocketsSansIOProtocol):
     """uvicorn's WebSocket protocol. It adds a `PushConnection` to the ASGI scope."""
 
+    _push: PushConnection | None = None
+
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
         if self.response.status_code == 101:
             extensions: dict[str, Any] = self.scope["extensions"]
-            extensions[EXTENSION] = PushConnection(self)
+            extensions[EXTENSION] = self._push = PushConnection(self)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._push is not None:
+            self._push.free = False
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._push is not None:
+            self._push.free = True
 
 
 def push_connection_of(websocket: WebSocket) -> PushConnection:

@@ -88,18 +88,20 @@ class Hub:
 
     def _deliver(self, updates: list[Update]) -> Iterator[None]:
         """Yields after every CLIENTS_AT_ONCE clients."""
-        work: list[tuple[Client, list[Update], bytes]] = []
-        if self._everything:
-            frames = b"".join([frame for _, _, frame in updates])
-            work = [(client, updates, frames) for client in self._everything]
+        # Clients that come or go from now on change neither.
+        everything = [*self._everything]
         watched: dict[Client, list[Update]] = {}
         for update in updates:
             for client in self._by_key.get(update[0], ()):
                 watched.setdefault(client, []).append(update)
-        work += [(client, its, b"".join([frame for _, _, frame in its])) for client, its in watched.items()]
         written = 0
-        for number, (client, its, frames) in enumerate(work, 1):
-            written += client.send(its, frames)
-            if number % CLIENTS_AT_ONCE == 0:
+        frames = b"".join([frame for _, _, frame in updates]) if everything else b""
+        for number, client in enumerate(everything, 1):
+            written += client.send(updates, frames)
+            if not number % CLIENTS_AT_ONCE:
+                yield
+        for number, (client, its) in enumerate(watched.items(), 1):
+            written += client.send(its, b"".join([frame for _, _, frame in its]))
+            if not number % CLIENTS_AT_ONCE:
                 yield
         telemetry.WS_FRAMES.inc(written)

@@ -1,5 +1,5 @@
 // The hub of `make bench-read` in Go: a goroutine and a queue for each client, as gorilla/websocket's own example of
-// a hub has them, and each message framed once for all clients. Each client gets a ping as often as from uvicorn. Run
+// a hub has them, and each message framed once for all clients. Each client gets a ping as often as from the API. Run
 // it with `hub PORT`.
 //
 // `WS /ws/prices` takes a client. `GET /publish?frames=&every_s=` sends messages of 400 bytes to all of them.
@@ -20,7 +20,7 @@ import (
 const (
 	payloadBytes = 400
 	queueFrames  = 256
-	pingEvery    = 20 * time.Second
+	pingEvery    = 10 * time.Second
 	pingWithin   = time.Second
 )
 

@@ -16,6 +16,13 @@ from dataflows.recovery.pointer import LogPointer, read_pointer
 Holders = dict[str, set[str]]
 """File to the logs that need it."""
 
+UNREADABLE = (
+    sqlite3.Error,
+    msgspec.DecodeError,
+    # All that `pickle` raises for bytes that are damaged.
+    *(pickle.UnpicklingError, EOFError, ValueError, LookupError, AttributeError, ImportError),
+)
+
 log = telemetry.get_logger("recovery")
 
 
@@ -37,7 +44,7 @@ def delete_unnamed(recovery: Path, folder: Path, step: str) -> Holders:
             for pointer in _pointers(store, step):
                 for extent in pointer.extents:
                     holders.setdefault(extent.file, set()).add(pointer.log)
-    except (sqlite3.Error, pickle.UnpicklingError, msgspec.DecodeError) as error:
+    except UNREADABLE as error:
         # Bytewax reports the problem of its store when it starts.
         log.warning("the recovery store cannot be read", folder=str(recovery), error=str(error))
         return {}

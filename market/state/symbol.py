@@ -39,21 +39,49 @@ class Enriched(msgspec.Struct, frozen=True, gc=False):
         return bool(self.anomalies)
 
 
+class SymbolDocument(msgspec.Struct, array_like=True):
+    """A symbol's state in a document. seq: the number of its last tick. newest_us: the greatest time of a tick.
+    previous: the price of the last tick that was not late. returns: the last log returns. recent: time, price and
+    volume of the ticks that a window may still hold. bars: those that are not final."""
+
+    seq: int = 0
+    newest_us: int = 0
+    previous: int | None = None
+    returns: list[float] = []
+    recent: list[tuple[int, int, int]] = []
+    bars: list[Bar] = []
+
+
 class SymbolState:
     """The state of one symbol. Belongs to the thread of its shard.
 
-    lateness_us: a tick is late if it is older than the newest one by more than this."""
+    lateness_us: a tick is late if it is older than the newest one by more than this. document: the state to begin
+    with."""
 
-    def __init__(self, lateness_us: int, policy: MarketPolicy) -> None:
+    def __init__(self, lateness_us: int, policy: MarketPolicy, document: SymbolDocument | None = None) -> None:
+        document = document or SymbolDocument()
         self._lateness_us = lateness_us
         self._policy = policy
-        self._seq = 0
-        self._newest_us = 0
-        self._previous: int | None = None
+        self._seq = document.seq
+        self._newest_us = document.newest_us
+        self._previous = document.previous
         # A tick may be as old as the lateness, and its window begins five minutes before it.
         self._recent = RecentTicks(lateness_us + FIVE_MINUTES_US)
-        self._bars = Bars(lateness_us)
-        self._returns: deque[float] = deque(maxlen=policy.outlier.returns)
+        for each in document.recent:
+            self._recent.add(*each)
+        self._bars = Bars(lateness_us, document.bars)
+        self._returns = deque(document.returns, maxlen=policy.outlier.returns)
+
+    def pack(self) -> SymbolDocument:
+        """The state, from which an equal one can be made."""
+        return SymbolDocument(
+            self._seq,
+            self._newest_us,
+            self._previous,
+            list(self._returns),
+            self._recent.ticks(),
+            list(self._bars),
+        )
 
     @property
     def kept_ticks(self) -> int:

@@ -62,7 +62,7 @@ def test_a_start_deletes_files_that_no_snapshot_names(store: Store) -> None:
     assert products(start(folder, place)[2]) == [("A", 1)]
 
 
-@pytest.mark.parametrize("damage", ["part is missing", "no database", "no pickle", "no pointer"])
+@pytest.mark.parametrize("damage", ["part is missing", "no database", "no pickle", "half a pickle", "no pointer"])
 def test_a_start_deletes_nothing_if_it_does_not_know_all_snapshots(store: Store, damage: str) -> None:
     folder = store.folder / "state"
     log, shard_log, shard = start(folder)
@@ -74,6 +74,9 @@ def test_a_start_deletes_nothing_if_it_does_not_know_all_snapshots(store: Store,
         elif damage == "no pickle":
             query = "INSERT INTO snaps (step_id, state_key, snap_epoch, ser_change) VALUES ('step', '0', 1, 'x')"
             database.execute(query.replace("'x'", "x'00'"))
+        elif damage == "half a pickle":
+            half = pickle.dumps(b"x" * 100)[:50]
+            database.execute("INSERT INTO snaps VALUES ('now', 'step', '0', 1, ?)", (half,))
         elif damage == "no pointer":
             store_pointer = pickle.dumps(b"\x81\xa1x\x01")
             database.execute("INSERT INTO snaps VALUES ('now', 'step', '0', 1, ?)", (store_pointer,))
