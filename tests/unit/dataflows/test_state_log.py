@@ -127,6 +127,32 @@ def test_shards_of_a_worker_share_a_file_and_find_their_own(tmp_path: Path) -> N
     assert products(restored[1]) == [("a", 1), ("b", 1), ("c", 1)]
 
 
+def test_a_place_ends_where_it_says_although_another_shard_goes_on(tmp_path: Path) -> None:
+    log = StateLog(tmp_path)
+    first, second = add(log), add(log)
+    feed(first[1])
+    feed(second[1])
+    before = snapshot(log, first[0])
+    feed(first[1])
+    feed(second[1])
+    after = snapshot(log, second[0])
+    again = StateLog(tmp_path)
+    assert products(add(again, after)[1]) == [("A", 2)]
+    assert products(add(again, before)[1]) == [("A", 1)]
+
+
+def test_what_came_before_a_whole_shard_is_not_read(tmp_path: Path) -> None:
+    log, shard_log, shard = start(tmp_path)
+    for name in "ABC":
+        feed(shard, name)
+        snapshot(log, shard_log)
+    shard_log.must_rewrite = True
+    place = snapshot(log, shard_log)
+    assert len(files(tmp_path)) == 1
+    _, documents = StateLog(tmp_path).open(place)
+    assert len(documents) == 1
+
+
 def test_a_shard_that_did_not_change_keeps_its_place(tmp_path: Path) -> None:
     log = StateLog(tmp_path)
     first, second = add(log), add(log)
