@@ -15,6 +15,9 @@ class Sums(msgspec.Struct, frozen=True, gc=False):
     turnover: int
 
 
+NO_SUMS = Sums(0, 0, 0, 0)
+
+
 class RecentTicks:
     """The ticks of one symbol that a window may still hold, by time.
 

@@ -6,7 +6,7 @@ from math import log
 import msgspec
 
 from market.amounts import divide
-from market.averages import RecentTicks
+from market.averages import NO_SUMS, RecentTicks
 from market.bars import Bar, Bars
 from market.detectors import Anomaly, Before, detect
 from market.moments import SECOND_US
@@ -119,5 +119,6 @@ class SymbolState:
         return enriched, changed
 
     def _before(self, at_us: int) -> Before:
-        width_us = self._policy.volume_spike.window_s * SECOND_US
-        return Before(self._previous, self._recent.sums(at_us, width_us), self._returns)
+        numbers = self._policy.volume_spike
+        volumes = NO_SUMS if numbers.ratio is None else self._recent.sums(at_us, numbers.window_s * SECOND_US)
+        return Before(self._previous, volumes, self._returns)
