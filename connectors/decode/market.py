@@ -1,13 +1,12 @@
 """Decoders of the market's flow: bytes to a tick, or to a dead letter. Pure; `decode` never raises, for any
 input."""
 
-import json
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
-from connectors.decode.wire import STAGE, VALUE_MAX_BYTES, RawMessage, reject_constant
+from connectors.decode.wire import STAGE, RawMessage, decode_valid, load_object
 from core.dead_letter import DeadLetter, ErrorCode
 from core.errors import BadInputError
 from core.positions import SourcePosition
@@ -81,18 +80,15 @@ def decode_tick(kind: TickKind, value: bytes | None) -> Tick:
 
 def _fields(kind: TickKind, value: bytes) -> tuple[Any, Any, Any, Any]:
     """Symbol, price, volume and time: a number as `_Number`, a text as `str`, null as None."""
-    if len(value) <= VALUE_MAX_BYTES:
-        try:
-            # msgspec does not look into fields that it skips, so they could hide bytes that are not UTF-8.
-            if not value.isascii():
-                value.decode()
-            if kind is TickKind.PRICE_TICKS:
-                tick = _decode_price_tick(value)
+    try:
+        if kind is TickKind.PRICE_TICKS:
+            if (tick := decode_valid(value, _decode_price_tick)) is not None:
                 return tick.symbol, _plain(tick.price), _plain(tick.volume), _plain(tick.at)
-            stock = _decode_stock_price(value)
+        elif (stock := decode_valid(value, _decode_stock_price)) is not None:
             return stock.symbol, _plain(stock.price), None, _plain(stock.at)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            pass
+    except msgspec.MsgspecError:
+        # A text that `_plain` cannot read.
+        pass
     return _fields_carefully(kind, value)
 
 
@@ -107,20 +103,7 @@ def _plain(raw: msgspec.Raw) -> Any:
 
 def _fields_carefully(kind: TickKind, value: bytes) -> tuple[Any, Any, Any, Any]:
     """Decode a value again to find its exact problem. Only the contract's fields count."""
-    if len(value) > VALUE_MAX_BYTES:
-        raise BadInputError(ErrorCode.TOO_LARGE, f"the value has more than {VALUE_MAX_BYTES} bytes")
-    try:
-        document = json.loads(
-            value.decode(), parse_constant=reject_constant, parse_float=_Number, parse_int=_Number
-        )
-    except UnicodeDecodeError as error:
-        raise BadInputError(ErrorCode.NOT_UTF8, f"the value is not UTF-8 at byte {error.start}") from None
-    except ValueError as error:
-        raise BadInputError(ErrorCode.NOT_JSON, f"the value is not JSON: {error}"[:200]) from None
-    except RecursionError:
-        raise BadInputError(ErrorCode.NOT_JSON, "the value is nested too deeply") from None
-    if not isinstance(document, dict):
-        raise BadInputError(ErrorCode.NOT_OBJECT, "the value is not a JSON object")
+    document = load_object(value, _Number)
     for name in ("symbol", "price", TIME_FIELD[kind]):
         if name not in document:
             raise BadInputError(ErrorCode.MISSING_FIELD, f"{name} is missing")

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -44,32 +44,27 @@ def decode_value(value: bytes, wire_type: type[Wire], decoder: Callable[[bytes],
     """A value as a struct of `wire_type`. Raises BadInputError.
 
     `decoder` is the hot path, for valid values. All others go through `_decode_carefully`."""
-    if len(value) <= VALUE_MAX_BYTES:
-        try:
-            # msgspec does not look into fields that it skips, so they could hide bytes that are not UTF-8.
-            if not value.isascii():
-                value.decode()
-            return decoder(value)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            pass
-    return _decode_carefully(value, wire_type)
+    wire = decode_valid(value, decoder)
+    return _decode_carefully(value, wire_type) if wire is None else wire
+
+
+def decode_valid(value: bytes, decoder: Callable[[bytes], Wire]) -> Wire | None:
+    """A value as `decoder` reads it; None if it needs a closer look."""
+    if len(value) > VALUE_MAX_BYTES:
+        return None
+    try:
+        # msgspec does not look into fields that it skips, so they could hide bytes that are not UTF-8.
+        if not value.isascii():
+            value.decode()
+        return decoder(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _decode_carefully(value: bytes, wire_type: type[Wire]) -> Wire:
     """Decode a value again to find its exact problem. Only the contract's fields count: others never make input
     bad."""
-    if len(value) > VALUE_MAX_BYTES:
-        raise BadInputError(ErrorCode.TOO_LARGE, f"the value has more than {VALUE_MAX_BYTES} bytes")
-    try:
-        document = json.loads(value.decode(), parse_constant=reject_constant)
-    except UnicodeDecodeError as error:
-        raise BadInputError(ErrorCode.NOT_UTF8, f"the value is not UTF-8 at byte {error.start}") from None
-    except ValueError as error:
-        raise BadInputError(ErrorCode.NOT_JSON, f"the value is not JSON: {error}"[:200]) from None
-    except RecursionError:
-        raise BadInputError(ErrorCode.NOT_JSON, "the value is nested too deeply") from None
-    if not isinstance(document, dict):
-        raise BadInputError(ErrorCode.NOT_OBJECT, "the value is not a JSON object")
+    document = load_object(value)
     known = {name: document[name] for name in wire_type.__struct_fields__ if name in document}
     try:
         return msgspec.convert(known, wire_type)
@@ -83,8 +78,27 @@ def _decode_carefully(value: bytes, wire_type: type[Wire]) -> Wire:
         raise BadInputError(ErrorCode.WRONG_TYPE, "a number is out of range") from None
 
 
-def reject_constant(name: str) -> float:
-    """Refuse NaN and the infinities, which Python's decoder takes. Raises ValueError."""
+def load_object(value: bytes, parse_number: Callable[[str], Any] | None = None) -> dict[str, Any]:
+    """A value as a dict, by Python's own decoder, which says what is wrong. parse_number: of the text of a number;
+    None for an int or a float. Raises BadInputError."""
+    if len(value) > VALUE_MAX_BYTES:
+        raise BadInputError(ErrorCode.TOO_LARGE, f"the value has more than {VALUE_MAX_BYTES} bytes")
+    try:
+        document = json.loads(
+            value.decode(), parse_constant=_reject_constant, parse_float=parse_number, parse_int=parse_number
+        )
+    except UnicodeDecodeError as error:
+        raise BadInputError(ErrorCode.NOT_UTF8, f"the value is not UTF-8 at byte {error.start}") from None
+    except ValueError as error:
+        raise BadInputError(ErrorCode.NOT_JSON, f"the value is not JSON: {error}"[:200]) from None
+    except RecursionError:
+        raise BadInputError(ErrorCode.NOT_JSON, "the value is nested too deeply") from None
+    if not isinstance(document, dict):
+        raise BadInputError(ErrorCode.NOT_OBJECT, "the value is not a JSON object")
+    return document
+
+
+def _reject_constant(name: str) -> float:
     raise ValueError(f"{name} is not a JSON number")
 
 

@@ -37,7 +37,6 @@ class WrittenFile:
     if a sync fails: it is not known then which bytes are on the disk, so they must not count."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / f"{uuid.uuid4().hex}{SUFFIX}"
         self.end = 0
         self.made_at = time.monotonic()

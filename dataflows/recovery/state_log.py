@@ -44,6 +44,7 @@ FILE_S_MIN = 15.0
 """A younger file is not full either."""
 
 FILES_BACK = 4
+"""A shard that changes and needs a file this many files back is written as a whole again."""
 
 KEEP_OLD_S = 60.0
 """A file that no shard needs is kept for at least this time, and for `KEEP_OLD_ROUNDS` rounds: until Bytewax can no
@@ -153,7 +154,8 @@ class WorkerLog:
         if not changed:
             return
         self.round += 1
-        self._folder.mkdir(parents=True, exist_ok=True)
+        if self._file is None:
+            self._folder.mkdir(parents=True, exist_ok=True)
         wait_for_room(self._folder)
         self._delete_unneeded()
         file = self._writable()
