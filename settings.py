@@ -2,8 +2,9 @@
 
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
 from urllib.parse import quote
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
@@ -11,6 +12,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from clients import kafka, oracle, postgres, redis
 from core.errors import PolicyError, PricewaxError, SettingsError
+from market import policy as market_policy
+from market.policy import MarketPolicy
 from pricing.policy import PricingPolicy, default_policy, parse_policy
 
 EXIT_BAD_SETTING = 2
@@ -28,6 +31,7 @@ _ORACLE_DSN = re.compile(r"[^\s/]+/[^\s]+@[^\s@]+")
 
 _SCHEMA = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}", re.ASCII)
 _SERVICE_LINK = re.compile(r"(tcp|udp|sctp)://[^/\s]+:\d+")
+_WEBHOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/]{32,88}={0,2}", re.ASCII)
 _SECRETS_AS_GIVEN = ("admin_api_key", "admin_api_key_previous", "redis_password")
 _LEVELS = {"warn": "warning", "information": "info", "trace": "debug", "critical": "error", "fatal": "error"}
 _ON_OFF = {"true": "on", "yes": "on", "1": "on", "false": "off", "no": "off", "0": "off"}
@@ -122,6 +126,15 @@ def _check_history_url(secret: SecretStr | None) -> SecretStr | None:
     return secret
 
 
+Loaded = TypeVar("Loaded")
+
+COMPACTED = {"cleanup.policy": "compact", "delete.retention.ms": str(30 * 24 * 3600 * 1000)}
+"""A topic that keeps the newest message of each key. A removal stays readable for a month, for a flow that is away
+for that long."""
+
+KEPT = {"retention.ms": "-1"}
+"""A topic without a time limit: rows wait in it until the database is back."""
+
 Topic = Annotated[str, _matching(_TOPIC)]
 TOPIC_TAKES = "a Kafka topic name of at most 226 letters, digits, dots, underscores, hyphens"
 
@@ -166,6 +179,14 @@ class Settings(BaseSettings):
     price_updates_topic: Topic = Field("price-updates", description=TOPIC_TAKES)
     dead_letters_topic: Topic = Field("dead-letters", description=TOPIC_TAKES)
     history_backlog_topic: Topic = Field("history-backlog", description=TOPIC_TAKES)
+    price_ticks_topic: Topic = Field("price_ticks", description=TOPIC_TAKES)
+    stock_prices_topic: Topic = Field("stock_prices", description=TOPIC_TAKES)
+    market_rules_topic: Topic = Field("market-rules", description=TOPIC_TAKES)
+    ticks_enriched_topic: Topic = Field("ticks-enriched", description=TOPIC_TAKES)
+    price_bars_topic: Topic = Field("price-bars", description=TOPIC_TAKES)
+    market_alerts_topic: Topic = Field("market-alerts", description=TOPIC_TAKES)
+    webhook_deliveries_topic: Topic = Field("webhook-deliveries", description=TOPIC_TAKES)
+    market_backlog_topic: Topic = Field("market-backlog", description=TOPIC_TAKES)
     api_host: str = Field("127.0.0.1", description="the address the API listens on")
     api_port: int = Field(8080, ge=1, le=65535, description="a port from 1 to 65535")
     admin_api_key: Annotated[SecretStr | None, _secret_matching(_KEY)] = Field(
@@ -192,6 +213,34 @@ class Settings(BaseSettings):
         None, description="user/password@host:port/service"
     )
     policy: Path | None = Field(None, description="the path of a TOML file with a pricing policy")
+    market_policy: Path | None = Field(
+        None, description="the path of a TOML file with the numbers of the market's detectors"
+    )
+    market_lateness_s: int = Field(
+        60,
+        ge=0,
+        le=3600,
+        description="how many seconds a tick may be older than the newest one of its symbol, a whole number from 0 to"
+        " 3600",
+    )
+    market_history: int = Field(
+        100,
+        ge=1,
+        le=10_000,
+        description="the number of ticks of a symbol that Redis keeps, a whole number from 1 to 10000",
+    )
+    market_retention_days: int = Field(
+        0,
+        ge=0,
+        le=36_500,
+        description="days until a tick leaves the history database, a whole number from 0 (never) to 36500",
+    )
+    webhook_secret: Annotated[SecretStr | None, _secret_matching(_WEBHOOK_SECRET)] = Field(
+        None, description="whsec_ and 24 to 64 random bytes in base64: the key that signs webhooks"
+    )
+    webhook_private: Annotated[Literal["on", "off"], _word(_ON_OFF)] = Field(
+        "off", description="on, to allow webhooks to loopback, private and link-local addresses, or off"
+    )
     shards: int = Field(64, ge=1, le=4096, description="a whole number from 1 to 4096, fixed at deployment")
     future_max_s: int = Field(
         300,
@@ -259,36 +308,58 @@ class Settings(BaseSettings):
 
     @property
     def topics(self) -> dict[str, dict[str, str]]:
-        """Every topic, with the configuration with which it is created if it is missing."""
-        # A removal stays readable for a month, for a flow that is away for that long.
-        compacted = {"cleanup.policy": "compact", "delete.retention.ms": str(30 * 24 * 3600 * 1000)}
+        """Every topic of the pricing flow, with the configuration with which it is created if it is missing."""
         return {
             self.product_events_topic: {},
-            self.product_catalogue_topic: compacted,
-            self.price_overrides_topic: compacted,
-            self.price_freezes_topic: compacted,
+            self.product_catalogue_topic: COMPACTED,
+            self.price_overrides_topic: COMPACTED,
+            self.price_freezes_topic: COMPACTED,
             self.product_corrections_topic: {},
             self.price_updates_topic: {},
             self.dead_letters_topic: {},
-            # No time limit: rows wait until the database is back.
-            self.history_backlog_topic: {"retention.ms": "-1"},
+            self.history_backlog_topic: KEPT,
+        }
+
+    @property
+    def market_topics(self) -> dict[str, dict[str, str]]:
+        """Every topic of the market's flow, as `topics`."""
+        return {
+            self.price_ticks_topic: {},
+            self.stock_prices_topic: {},
+            self.market_rules_topic: COMPACTED,
+            self.ticks_enriched_topic: {},
+            self.price_bars_topic: {},
+            self.market_alerts_topic: {},
+            self.webhook_deliveries_topic: COMPACTED,
+            self.dead_letters_topic: {},
+            self.market_backlog_topic: KEPT,
         }
 
     def load_policy(self) -> PricingPolicy:
         """The policy of the file `POLICY`, or the default policy. Raises SettingsError if the file is not
         usable."""
-        if self.policy is None:
-            return default_policy()
-        try:
-            return parse_policy(self.policy.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"POLICY takes the path of a readable TOML file: {error}") from None
-        except PolicyError as error:
-            raise SettingsError(f"POLICY: {self.policy}: {error}") from None
+        return default_policy() if self.policy is None else _load("POLICY", self.policy, parse_policy)
+
+    def load_market_policy(self) -> MarketPolicy:
+        """The policy of the file `MARKET_POLICY`, or the default one. Raises SettingsError if the file is not
+        usable."""
+        if self.market_policy is None:
+            return MarketPolicy()
+        return _load("MARKET_POLICY", self.market_policy, market_policy.parse_policy)
 
     def masked(self) -> dict[str, Any]:
         """The settings in force, for the log. Secrets and passwords are replaced by stars."""
         return self.model_dump(mode="json")
+
+
+def _load(name: str, path: Path, parse: Callable[[str], Loaded]) -> Loaded:
+    """The policy of a file. name: of its variable. Raises SettingsError."""
+    try:
+        return parse(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{name} takes the path of a readable TOML file: {error}") from None
+    except PolicyError as error:
+        raise SettingsError(f"{name}: {path}: {error}") from None
 
 
 def load_settings() -> Settings:

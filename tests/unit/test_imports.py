@@ -26,7 +26,7 @@ BELOW: dict[str, set[str]] = {
     "core": {"core"},
     **{system: {"core", system} for system in SYSTEMS},
     "clients": {"core", "clients", "telemetry"},
-    "settings": {"core", "pricing", "clients"},
+    "settings": {"core", "pricing", "market", "clients"},
     "connectors": {"core", *SYSTEMS, "clients", "connectors", "telemetry"},
     "sinks": {"core", *SYSTEMS, "clients", "sinks", "telemetry"},
     "dataflows": {"core", *SYSTEMS, "clients", "connectors", "sinks", "dataflows", "settings", "telemetry"},

@@ -51,6 +51,10 @@ def test_defaults_are_those_of_the_contract() -> None:
         ("LOG_FORMAT", "xml"),
         ("HISTORY_SCHEMA", "a b"),
         ("API_PORT", "tcp://10.96.0.7:8080"),
+        ("MARKET_LATENESS_S", "-1"),
+        ("MARKET_HISTORY", "0"),
+        ("WEBHOOK_SECRET", "secret"),
+        ("WEBHOOK_PRIVATE", "maybe"),
     ],
 )
 def test_a_bad_value_names_its_variable_and_what_it_takes(
@@ -189,7 +193,8 @@ def test_the_example_has_every_setting_with_its_default() -> None:
     assert example.keys() - of_other_programs == {name.upper() for name in Settings.model_fields}
     for name, field in Settings.model_fields.items():
         if name != "admin_api_key":
-            assert example[name.upper()] == str(field.get_default(call_default_factory=True) or ""), name
+            default = field.get_default(call_default_factory=True)
+            assert example[name.upper()] == ("" if default in (None, {}) else str(default)), name
 
 
 def test_the_version_of_a_policy_is_its_content() -> None:
