@@ -220,8 +220,8 @@ class Settings(BaseSettings):
         60,
         ge=0,
         le=3600,
-        description="how many seconds a tick may be older than the newest one of its symbol, a whole number from 0 to"
-        " 3600",
+        description="how many seconds a tick may be older than the newest one of its symbol,"
+        " a whole number from 0 to 3600",
     )
     market_history: int = Field(
         100,

@@ -16,7 +16,7 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 import telemetry
 from connectors.redis_marker import EMPTY, EVICTED, RedisMarker
 from core.shards import shard_of
-from pricing.batches import RefillRequest
+from core.work import RefillRequest
 
 LOOK_EVERY_S = 2.0
 """Pause between two looks at Redis."""

@@ -26,6 +26,7 @@ from core.dead_letter import fit_letter
 from core.money import DIGITS
 from core.placement import Placement
 from core.timestamps import DAY_MS
+from core.work import RefillRequest
 from dataflows.recovery.state_log import StateLog
 from dataflows.startup import start_flow
 from dataflows.steps.decode import Decoding
@@ -33,7 +34,6 @@ from dataflows.steps.encode import Encode, encode_rows, letters_encoder
 from dataflows.steps.price import Clock, PricingStep, Work, wall_clock_ms
 from dataflows.steps.room import ProductRoom
 from dataflows.workers import PerWorker
-from pricing.batches import RefillRequest
 from pricing.policy import PricingPolicy, encode_policy
 from pricing.state.lane import Lane
 from settings import Settings

@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 
-from core.dead_letter import DeadLetter
 from core.positions import SourcePosition
 from pricing.catalogue import CatalogueChange
 from pricing.commands import Freeze, FreezeLift, OverrideRemoval, PriceOverride, ProductCorrection
@@ -79,24 +78,3 @@ class ChangeBatch(msgspec.Struct, gc=False):
 
 
 Batch = EventBatch | ChangeBatch
-
-
-class Touched(msgspec.Struct, frozen=True, array_like=True):
-    """Signals of a shard are on their way to its lane. kafka_time_ms: Kafka's time stamp of one of them."""
-
-    shard: int
-    kafka_time_ms: int
-
-
-class Refused(msgspec.Struct, frozen=True, array_like=True):
-    """Messages that are no signals."""
-
-    letters: list[DeadLetter]
-
-
-class RefillRequest(msgspec.Struct, frozen=True, array_like=True):
-    """A request for the latest decision of every product of a shard, sent by `connectors/redis_watch.py`. products:
-    the products that it is for; empty for all."""
-
-    reason: str
-    products: tuple[str, ...] = ()

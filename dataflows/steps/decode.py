@@ -13,9 +13,10 @@ from core.dead_letter import DeadLetter
 from core.placement import Placement
 from core.positions import topic_of
 from core.shards import shard_of
+from core.work import Refused, Touched
+from dataflows.steps.lanes import LaneRouting
 from dataflows.steps.price import Work
-from dataflows.workers import PerWorker
-from pricing.batches import Change, ChangeBatch, EventBatch, Refused, Touched
+from pricing.batches import Change, ChangeBatch, EventBatch
 from pricing.commands import Freeze, FreezeLift
 from pricing.events import ProductEvent
 
@@ -27,20 +28,9 @@ Routed = tuple[str, Work]
 """Shard or lane, and an input of the pricing step for it."""
 
 
-class _Touches:
-    """The shards that a worker has sent events to in an epoch of its reader."""
-
-    def __init__(self) -> None:
-        self.epoch = -1
-        self.shards: set[int] = set()
-
-
 class Decoding:
     """`RawBatch` in, `Routed` out; what is routed already stays as it is. Runs in the worker that has read the
     messages, and has no state but the shards of `Touched`. All workers of a process share it.
-
-    Events go to the lane of their shard (`core/placement.py`). Bytewax takes a snapshot of the keys that got an
-    item in an epoch. So before the first event of a shard in an epoch, its key gets a `Touched`.
 
     kinds: topic to the kind of its signals. limits: of input, from the settings."""
 
@@ -53,10 +43,8 @@ class Decoding:
     ) -> None:
         self._kinds = kinds
         self._shards = shards
-        self._shard_names = [str(shard) for shard in range(shards)]
-        self._placement = placement
+        self._routing = LaneRouting(shards, placement)
         self._limits = limits
-        self._touches = PerWorker(_Touches)
         self._ok = {topic: telemetry.EVENTS.labels(topic, "ok") for topic in kinds}
         self._bad = {topic: telemetry.EVENTS.labels(topic, "dead_letter") for topic in kinds}
 
@@ -73,13 +61,16 @@ class Decoding:
         topic = topic_of(batch.topic)
         letters: list[DeadLetter] = []
         if self._kinds[topic] is SignalKind.PRODUCT_EVENTS:
-            self._route_events(self._decode_events(batch, letters), batch.epoch, routed)
+            events = self._decode_events(batch, letters)
+            if events.events:
+                events.shards = [shard_of(key, self._shards) for key in events.keys]
+                self._routing.route(events, batch.epoch, routed)
         else:
             self._decode_changes(batch, letters, routed)
         self._ok[topic].inc(len(batch.offsets) - len(letters))
         if letters:
             self._bad[topic].inc(len(letters))
-            routed.append((self._shard_names[0], Refused(letters)))
+            routed.append((self._routing.name(0), Refused(letters)))
 
     def _decode_events(self, batch: RawBatch, letters: list[DeadLetter]) -> EventBatch:
         usual = decode_usual_events(batch.keys, batch.values, batch.kafka_times_ms, self._limits)
@@ -121,28 +112,6 @@ class Decoding:
                 values.append(raw.value)
         return events
 
-    def _route_events(self, batch: EventBatch, epoch: int, routed: list[Routed]) -> None:
-        """Append the events, by lane, and a `Touched` for each shard that had none in this epoch."""
-        if not batch.events:
-            return
-        shards = self._shards
-        batch.shards = numbers = [shard_of(key, shards) for key in batch.keys]
-        touches = self._touches.mine()
-        if touches.epoch != epoch:
-            touches.epoch, touches.shards = epoch, set()
-        if fresh := set(numbers) - touches.shards:
-            touches.shards |= fresh
-            kafka_time_ms = batch.kafka_time_ms
-            routed += [(self._shard_names[shard], Touched(shard, kafka_time_ms)) for shard in sorted(fresh)]
-        lanes = self._placement.lanes_of(shards)
-        if self._placement.workers == 1:
-            routed.append((lanes[0], batch))
-            return
-        of_lane: dict[str, list[int]] = {}
-        for index, number in enumerate(numbers):
-            of_lane.setdefault(lanes[number], []).append(index)
-        routed += [(lane, batch.only(indexes)) for lane, indexes in of_lane.items()]
-
     def _decode_changes(self, batch: RawBatch, letters: list[DeadLetter], routed: list[Routed]) -> None:
         """Append batches of changes of all kinds but events, each for the shard that owns their products.
 
@@ -168,9 +137,9 @@ class Decoding:
                 _, changes, values = groups.setdefault((partition, shard), (raw.kafka_time_ms, [], []))
                 changes.append(each)
                 values.append(raw.value)
-        lanes = self._placement.lanes_of(self._shards)
+        lanes = self._routing.lanes()
         for (partition, shard), (kafka_time_ms, group, values) in groups.items():
             # Not only once in an epoch: a change may set the next time at which the shard is to be woken.
-            routed.append((self._shard_names[shard], Touched(shard, kafka_time_ms)))
+            routed.append((self._routing.name(shard), Touched(shard, kafka_time_ms)))
             sorted_out = ChangeBatch(batch.topic, partition, group, kafka_time_ms, values, shard)
             routed.append((lanes[shard], sorted_out))

@@ -15,10 +15,12 @@ import telemetry
 from connectors.kafka import CaughtUp
 from core.dead_letter import DeadLetter
 from core.timestamps import DAY_MS
+from core.work import RefillRequest, Refused, Touched
 from dataflows.recovery.state_log import StateLog
+from dataflows.steps.kept_shard import KeptShard
 from dataflows.steps.room import ProductRoom
 from dataflows.workers import PerWorker
-from pricing.batches import Batch, ChangeBatch, EventBatch, RefillRequest, Refused, Touched
+from pricing.batches import Batch, ChangeBatch, EventBatch
 from pricing.decision import Cause, Priced, PriceDecision, PriceSource, to_priced
 from pricing.policy import PricingPolicy
 from pricing.state.admission import admit_changes
@@ -79,8 +81,6 @@ class PricingStep(StatefulBatchLogic[Work, Any, bytes | None]):
         self._policy = policy
         self._lane = lanes.mine()
         self._clock = clock
-        self._state_log = state_log
-        self._worker_log = None if state_log is None else state_log.mine()
         self._version_base = version_base
         self._execution = execution
         self._room = room
@@ -90,33 +90,22 @@ class PricingStep(StatefulBatchLogic[Work, Any, bytes | None]):
         self._swept_at_ms = 0
         self._forget_at_ms = NEVER_MS
         self._caught_up: list[CaughtUp] = []
-        self._opened: Shard | None = None if resume_state is None else self._open(resume_state)
+        self._kept = KeptShard(self._make, resume_state, state_log)
 
-    def _open(self, resume_state: bytes | None) -> Shard:
-        documents = [] if resume_state is None else [resume_state]
-        if self._state_log is not None:
-            self._log, documents = self._state_log.open(resume_state)
+    def _make(self, documents: list[bytes]) -> Shard:
         shard = Shard(self._policy, *documents, version_base=self._version_base)
-        if self._state_log is not None:
-            self._log.follow(shard)
         self._room.note(len(shard))
         return shard
 
-    @property
-    def _shard(self) -> Shard:
-        if self._opened is None:
-            self._opened = self._open(None)
-        return self._opened
-
     def on_batch(self, values: list[Work]) -> tuple[list[Any], bool]:
-        self._note_news()
+        self._kept.note_news()
         now_ms = self._clock()
         results = []
         for value in values:
             if isinstance(value, EventBatch):
                 results.append(self._price_events(value, now_ms))
             elif isinstance(value, Touched):
-                self._lane.hold(value.shard, self._shard)
+                self._lane.hold(value.shard, self._kept.shard)
                 self._kafka_time_ms = max(self._kafka_time_ms, value.kafka_time_ms)
             elif isinstance(value, ChangeBatch):
                 results.append(self._change(value, now_ms))
@@ -126,7 +115,7 @@ class PricingStep(StatefulBatchLogic[Work, Any, bytes | None]):
                 results.append(self._refill(value))
             else:
                 results.append(self._settle(value))
-        if self._opened is not None:
+        if self._kept.opened is not None:
             results += self._expire(now_ms)
             results += self._forget(now_ms)
         return self._report(results), StatefulBatchLogic.RETAIN
@@ -148,18 +137,18 @@ class PricingStep(StatefulBatchLogic[Work, Any, bytes | None]):
         return to_priced(decisions, kafka_time_ms=batch.kafka_time_ms, freezes=freezes, dead_letters=letters)
 
     def _refill(self, request: RefillRequest) -> Priced:
-        decisions = list(self._shard.refill(request.products))
-        return to_priced(decisions, freezes=self._shard.take_freeze_changes())
+        decisions = list(self._kept.shard.refill(request.keys))
+        return to_priced(decisions, freezes=self._kept.shard.take_freeze_changes())
 
     def _settle(self, caught_up: CaughtUp) -> Priced:
         self._caught_up.append(caught_up)
         if len(self._caught_up) != caught_up.partitions:
             return to_priced([])
         was_resumed = any(each.was_resumed for each in self._caught_up)
-        return to_priced(self._shard.settle(was_resumed=was_resumed, execution=self._execution))
+        return to_priced(self._kept.shard.settle(was_resumed=was_resumed, execution=self._execution))
 
     def _expire(self, now_ms: int) -> list[Priced]:
-        ended = self._shard.expire(now_ms - EXPIRY_GRACE_MS)
+        ended = self._kept.shard.expire(now_ms - EXPIRY_GRACE_MS)
         return [to_priced(ended)] if ended else []
 
     def _forget(self, now_ms: int) -> list[Priced]:
@@ -170,39 +159,29 @@ class PricingStep(StatefulBatchLogic[Work, Any, bytes | None]):
         # First what is announced: a shard with a message a day would announce anew for ever.
         if now_ms >= self._forget_at_ms:
             self._forget_at_ms = NEVER_MS
-            forgotten = self._shard.forget(now_ms)
+            forgotten = self._kept.shard.forget(now_ms)
             self._room.note(-len(forgotten))
         if until_ms >= self._swept_at_ms + DAY_MS:
             before_ms = max(0, until_ms - self._ttl_ms) if self._ttl_ms else 0
-            if self._shard.announce(before_ms):
+            if self._kept.shard.announce(before_ms):
                 self._swept_at_ms, self._forget_at_ms = until_ms, now_ms + ANNOUNCED_MS
         return [to_priced(forgotten)] if forgotten else []
 
     def on_notify(self) -> tuple[list[Any], bool]:
-        self._note_news()
+        self._kept.note_news()
         return self._report(self._expire(self._clock())), StatefulBatchLogic.RETAIN
 
     def notify_at(self) -> datetime | None:
-        expiry_ms = None if self._opened is None else self._opened.next_expiry_ms()
+        expiry_ms = None if (shard := self._kept.opened) is None else shard.next_expiry_ms()
         return None if expiry_ms is None else datetime.fromtimestamp((expiry_ms + EXPIRY_GRACE_MS) / 1000, UTC)
 
     def snapshot(self) -> bytes | None:
-        if self._opened is None:
-            return None
-        if self._worker_log is None or self._state_log is None or not self._state_log.writes:
-            return self._opened.snapshot()
-        if self._worker_log.has_news:
-            self._worker_log.save()
-        return self._log.pointer()
-
-    def _note_news(self) -> None:
-        if self._worker_log is not None:
-            self._worker_log.has_news = True
+        return self._kept.snapshot()
 
     def _report(self, results: list[Priced]) -> list[Any]:
         """Count and encode what was decided."""
-        if self._opened is not None:
-            _report_counts(self._opened.decider)
+        if self._kept.opened is not None:
+            _report_counts(self._kept.opened.decider)
         found = [each for each in results if each.decisions or each.freezes or each.events or each.dead_letters]
         for priced in found:
             _count(priced)

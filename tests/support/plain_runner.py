@@ -11,12 +11,12 @@ from clients.kafka_producer import Record
 from connectors.decode.pricing import SignalKind
 from connectors.kafka import CaughtUp, RawBatch
 from core.placement import Placement
+from core.work import RefillRequest
 from dataflows.steps.decode import Decoding
 from dataflows.steps.encode import Encode, encode_rows, letters_encoder
 from dataflows.steps.price import Clock, PricingStep, Work, wall_clock_ms
 from dataflows.steps.room import ProductRoom
 from dataflows.workers import PerWorker
-from pricing.batches import RefillRequest
 from pricing.policy import PricingPolicy
 from pricing.state.lane import Lane
 from sinks.base.fan_out import Rows

@@ -11,9 +11,9 @@ from bytewax.testing import TestingSource
 
 from connectors.decode.pricing import SignalKind
 from connectors.kafka import RawBatch
+from core.work import RefillRequest
 from dataflows.pricing import Sinks, build
 from dataflows.recovery.state_log import StateLog
-from pricing.batches import RefillRequest
 from pricing.policy import default_policy
 from sinks.base.sink import PlacedSink
 

@@ -7,8 +7,8 @@ import pytest
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.testing import TestingSource, cluster_main, run_main
 
+from core.work import RefillRequest
 from dataflows.recovery.state_log import StateLog
-from pricing.batches import RefillRequest
 from pricing.policy import default_policy
 from tests.support.plain_runner import PlainRunner
 from tests.support.pricing_flow import CLOCK_MS, EVERY_BATCH, SHARDS, TOPICS, Outputs, seeded_items

@@ -8,8 +8,9 @@ from connectors.decode.pricing import SignalKind
 from connectors.kafka import RawBatch
 from core.placement import Placement
 from core.shards import shard_of
+from core.work import RefillRequest, Refused, Touched
 from dataflows.steps.decode import CHUNK, Decoding, Routed
-from pricing.batches import ChangeBatch, EventBatch, RefillRequest, Refused, Touched
+from pricing.batches import ChangeBatch, EventBatch
 from pricing.commands import Freeze
 from tests.support.signals import T0
 

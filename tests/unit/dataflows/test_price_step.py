@@ -9,10 +9,11 @@ import pytest
 import telemetry
 from connectors.kafka import CaughtUp
 from core.timestamps import DAY_MS
+from core.work import Touched
 from dataflows.steps.price import ANNOUNCED_MS, PricingStep, Work
 from dataflows.steps.room import ProductRoom
 from dataflows.workers import PerWorker
-from pricing.batches import ChangeBatch, EventBatch, Touched
+from pricing.batches import ChangeBatch, EventBatch
 from pricing.decision import Priced
 from pricing.policy import default_policy
 from pricing.state.lane import Lane
