@@ -18,7 +18,7 @@ from clients.kafka import ClientOptions
 from clients.kafka_topics import count_partitions
 from clients.kafka_watch import TopicWatch
 from connectors.decode.wire import RawMessage
-from connectors.shared_consumer import PartitionRead, ResumeState, SharedConsumer, read_resume_state
+from connectors.shared_consumer import GROUP, PartitionRead, ResumeState, SharedConsumer, read_resume_state
 from core.errors import StoppedError
 
 TERMINATED = 143
@@ -102,8 +102,8 @@ class KafkaSource(FixedPartitionedSource[Arrived, ResumeState]):
     so is a topic that was made again.
 
     The source ends when `stop` is set, so that the flow closes its last epoch and a restart continues from there.
-    If the next offset has left its topic, the process ends. on_build: called when Bytewax builds the flow, once for
-    each worker."""
+    If the next offset has left its topic, the process ends. group: the consumer group to which offsets are
+    committed. on_build: called when Bytewax builds the flow, once for each worker."""
 
     def __init__(
         self,
@@ -113,6 +113,7 @@ class KafkaSource(FixedPartitionedSource[Arrived, ResumeState]):
         stop: threading.Event,
         *,
         watch: TopicWatch,
+        group: str = GROUP,
         on_build: Callable[[], None] = lambda: None,
     ) -> None:
         self._client = client
@@ -120,6 +121,7 @@ class KafkaSource(FixedPartitionedSource[Arrived, ResumeState]):
         self._watch = watch
         self._shards = shards
         self._stop = stop
+        self._group = group
         self._on_build = on_build
         self._partitions = 0
         self._readers: dict[int, WorkerReader] = {}
@@ -140,7 +142,7 @@ class KafkaSource(FixedPartitionedSource[Arrived, ResumeState]):
         worker = threading.get_ident()
         reader = self._readers.get(worker)
         if reader is None:
-            consumer = SharedConsumer(self._client, self._watch, self._stop)
+            consumer = SharedConsumer(self._client, self._watch, self._stop, self._group)
             reader = self._readers[worker] = WorkerReader(consumer, self._shards)
         topic, _, index = for_part.rpartition(":")
         state = read_resume_state(resume_state)

@@ -120,13 +120,14 @@ class SharedConsumer:
     a broker, for any number of topics. Belongs to the worker's thread.
 
     A partition that cannot be read raises the alert `topic_unreadable`, and is tried again with each check of the
-    watch. If the next offset has left its topic and the topic is the same, the process ends."""
+    watch. If the next offset has left its topic and the topic is the same, the process ends. group: the consumer
+    group to which offsets are committed."""
 
-    def __init__(self, client: ClientOptions, watch: TopicWatch, stop: threading.Event) -> None:
+    def __init__(self, client: ClientOptions, watch: TopicWatch, stop: threading.Event, group: str = GROUP) -> None:
         self._stop = stop
         self._watch = watch
         self._reasons = Reasons(client, "consumer", self._on_error)
-        self._consumer = make_consumer(client, GROUP, {**OPTIONS, "error_cb": self._reasons})
+        self._consumer = make_consumer(client, group, {**OPTIONS, "error_cb": self._reasons})
         self._reads: dict[tuple[str | None, int | None], PartitionRead] = {}
         self._removed: list[PartitionRead] = []
         self._next_commit = 0.0

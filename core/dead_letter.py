@@ -24,6 +24,7 @@ class ErrorCode(StrEnum):
     BAD_TIMESTAMP = "bad_timestamp"
     BAD_QUANTITY = "bad_quantity"
     BAD_SYMBOL = "bad_symbol"
+    BAD_RULE = "bad_rule"
     BAD_TEXT = "bad_text"
     BAD_NUMBER = "bad_number"
     BAD_SCOPE = "bad_scope"

@@ -135,6 +135,7 @@ def flow(*, with_redis: bool = True) -> Dataflow:
         "pricing",
         STATE_STEP,
         Settings.load_policy,
+        topics=lambda settings: settings.topics,
         group=GROUP,
         find_versions=find_versions if with_redis else None,
     )
@@ -162,7 +163,9 @@ def flow(*, with_redis: bool = True) -> Dataflow:
             updates=KafkaSink(producer, settings.price_updates_topic, "price_updates", fit_update),
             latest=RedisSink(started.connect_redis, SCRIPT, [f"%.{DIGITS[policy.scale]}f"]) if with_redis else None,
             dead_letters=KafkaSink(producer, settings.dead_letters_topic, "dead_letters", fit_letter),
-            history=started.history_sink(TABLES, DIGITS[policy.scale]),
+            history=started.history_sink(
+                TABLES, decimals=DIGITS[policy.scale], backlog=settings.history_backlog_topic
+            ),
             overrides=CommandSink(producer, settings.price_overrides_topic, "price_overrides"),
         ),
         policy=policy,

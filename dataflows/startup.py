@@ -68,9 +68,9 @@ class Started(msgspec.Struct, frozen=True):
         """A function that makes a Redis client for one thread, not connected yet."""
         return partial(redis.connect, self.settings.redis)
 
-    def history_sink(self, tables: tuple[Table, ...], decimals: int) -> HistorySink | None:
-        """The sink of the history database. decimals: of the currency. None, with a warning, if no database
-        is configured. Starts the thread that prepares the schema."""
+    def history_sink(self, tables: tuple[Table, ...], *, decimals: int = 0, backlog: str) -> HistorySink | None:
+        """The sink of the history database. decimals: of the currency. backlog: the topic of rows that wait. None,
+        with a warning, if no database is configured. Starts the thread that prepares the schema."""
         url = self.settings.history_dsn
         if url is None:
             log = telemetry.get_logger("history")
@@ -78,11 +78,10 @@ class Started(msgspec.Struct, frozen=True):
             return None
         connect = partial(open_writer, url, with_decimals(tables, decimals), self.settings.history_schema)
         prepare_schema(connect, self.stop)
-        topic = self.settings.history_backlog_topic
-        keeps_all = keeps_all_messages(self.client, topic)
+        keeps_all = keeps_all_messages(self.client, backlog)
 
         def current_id() -> str | None:
-            facts = self.watch.facts.get(topic)
+            facts = self.watch.facts.get(backlog)
             return facts.topic_id if facts is not None and not facts.problem else None
 
         def open_backlog(
@@ -91,8 +90,8 @@ class Started(msgspec.Struct, frozen=True):
             return Backlog(
                 self.producer,
                 self.client,
-                topic=topic,
-                partitions=self.partitions[topic],
+                topic=backlog,
+                partitions=self.partitions[backlog],
                 sink_partition=sink_partition,
                 offset=offset,
                 partition=partition,
@@ -109,6 +108,7 @@ def start_flow(
     state_step: str,
     load: Callable[[Settings], Loaded],
     *,
+    topics: Callable[[Settings], dict[str, dict[str, str]]],
     group: str,
     find_versions: FindVersions | None,
 ) -> tuple[Started, Loaded]:
@@ -116,8 +116,9 @@ def start_flow(
     limit. Ends the process with code 2 if a setting is not usable, or if the flow must not start.
 
     name: in log lines. state_step: the id of the step that holds the shards. load: reads the flow's own input from
-    the settings, such as a policy; it may raise SettingsError. Its result is returned too. group: the consumer
-    group to which the flow commits offsets. find_versions: see `FindVersions`; None for a flow without Redis."""
+    the settings, such as a policy; it may raise SettingsError. Its result is returned too. topics: of the flow,
+    with their configuration. group: the consumer group to which the flow commits offsets. find_versions: see
+    `FindVersions`; None for a flow without Redis."""
     try:
         settings = load_settings()
         loaded = load(settings)
@@ -150,10 +151,11 @@ def start_flow(
     client = client_options(settings.kafka_brokers, settings.kafka_client_options)
     try:
         # Before Bytewax starts: topics cannot be made inside it.
-        partitions = ensure_topics(client, settings.topics, stop)
-        limits = message_limits(client, list(settings.topics))
-        warn_of_losses(client, settings.topics)
-        watch = TopicWatch(client, settings.topics)
+        wanted = topics(settings)
+        partitions = ensure_topics(client, wanted, stop)
+        limits = message_limits(client, list(wanted))
+        warn_of_losses(client, wanted)
+        watch = TopicWatch(client, wanted)
         watch.start(stop)
         version_base = find_version_base(stores_of(folder))
         if version_base is None and member is not None and folder and not stores_of(folder):

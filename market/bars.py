@@ -8,7 +8,8 @@ from market.amounts import divide
 from market.moments import SECOND_US
 from market.ticks import Tick
 
-INTERVALS_S = (60, 300, 900, 3_600, 86_400)
+DAY_S = 86_400
+INTERVALS_S = (60, 300, 900, 3_600, DAY_S)
 """1 minute, 5 minutes, 15 minutes, 1 hour, 1 day."""
 
 
@@ -51,16 +52,33 @@ class Bar(msgspec.Struct, array_like=True, gc=False):
         self.version += 1
 
 
-class Bars:
-    """The bars of one symbol that are not final. bars: those that it begins with."""
+VERSIONS_APART = 2**24
+"""Distance between the versions of two executions. It is above the number of ticks that a bar gets in an epoch."""
 
-    def __init__(self, lateness_us: int, bars: Iterable[Bar] = ()) -> None:
+
+class Bars:
+    """The bars of one symbol that are not final. bars: those that it begins with. version_base: the version of a
+    bar before its first change."""
+
+    def __init__(self, lateness_us: int, bars: Iterable[Bar] = (), version_base: int = 0) -> None:
         self._lateness_us = lateness_us
+        self._version_base = version_base
         self._open = {(bar.interval_s, bar.start_us): bar for bar in bars}
         self._next_end_us = min(map(_end_us, self._open.values()), default=0)
 
     def __iter__(self) -> Iterator[Bar]:
         return iter(self._open.values())
+
+    def resume(self) -> None:
+        """Give each bar a version above all that an execution of before may have written: it may have applied ticks
+        that are applied again now, in another order."""
+        for bar in self._open.values():
+            bar.version = max(bar.version + VERSIONS_APART, self._version_base + 1)
+
+    def day_open(self, at_us: int) -> int | None:
+        """The open of the UTC day of a time, in units. None if its bar is final."""
+        bar = self._open.get((DAY_S, at_us - at_us % (DAY_S * SECOND_US)))
+        return None if bar is None else bar.open
 
     def add(self, tick: Tick, seq: int) -> list[Bar]:
         """Count a tick that is not late in the bars of all intervals. Returns these bars."""
@@ -72,7 +90,8 @@ class Bars:
             if bar is None:
                 turnover = price * tick.volume
                 prices = (price, price, price, price)
-                bar = Bar(tick.symbol, interval_s, start_us, *prices, tick.volume, turnover, 1, at, at)
+                version = self._version_base + 1
+                bar = Bar(tick.symbol, interval_s, start_us, *prices, tick.volume, turnover, 1, at, at, version)
                 self._open[interval_s, start_us] = bar
                 self._next_end_us = min(self._next_end_us or _end_us(bar), _end_us(bar))
             else:

@@ -1,7 +1,7 @@
 """Detectors of anomalies: each takes a tick and what came before it, and says if the tick is unusual.
 
 To add one, write a function of type `Detector`, put its numbers in the market policy, and add it to `DETECTORS`.
-`silence` is no tick, so it is found by a timer (`silence_at`)."""
+Silence is no tick, so a timer finds it (`market/state/shard.py`)."""
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -14,7 +14,6 @@ from typing import Literal
 import msgspec
 
 from market.averages import Sums
-from market.moments import SECOND_US
 from market.policy import MarketPolicy
 from market.ticks import Tick
 
@@ -96,13 +95,6 @@ DETECTORS: tuple[Detector, ...] = (jump, volume_spike, outlier)
 def detect(tick: Tick, before: Before, policy: MarketPolicy) -> list[Anomaly]:
     """The anomalies of a tick, in the order of `DETECTORS`."""
     return [found for detector in DETECTORS if (found := detector(tick, before, policy)) is not None]
-
-
-def silence_at(last_us: int, policy: MarketPolicy) -> int | None:
-    """The time, in microseconds, from which a symbol is silent if its last tick came at `last_us`. None if that is
-    not looked for."""
-    silence_s = policy.silence.silence_s
-    return None if silence_s is None else last_us + silence_s * SECOND_US
 
 
 def silence(policy: MarketPolicy) -> Anomaly:

@@ -7,6 +7,9 @@ import msgspec
 _SYMBOL = re.compile(r"[A-Za-z0-9_.:^=/-]{1,32}", re.ASCII)
 
 
+SYMBOL_TAKES = "symbol takes 1 to 32 letters, digits and _.:^=/-"
+
+
 def is_symbol(text: str) -> bool:
     """True if a text is a symbol: 1 to 32 ASCII letters, digits and `_.:^=/-`."""
     return _SYMBOL.fullmatch(text) is not None

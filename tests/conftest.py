@@ -15,6 +15,7 @@ from stack import kafka
 from stack.broker import EmbeddedBroker
 from stack.postgres import PostgresServer
 from stack.redis import RedisServer
+from tests.support.market_pipeline import MarketPipeline
 from tests.support.pipeline import Pipeline
 
 # A busy machine is no failure of a property.
@@ -69,6 +70,15 @@ def pipeline(
 ) -> Iterator[Pipeline]:
     """A pipeline with its own topics, database and Redis. The test starts the flow and the API if it needs them."""
     with contextlib.closing(Pipeline(broker.brokers, postgres, redis_server, tmp_path)) as made:
+        yield made
+
+
+@pytest.fixture
+def market(
+    broker: kafka.KafkaServer | EmbeddedBroker, postgres: PostgresServer, redis_server: RedisServer, tmp_path: Path
+) -> Iterator[MarketPipeline]:
+    """A pipeline of the market, as `pipeline`."""
+    with contextlib.closing(MarketPipeline(broker.brokers, postgres, redis_server, tmp_path)) as made:
         yield made
 
 

@@ -1,18 +1,21 @@
-"""Decoders of the market's flow: bytes to a tick, or to a dead letter. Pure; `decode` never raises, for any
-input."""
+"""Decoders of the market's flow: bytes to a tick or a rule, or to a dead letter. Pure; `decode` and `decode_rule`
+never raise, for any input."""
 
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
-from connectors.decode.wire import STAGE, RawMessage, decode_valid, load_object
+from connectors.decode.wire import STAGE, RawMessage, decode_valid, decode_value, is_null, load_object
 from core.dead_letter import DeadLetter, ErrorCode
 from core.errors import BadInputError
+from core.identifiers import is_identifier
 from core.positions import SourcePosition
+from market.alerts import AlertRule, RuleKind, RuleRemoval, make_rule
 from market.amounts import parse_amount
 from market.moments import parse_number, parse_text
-from market.ticks import Tick, is_symbol
+from market.ticks import SYMBOL_TAKES, Tick, is_symbol
 
 
 class TickKind(StrEnum):
@@ -54,8 +57,43 @@ def decode(kind: TickKind, raw: RawMessage, topic: str, partition: int) -> Tick 
     try:
         return decode_tick(kind, raw.value)
     except BadInputError as error:
-        position = SourcePosition(topic, partition, raw.offset)
-        return DeadLetter(error.code, STAGE, str(error), position, raw.value or b"")
+        return _letter(error, raw, topic, partition)
+
+
+class _Rule(msgspec.Struct, gc=False):
+    id: str
+    symbol: str
+    kind: RuleKind
+    threshold: Decimal | None = None
+    window_s: int | None = None
+    webhook: str | None = None
+
+
+_decode_rule = msgspec.json.Decoder(_Rule).decode
+
+
+def decode_rule(raw: RawMessage, topic: str, partition: int) -> AlertRule | RuleRemoval | DeadLetter:
+    """The rule of a message, the removal of the rule that its key names, or the letter for it. topic: as in
+    positions."""
+    try:
+        rule_id = (raw.key or b"").decode("ascii", "replace")
+        if not is_identifier(rule_id):
+            raise BadInputError(ErrorCode.BAD_RULE, "the key takes the id of a rule")
+        if raw.value is None or is_null(raw.value):
+            return RuleRemoval(rule_id)
+        wire = decode_value(raw.value, _Rule, _decode_rule)
+        if wire.id != rule_id:
+            raise BadInputError(ErrorCode.BAD_RULE, "id is not that of the key")
+        return make_rule(AlertRule(rule_id, wire.symbol, wire.kind, wire.threshold, wire.window_s, wire.webhook))
+    except ValueError as error:
+        return _letter(BadInputError(ErrorCode.BAD_RULE, str(error)), raw, topic, partition)
+    except BadInputError as error:
+        return _letter(error, raw, topic, partition)
+
+
+def _letter(error: BadInputError, raw: RawMessage, topic: str, partition: int) -> DeadLetter:
+    position = SourcePosition(topic, partition, raw.offset)
+    return DeadLetter(error.code, STAGE, str(error), position, raw.value or b"")
 
 
 def decode_tick(kind: TickKind, value: bytes | None) -> Tick:
@@ -66,7 +104,7 @@ def decode_tick(kind: TickKind, value: bytes | None) -> Tick:
     if not isinstance(symbol, str) or isinstance(symbol, _Number):
         raise BadInputError(ErrorCode.WRONG_TYPE, "symbol takes a text")
     if not is_symbol(symbol):
-        raise BadInputError(ErrorCode.BAD_SYMBOL, "symbol takes 1 to 32 letters, digits and _.:^=/-")
+        raise BadInputError(ErrorCode.BAD_SYMBOL, SYMBOL_TAKES)
     units = _amount(price, "price", ErrorCode.BAD_PRICE)
     if not units:
         raise BadInputError(ErrorCode.BAD_PRICE, "price is 0 when it is rounded to 8 decimals")

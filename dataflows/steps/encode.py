@@ -1,27 +1,37 @@
-"""The encoding of results: decisions to the rows of all sinks. Pure functions beside the sinks make the rows."""
+"""The encoding of results: to the rows of all sinks. Pure functions beside the sinks make the rows."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from clients.kafka_producer import Record
-from core.dead_letter import encode_letter
-from pricing.decision import Priced
+from core.dead_letter import DeadLetter, encode_letter
 from sinks.base.fan_out import Rows
 
-Encode = Callable[[Priced], list[Any]]
+
+class Result(Protocol):
+    """What a step has made of its input. kafka_time_ms: as in `Rows`."""
+
+    @property
+    def kafka_time_ms(self) -> int: ...
+
+    @property
+    def dead_letters(self) -> Sequence[DeadLetter]: ...
+
+
+Encode = Callable[[Any], list[Any]]
 """A function that makes the rows of one sink."""
 
 
-def encode_rows(results: Sequence[Priced], encoders: Sequence[Encode]) -> list[Rows]:
+def encode_rows(results: Sequence[Result], encoders: Sequence[Encode]) -> list[Rows]:
     """The rows of results that have any. encoders: one for each sink, in the order of the sinks."""
-    found = [Rows(priced.kafka_time_ms, [encode(priced) for encode in encoders]) for priced in results]
+    found = [Rows(result.kafka_time_ms, [encode(result) for encode in encoders]) for result in results]
     return [rows for rows in found if any(rows.of_sink)]
 
 
 def letters_encoder(clock: Callable[[], int]) -> Encode:
     """An encoder of dead letters. clock: UTC milliseconds."""
 
-    def encode_letters(priced: Priced) -> list[Record]:
-        return [encode_letter(letter, clock()) for letter in priced.dead_letters]
+    def encode_letters(result: Result) -> list[Record]:
+        return [encode_letter(letter, clock()) for letter in result.dead_letters]
 
     return encode_letters

@@ -5,6 +5,7 @@ Times and amounts are sent as text, and the server converts them. The driver's d
 `TIMESTAMP WITH TIME ZONE`, and a float would be rounded."""
 
 import contextlib
+import time
 from typing import Any
 
 import oracledb
@@ -31,6 +32,10 @@ DUPLICATE = 1  # ORA-00001: unique constraint violated
 DONE_BEFORE = (955, 2443, 2261, 2264)
 
 CLOSE_WITHIN_S = 1.0
+DELETE_ROWS = 10_000
+DELETE_EVERY_S = 600.0
+"""Pause between two looks for days to delete, once all are deleted."""
+
 NO_TABLE = 942
 REFUSALS = (904, 942, 1031, 1435, 1950)
 """Invalid identifier; no such table; no right; no such user; no right to the tablespace."""
@@ -45,25 +50,33 @@ DIALECT = Dialect(
 )
 
 _NUMBER = "TO_NUMBER({}, '99999999990D9999', 'NLS_NUMERIC_CHARACTERS=''.,''')"
-_BINDS: dict[Kind, str] = {"price": _NUMBER, "time": DIALECT.moment}
+_AMOUNT = _NUMBER.replace("99999999990D9999", "99999999999999999990D99999999")
+_MICROS = DIALECT.moment.replace("FF3", "FF6")
+_BINDS: dict[Kind, str] = {"price": _NUMBER, "amount": _AMOUNT, "time": DIALECT.moment, "micros": _MICROS}
 _ACCEPTED: dict[Kind, tuple[str, ...]] = {
     "text": ("VARCHAR2", "NVARCHAR2"),
     "price": ("NUMBER",),
+    "amount": ("NUMBER",),
     "double": ("BINARY_DOUBLE", "NUMBER", "FLOAT"),
     "integer": ("NUMBER",),
     "time": ("TIMESTAMP(6) WITH TIME ZONE", "TIMESTAMP(3) WITH TIME ZONE", "TIMESTAMP(9) WITH TIME ZONE"),
+    "micros": ("TIMESTAMP(6) WITH TIME ZONE", "TIMESTAMP(9) WITH TIME ZONE"),
     "json": ("CLOB", "JSON", "VARCHAR2"),
+    "boolean": ("NUMBER",),
 }
 """Kind of a column to its types in the tables."""
 
 _INPUT_TYPES: dict[Kind, Any] = {
     "text": oracledb.DB_TYPE_VARCHAR,
     "price": oracledb.DB_TYPE_VARCHAR,
+    "amount": oracledb.DB_TYPE_VARCHAR,
     "time": oracledb.DB_TYPE_VARCHAR,
+    "micros": oracledb.DB_TYPE_VARCHAR,
     "json": oracledb.DB_TYPE_CLOB,
     # A float is sent as an exact NUMBER.
     "double": oracledb.DB_TYPE_NUMBER,
     "integer": oracledb.DB_TYPE_NUMBER,
+    "boolean": oracledb.DB_TYPE_NUMBER,
 }
 
 log = telemetry.get_logger("oracle")
@@ -73,19 +86,28 @@ def write_statement(table: Table) -> str:
     """The statement that writes a row, with a positional bind for each column.
 
     It is an INSERT, which fails for a duplicate. For a table with an `end` it is a MERGE, which fills in the end of
-    a stored row."""
+    a stored row; for a table with a `version`, a MERGE that replaces a stored row of a lower version."""
     names = [column.name for column in table.columns]
     binds = [_BINDS.get(column.kind, "{}").format(f":{n}") for n, column in enumerate(table.columns, 1)]
-    if table.end is None:
+    if table.keeps_first:
         return f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join(binds)})"  # noqa: S608
     given = ", ".join(f"{bind} AS {name}" for name, bind in zip(names, binds, strict=True))
     same = " AND ".join(f"stored.{name} = given.{name}" for name in table.key)
     return (
         f"MERGE INTO {table.name} stored USING (SELECT {given} FROM dual) given ON ({same})"  # noqa: S608
-        f" WHEN MATCHED THEN UPDATE SET {table.end} = COALESCE(stored.{table.end}, given.{table.end})"
+        f" WHEN MATCHED THEN UPDATE SET {_update(table)}"
         f" WHEN NOT MATCHED THEN INSERT ({', '.join(names)})"
         f" VALUES ({', '.join(f'given.{name}' for name in names)})"
     )
+
+
+def _update(table: Table) -> str:
+    """The part of a MERGE that changes a stored row."""
+    if table.version is None:
+        return f"{table.end} = COALESCE(stored.{table.end}, given.{table.end})"
+    others = [column.name for column in table.columns if column.name not in table.key]
+    newer = f"WHERE given.{table.version} > stored.{table.version}"
+    return f"{', '.join(f'stored.{name} = given.{name}' for name in others)} {newer}"
 
 
 def input_types(table: Table) -> list[Any]:
@@ -101,6 +123,9 @@ def binds_of(table: Table, row: bytes) -> list[Value]:
 def _bind(column: Column, value: Value) -> Value:
     if column.kind == "time" and value is not None:
         return bind_time(int(value))
+    if column.kind == "micros" and value is not None:
+        ms, us = divmod(int(value), 1000)
+        return bind_time(ms).replace("+00:00", f"{us:03d}+00:00")
     return value
 
 
@@ -112,6 +137,7 @@ class OracleWriter:
         self._tables = tables
         self._schema = schema
         self._connection: oracledb.Connection | None = None
+        self._delete_at_s = 0.0
 
     def write(self, rows: list[bytes]) -> int:
         repeated = 0
@@ -121,10 +147,11 @@ class OracleWriter:
                 with connection.cursor() as cursor:
                     cursor.setinputsizes(*input_types(table))
                     binds = [binds_of(table, row) for row in found]
-                    cursor.executemany(write_statement(table), binds, batcherrors=table.end is None)
-                    if table.end is None:
+                    cursor.executemany(write_statement(table), binds, batcherrors=table.keeps_first)
+                    if table.keeps_first:
                         repeated += check_batch_errors(cursor.getbatcherrors())
             connection.commit()
+            self._delete_old_days(connection)
         except (oracledb.Error, SchemaError) as error:
             self.close()
             described = store_error(error)
@@ -133,6 +160,19 @@ class OracleWriter:
             raise described from None
         note_refusal(None)
         return repeated
+
+    def _delete_old_days(self, connection: oracledb.Connection) -> None:
+        """Delete some rows of days that are not kept, now and then."""
+        kept = [table for table in self._tables if table.keep_days]
+        if not kept or time.monotonic() < self._delete_at_s:
+            return
+        deleted = 0
+        for table in kept:
+            with connection.cursor() as cursor:
+                cursor.execute(delete_statement(table), [DELETE_ROWS])
+                deleted = max(deleted, cursor.rowcount)
+            connection.commit()
+        self._delete_at_s = time.monotonic() + (DELETE_EVERY_S if deleted < DELETE_ROWS else 0.0)
 
     def close(self) -> None:
         """Close the connection. The server rolls back rows that are not committed."""
@@ -156,6 +196,15 @@ class OracleWriter:
             raise
         self._connection = connection
         return connection
+
+
+def delete_statement(table: Table) -> str:
+    """The statement that deletes rows of days that are not kept, at most as many as its bind."""
+    return (
+        f"DELETE FROM {table.name} WHERE {table.days}"  # noqa: S608
+        f" < FROM_TZ(CAST(TRUNC(SYS_EXTRACT_UTC(SYSTIMESTAMP)) AS TIMESTAMP), 'UTC') - {table.keep_days}"
+        " AND ROWNUM <= :1"
+    )
 
 
 def widen_prices(cursor: oracledb.Cursor, tables: tuple[Table, ...]) -> None:

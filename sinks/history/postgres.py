@@ -1,6 +1,8 @@
 """History in Postgres: COPY into a temporary table, then one INSERT. Rows that are stored already do not change."""
 
 import re
+import time
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Any, LiteralString
 
@@ -19,6 +21,7 @@ from sinks.history.tables import (
     Column,
     Kind,
     Table,
+    days_of,
     prices_to_widen,
     split_by_table,
 )
@@ -38,18 +41,24 @@ DIALECT = Dialect(
 _TYPES: dict[Kind, str] = {
     "text": "text",
     "price": "numeric",
+    "amount": "numeric",
     "double": "double precision",
     "integer": "bigint",
     "time": "bigint",
+    "micros": "bigint",
     "json": "jsonb",
+    "boolean": "boolean",
 }
 _ACCEPTED: dict[Kind, tuple[str, ...]] = {
     "text": ("text", "character varying"),
     "price": ("numeric",),
+    "amount": ("numeric",),
     "double": ("double precision",),
     "integer": ("bigint", "integer"),
     "time": ("timestamp with time zone",),
+    "micros": ("timestamp with time zone",),
     "json": ("jsonb", "json"),
+    "boolean": ("boolean",),
 }
 """Kind of a column to its types in the tables."""
 
@@ -57,7 +66,11 @@ _ANY_TEXT = ("UTF8", "SQL_ASCII")
 _REFUSALS = ("42", "3F")
 """Classes of SQLSTATE for statements that do not fit the tables, and for missing rights."""
 
-_EPOCH = "timestamptz '1970-01-01 00:00:00+00' + interval '1 millisecond' *"
+_SINCE = "timestamptz '1970-01-01 00:00:00+00' + interval '1 {}' *"
+_MOMENTS: dict[Kind, str] = {"time": _SINCE.format("millisecond"), "micros": _SINCE.format("microsecond")}
+
+DROP_EVERY_S = 600.0
+"""Pause between two looks for days to drop."""
 
 log = telemetry.get_logger("postgres")
 
@@ -83,16 +96,24 @@ def copy_statement(table: Table) -> str:
 def insert_statement(table: Table) -> str:
     """The statement that moves rows from the temporary table into the table.
 
-    If the key of a row is stored already, only a missing `end` of the stored row is filled in. Of several new rows
-    of a key, the one with the end is used."""
+    If the key of a row is stored already, only a missing `end` of the stored row is filled in, or the row with the
+    higher `version` stays. Of several new rows of a key, the one with the end or the highest version is used."""
     names, key = ", ".join(column.name for column in table.columns), ", ".join(table.key)
     source = f"staged_{table.name}"
     if table.document:
         parts = (f"{table.document[c.name]} {_TYPES[c.kind]}" for c in table.columns if c.name in table.document)
         source += f", json_to_record(document) AS given ({', '.join(parts)})"
     values = ", ".join(_value(table, column) for column in table.columns)
-    if table.end is None:
+    if table.keeps_first:
         return f"INSERT INTO {table.name} ({names}) SELECT {values} FROM {source} ON CONFLICT ({key}) DO NOTHING"  # noqa: S608
+    if table.version is not None:
+        others = [column.name for column in table.columns if column.name not in table.key]
+        return (
+            f"INSERT INTO {table.name} AS stored ({names}) SELECT DISTINCT ON ({key}) {values} FROM {source}"  # noqa: S608
+            f" ORDER BY {key}, {table.version} DESC ON CONFLICT ({key}) DO UPDATE"
+            f" SET {', '.join(f'{name} = excluded.{name}' for name in others)}"
+            f" WHERE excluded.{table.version} > stored.{table.version}"
+        )
     return (
         f"INSERT INTO {table.name} AS stored ({names}) SELECT DISTINCT ON ({key}) {values} FROM {source}"  # noqa: S608
         f" ORDER BY {key}, {source}.{table.end} NULLS LAST, position"
@@ -102,7 +123,22 @@ def insert_statement(table: Table) -> str:
 
 def _value(table: Table, column: Column) -> str:
     name = table.document.get(column.name, column.name)
-    return f"{_EPOCH} {name}" if column.kind == "time" else name
+    return f"{_MOMENTS[column.kind]} {name}" if column.kind in _MOMENTS else name
+
+
+def partition_name(table: Table, day: int) -> str:
+    """The partition of a day, such as `price_ticks_enriched_20111205`. day: number since 1970."""
+    return f"{table.name}_{date(1970, 1, 1) + timedelta(days=day):%Y%m%d}"
+
+
+def partition_statement(table: Table, day: int) -> str:
+    """The statement that makes the partition of a day, if it is missing."""
+    first = date(1970, 1, 1) + timedelta(days=day)
+    bounds = (f"'{each.isoformat()} 00:00:00+00'" for each in (first, first + timedelta(days=1)))
+    return (
+        f"CREATE TABLE IF NOT EXISTS {partition_name(table, day)} PARTITION OF {table.name}"
+        f" FOR VALUES FROM ({next(bounds)}) TO ({next(bounds)})"
+    )
 
 
 class PostgresWriter:
@@ -116,6 +152,9 @@ class PostgresWriter:
         self._connection: psycopg.Connection | None = None
         self._staged = False
         self._codec: str | None = None
+        # Table and day of each partition that is known to be there.
+        self._days: set[tuple[str, int]] = set()
+        self._drop_at_s = 0.0
 
     def write(self, rows: list[bytes]) -> int:
         repeated = 0
@@ -123,18 +162,22 @@ class PostgresWriter:
             connection = self._connection or self._connect()
             if self._codec is not None:
                 rows = [_fit(row, self._codec) for row in rows]
+            split = split_by_table(self._tables, rows)
+            for table, found in split:
+                self._make_partitions(connection, table, days_of(table, found))
+            self._drop_old_days(connection)
             with postgres.time_limit(connection):
                 if rows and not self._staged:
                     for table in self._tables:
                         connection.execute(_safe(staging_statement(table)))
                     self._staged = True
                 with connection.transaction(), connection.cursor() as cursor:
-                    for table, found in split_by_table(self._tables, rows):
+                    for table, found in split:
                         into_staging, from_staging = self._statements[table.name]
                         with cursor.copy(_safe(into_staging)) as copy:
                             copy.write(b"\n".join(found) + b"\n")
                         cursor.execute(_safe(from_staging))
-                        if table.end is None:
+                        if table.keeps_first:
                             repeated += len(found) - cursor.rowcount
         except (psycopg.Error, SchemaError) as error:
             # A new connection after every error: after a fail-over the old server may be read-only.
@@ -152,6 +195,36 @@ class PostgresWriter:
         if connection is not None:
             connection.close()
 
+    def _make_partitions(self, connection: psycopg.Connection, table: Table, days: set[int]) -> None:
+        for day in sorted(days):
+            if (table.name, day) in self._days:
+                continue
+            with postgres.time_limit(connection), connection.transaction():
+                # Two writers that make a partition at once would wait for each other.
+                connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK_ID,))
+                connection.execute(_safe(partition_statement(table, day)))
+            self._days.add((table.name, day))
+
+    def _drop_old_days(self, connection: psycopg.Connection) -> None:
+        """Drop the partitions of days that are not kept. Rows of such a day that come later make it again."""
+        kept = [table for table in self._tables if table.keep_days]
+        if not kept or time.monotonic() < self._drop_at_s:
+            return
+        self._drop_at_s = time.monotonic() + DROP_EVERY_S
+        today = (datetime.now(UTC).date() - date(1970, 1, 1)).days
+        for table in kept:
+            before = partition_name(table, today - table.keep_days)
+            with postgres.time_limit(connection), connection.transaction():
+                connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK_ID,))
+                statement = """SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+                    WHERE inhparent = to_regclass(%s) AND relname < %s ORDER BY relname"""
+                old = [row[0] for row in connection.execute(statement, (table.name, before))]
+                for name in old:
+                    connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)))
+            if old:
+                self._days.clear()
+                log.info("days that are not kept any more are dropped", table=table.name, days=len(old))
+
     def _connect(self) -> psycopg.Connection:
         connection = postgres.connect(self._url, self._schema)
         try:
@@ -163,6 +236,7 @@ class PostgresWriter:
             connection.close()
             raise
         self._staged = False
+        self._days.clear()
         self._codec = _codec_of(connection)
         self._connection = connection
         return connection

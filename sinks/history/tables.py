@@ -15,8 +15,9 @@ import msgspec
 NULL = b"\\N"
 TAB = b"\t"
 
-Kind = Literal["text", "price", "double", "integer", "time", "json"]
-"""Kind of a column. In rows, a price is decimal text, a time is UTC milliseconds, json is its text."""
+Kind = Literal["text", "price", "amount", "double", "integer", "time", "micros", "json", "boolean"]
+"""Kind of a column. In rows, a price and an amount are decimal text, a time is UTC milliseconds, micros are UTC
+microseconds, json is its text, a boolean is `t` or `f`. A price has the decimals of the currency."""
 
 PRICE_DECIMALS = 2
 """Decimals of prices in new tables."""
@@ -41,7 +42,9 @@ class Table(msgspec.Struct, frozen=True):
     key is stored already, the stored row does not change. end: the exception, a column that a later row of the same
     key fills in if it is empty. Both rows are complete, so they may arrive in any order. document: columns whose
     values are in a JSON document, the first field of the row, with their names there. The other columns are the
-    fields after it. decimals: of prices. If the columns of a table have fewer, writers widen them."""
+    fields after it. decimals: of prices. If the columns of a table have fewer, writers widen them. version: an
+    exception too, a column by which the newest row of a key stays. days: a column of times; Postgres has a
+    partition of the table for each UTC day of it. keep_days: days before today that are kept; 0 keeps all."""
 
     tag: bytes
     name: str
@@ -50,6 +53,14 @@ class Table(msgspec.Struct, frozen=True):
     end: str | None = None
     document: dict[str, str] = {}
     decimals: int = PRICE_DECIMALS
+    version: str | None = None
+    days: str | None = None
+    keep_days: int = 0
+
+    @property
+    def keeps_first(self) -> bool:
+        """True if a stored row never changes."""
+        return self.end is None and self.version is None
 
     @property
     def fields(self) -> tuple[Column, ...]:
@@ -76,6 +87,17 @@ def prices_to_widen(table: Table, scales: dict[str, int | None]) -> list[str]:
 def escape(text: bytes) -> bytes:
     """Text in the form of COPY: backslashes doubled."""
     return text.replace(b"\\", b"\\\\") if b"\\" in text else text
+
+
+DAY_US = 86_400_000_000
+
+
+def days_of(table: Table, rows: Iterable[bytes]) -> set[int]:
+    """The days of rows without their tags, as numbers since 1970. Empty for a table without `days`."""
+    if table.days is None:
+        return set()
+    index = [column.name for column in table.fields].index(table.days)
+    return {int(row.split(TAB, index + 1)[index]) // DAY_US for row in rows}
 
 
 def encode_fields(values: Iterable[str | int | None]) -> bytes:
@@ -128,4 +150,6 @@ def _from_json(kind: Kind, raw: msgspec.Raw) -> Value:
 def _from_text(kind: Kind, text: str) -> Value:
     if kind == "double":
         return float(text)
-    return int(text) if kind in ("integer", "time") else text
+    if kind == "boolean":
+        return int(text == "t")
+    return int(text) if kind in ("integer", "time", "micros") else text

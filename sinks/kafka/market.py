@@ -1,12 +1,13 @@
-"""Messages of `ticks-enriched` and `price-bars`, made from enriched ticks and bars."""
+"""Messages of `ticks-enriched`, `price-bars`, `market-alerts` and `webhook-deliveries`."""
 
-from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
 from clients.kafka_producer import Record
+from market.alerts import Alert
 from market.amounts import to_number
+from market.applied import Applied
 from market.bars import Bar
 from market.detectors import Anomaly
 from market.moments import SECOND_US, to_rfc3339
@@ -51,17 +52,60 @@ class BarMessage(msgspec.Struct, gc=False):
     version: int
 
 
+class AlertMessage(msgspec.Struct, gc=False):
+    """A message of `market-alerts`. at: RFC 3339, UTC. value, threshold: None if the kind has none."""
+
+    type: Literal["alert"]
+    id: str
+    symbol: str
+    kind: str
+    severity: str
+    at: str
+    text: str
+    value: float | None
+    threshold: float | None
+
+
+class DeliveryMessage(msgspec.Struct, gc=False):
+    """A message of `webhook-deliveries`: an alert that a URL is to get. at: of the alert."""
+
+    id: str
+    url: str
+    at: str
+    alert: AlertMessage
+
+
 _encode = msgspec.json.Encoder().encode
 
 
-def encode_ticks(ticks: Sequence[Enriched]) -> list[Record]:
+def encode_ticks(applied: Applied) -> list[Record]:
     """Key (symbol) and value of each enriched tick, in order."""
-    return [(each.tick.symbol.encode(), _encode(to_tick_message(each))) for each in ticks]
+    return [(each.tick.symbol.encode(), _encode(to_tick_message(each))) for each in applied.ticks]
 
 
-def encode_bars(bars: Sequence[Bar]) -> list[Record]:
+def encode_bars(applied: Applied) -> list[Record]:
     """Key (symbol) and value of each bar, as it is now."""
-    return [(bar.symbol.encode(), _encode(to_bar_message(bar))) for bar in bars]
+    return [(bar.symbol.encode(), _encode(to_bar_message(bar))) for bar in applied.bars]
+
+
+def encode_alerts(applied: Applied) -> list[Record]:
+    """Key (symbol) and value of each alert."""
+    return [(alert.symbol.encode(), _encode(to_alert_message(alert))) for alert in applied.alerts]
+
+
+def encode_deliveries(applied: Applied) -> list[Record]:
+    """Key (id of the alert) and value of each delivery to a webhook."""
+    messages = [(alert.webhook, to_alert_message(alert)) for alert in applied.alerts]
+    return [
+        (alert.id.encode(), _encode(DeliveryMessage(alert.id, url, alert.at, alert)))
+        for url, alert in messages
+        if url is not None
+    ]
+
+
+def fit_none(record: Record, size_max: int) -> list[Record]:
+    """Nothing: these messages have a few hundred bytes, and no part of them can be left out."""
+    return []
 
 
 def to_tick_message(enriched: Enriched) -> TickMessage:
@@ -101,6 +145,22 @@ def to_bar_message(bar: Bar) -> BarMessage:
         _number(bar.vwap),
         bar.is_final,
         bar.version,
+    )
+
+
+def to_alert_message(alert: Alert) -> AlertMessage:
+    """The message of an alert."""
+    at = to_rfc3339(alert.at_us)
+    return AlertMessage(
+        "alert",
+        alert.id,
+        alert.symbol,
+        alert.kind,
+        alert.severity,
+        at,
+        alert.text,
+        alert.value,
+        alert.threshold,
     )
 
 

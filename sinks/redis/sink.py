@@ -7,6 +7,7 @@ of every product again after every start, and when Redis has lost its data (`con
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 
+import msgspec
 import redis
 from bytewax.outputs import StatefulSinkPartition
 
@@ -19,9 +20,15 @@ from sinks.redis.keys import FILLED, RedisRow
 
 NAME = "redis"
 PENDING_ROWS_MAX = 200_000
+KEPT_ROWS_MAX = 4_000
+"""Rows in a snapshot, at most. There are more only while Redis is down."""
+
 PACE = Pace(rows_max=500, linger_s=0.01, back_off_s=(0.05, 0.1, 0.25, 0.5, 1.0, 2.0), close_within_s=3.0)
 
 Connect = Callable[[], "redis.Redis"]
+
+encode_rows = msgspec.msgpack.Encoder().encode
+decode_rows = msgspec.msgpack.Decoder(list[RedisRow]).decode
 
 log = telemetry.get_logger(NAME)
 
@@ -48,6 +55,10 @@ class LatestRows:
     def give_back(self, rows: dict[str, bytes]) -> None:
         # Rows that have arrived in the meantime are newer.
         self._rows = {**rows, **self._rows}
+
+    def newest(self, most: int) -> dict[str, bytes]:
+        """The newest `most` rows."""
+        return dict(itertools.islice(self._rows.items(), max(0, len(self._rows) - most), None))
 
     def clear(self) -> None:
         """Drop all rows."""
@@ -95,27 +106,36 @@ class RedisStore:
         self._client.close()
 
 
-class RedisSink(PlacedSink[RedisRow, None]):
+class RedisSink(PlacedSink[RedisRow, bytes | None]):
     """A sink that writes rows by a script. `connect` makes a client that is not connected yet. arguments: of the
-    script, after the rows."""
+    script, after the rows. keeps: rows that are not written yet are part of the snapshot, because a start does not
+    write them again: they are published."""
 
-    def __init__(self, connect: Connect, script: str, arguments: Sequence[str] = ()) -> None:
+    def __init__(
+        self, connect: Connect, script: str, arguments: Sequence[str] = (), *, keeps: bool = False
+    ) -> None:
         self._connect = connect
         self._script = script
         self._arguments = arguments
+        self._keeps = keeps
         self._behind = KeysBehind(NAME, "redis_not_newer")
 
-    def build_part(self, step_id: str, for_part: str, resume_state: None) -> "RedisSinkPartition":
+    def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> "RedisSinkPartition":
         store = RedisStore(self._connect(), self._script, self._arguments, self._behind)
-        return RedisSinkPartition(store, for_part)
+        rows = decode_rows(resume_state) if resume_state else []
+        return RedisSinkPartition(store, for_part, rows, keeps=self._keeps)
 
 
-class RedisSinkPartition(StatefulSinkPartition[Outgoing[RedisRow], None]):
+class RedisSinkPartition(StatefulSinkPartition[Outgoing[RedisRow], bytes | None]):
     """A partition of the sink. It accepts rows at once, and a writer thread writes them, so that a slow Redis slows
     nothing else. Its methods belong to the worker's thread."""
 
-    def __init__(self, store: RedisStore, partition: str) -> None:
+    def __init__(
+        self, store: RedisStore, partition: str, rows: Iterable[RedisRow] = (), *, keeps: bool = False
+    ) -> None:
+        self._keeps = keeps
         self._buffer = LatestRows()
+        self._buffer.extend(rows)
         self._store = store
         self._writer = Writer(NAME, partition, self._buffer, self._store, PACE, title="Redis")
         self._writer.start()
@@ -132,8 +152,13 @@ class RedisSinkPartition(StatefulSinkPartition[Outgoing[RedisRow], None]):
                 self._store.lost = True
             writer.report()
 
-    def snapshot(self) -> None:
-        return None
+    def snapshot(self) -> bytes | None:
+        if not self._keeps:
+            return None
+        writer = self._writer
+        with writer.changed:
+            rows = {**(writer.in_flight or {}), **self._buffer.newest(KEPT_ROWS_MAX)}
+        return encode_rows(list(rows.items()))
 
     def close(self) -> None:
         """Write the last rows, for some seconds at most. A start writes all rows again in any case."""

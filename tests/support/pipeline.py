@@ -93,7 +93,14 @@ class RedisAddress(Protocol):
 
 class Pipeline:
     """The topics, database and Redis of one test, and the flow and the API on them. `close` ends the processes and
-    removes the database."""
+    removes the database.
+
+    module, group: of the flow, and of its consumer group."""
+
+    module = "dataflows.pricing"
+    group = "pricewax"
+    topic_names: tuple[str, ...] = TOPICS
+    compacted = frozenset({"product-catalogue", "price-overrides", "price-freezes"})
 
     def __init__(
         self,
@@ -105,7 +112,7 @@ class Pipeline:
         name: str | None = None,
     ) -> None:
         self.name = name or f"t{uuid.uuid4().hex[:10]}"
-        self.topics = {topic: f"{self.name}-{topic}" for topic in TOPICS}
+        self.topics = {topic: f"{self.name}-{topic}" for topic in self.topic_names}
         self.redis_server = redis_server
         self.redis: redis.Redis = redis.Redis(port=redis_server.port, decode_responses=True)
         self.brokers = brokers
@@ -118,9 +125,9 @@ class Pipeline:
             connection.execute(f'CREATE DATABASE "{self.name}"')
         self.history_url = postgres.url.rsplit("/", 1)[0] + f"/{self.name}"
         self.producer = make_producer(brokers)
-        compacted = {"product-catalogue", "price-overrides", "price-freezes"}
         wanted = {
-            name: {"cleanup.policy": "compact"} if topic in compacted else {} for topic, name in self.topics.items()
+            name: {"cleanup.policy": "compact"} if topic in self.compacted else {}
+            for topic, name in self.topics.items()
         }
         ensure_topics(client_options(brokers, {}), wanted, threading.Event())
         self.environment = {
@@ -147,7 +154,7 @@ class Pipeline:
             subprocess.run(
                 [sys.executable, "-m", "bytewax.recovery", str(self.recovery), "3"], check=True, cwd=ROOT
             )
-        command = [sys.executable, "-m", "bytewax.run", "dataflows.pricing"]
+        command = [sys.executable, "-m", "bytewax.run", self.module]
         command += ["-r", str(self.recovery), "-s", str(commit_every_s), "-b", "0"]
         command += ["-w", str(workers)]
         addresses = ";".join(f"127.0.0.1:{free_port()}" for _ in range(processes))
@@ -307,7 +314,7 @@ class Pipeline:
     def wait_for_commit(self, topic: str) -> None:
         """Wait until a committed recovery snapshot covers all messages that are in a topic now. The offsets of the
         consumer group move with each snapshot. A second snapshot shows that the first is on disk."""
-        consumer = Consumer({"bootstrap.servers": self.brokers, "group.id": "pricewax"})
+        consumer = Consumer({"bootstrap.servers": self.brokers, "group.id": self.group})
 
         def committed(name: str) -> bool:
             count = len(consumer.list_topics(self.topics[name], timeout=10).topics[self.topics[name]].partitions)
@@ -324,12 +331,17 @@ class Pipeline:
 
         try:
             wait_for(lambda: committed(topic), what=f"offsets of {topic}")
-            # On one partition, also if more are added, so that the order of these events is known.
-            self.event("of-a-later-epoch", 1.0, partition=0)
+            later = self.send_later()
             self.flush()
-            wait_for(lambda: committed("product-events"), what="offsets of a later epoch")
+            wait_for(lambda: committed(later), what="offsets of a later epoch")
         finally:
             consumer.close()
+
+    def send_later(self) -> str:
+        """Queue a message that changes nothing that tests look at, and return its topic."""
+        # On one partition, also if more are added, so that the order of these events is known.
+        self.event("of-a-later-epoch", 1.0, partition=0)
+        return "product-events"
 
     def updates(self) -> list[dict[str, Any]]:
         """Return the price updates as a careful reader sees them, which drops an update whose version is not

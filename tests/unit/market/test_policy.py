@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from core.errors import PolicyError
-from market.detectors import silence, silence_at
+from market.detectors import silence
 from market.policy import MarketPolicy, parse_policy
 
 
@@ -14,14 +14,13 @@ def test_an_empty_policy_looks_for_jumps_of_two_percent_only() -> None:
     assert policy == MarketPolicy()
     assert policy.jump.percent == 2
     assert (policy.volume_spike.ratio, policy.outlier.score, policy.silence.silence_s) == (None, None, None)
-    assert silence_at(5, policy) is None
 
 
 def test_numbers_are_exact_decimals() -> None:
     policy = parse_policy("[jump]\npercent = 0.1\n[outlier]\nscore = 4\n[silence]\nsilence_s = 30\n")
     assert policy.jump.percent == Decimal("0.1")
     assert policy.outlier.score == 4
-    assert silence_at(5, policy) == 30_000_005
+    assert policy.silence.silence_s == 30
     assert silence(policy).text == "no tick for 30 s"
 
 

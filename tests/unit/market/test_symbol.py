@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from market.bars import INTERVALS_S, Bar
 from market.moments import SECOND_US
 from market.policy import MarketPolicy, parse_policy
-from market.state.symbol import Enriched, SymbolState
+from market.state.symbol import Enriched, Limits, SymbolState
 from market.ticks import Tick
 
 LATENESS_US = 60 * SECOND_US
@@ -31,7 +31,7 @@ def run(
     ticks: Sequence[Tick], policy: MarketPolicy | None = None
 ) -> tuple[list[Enriched], dict[tuple[int, int], Bar]]:
     """All enriched ticks, and the last state of each bar."""
-    state = SymbolState(LATENESS_US, policy or MarketPolicy())
+    state = SymbolState(Limits(LATENESS_US), policy or MarketPolicy())
     results, bars = [], {}
     versions: dict[tuple[int, int], int] = {}
     for tick in ticks:
@@ -143,15 +143,15 @@ def test_the_latest_tick_has_the_greatest_time_and_number(ticks: list[Tick]) -> 
 @settings(max_examples=5)
 @given(st.integers(1, 20))
 def test_memory_is_bounded_by_rate_times_windows_and_lateness(rate: int) -> None:
-    state = SymbolState(LATENESS_US, MarketPolicy())
+    state = SymbolState(Limits(LATENESS_US, history=1), MarketPolicy())
     most = 0
     for index in range(1_200 * rate):
         state.apply(Tick("X", 1, 1, START_US + index * SECOND_US // rate))
         most = max(most, state.kept_ticks)
-    assert most <= 2 * 360 * rate + 2
+    assert most <= 2 * 360 * rate + 3
     # After a gap, nothing of before is kept.
     state.apply(Tick("X", 1, 1, START_US + 10_000 * SECOND_US))
-    assert state.kept_ticks == 1
+    assert state.kept_ticks == 2
 
 
 def test_a_jump_is_measured_against_the_tick_before_it_in_decimals() -> None:
