@@ -4,7 +4,7 @@ import argparse
 import signal
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from typing import cast
 
@@ -23,7 +23,8 @@ from rich.progress import (
 import telemetry
 from clients.kafka import ClientOptions, client_options, make_producer
 from clients.kafka_topics import ensure_topics
-from connectors.generators.funnel import Timed
+from connectors.generators.ticks import TIME_FIELD
+from connectors.generators.timed import Timed
 from core.errors import SettingsError, StoppedError
 from settings import Settings, exit_bad_setting, load_settings
 from tools.lag import LagLimit
@@ -55,14 +56,11 @@ class Pace(msgspec.Struct, frozen=True):
     rate_max: float | None = None
 
 
-def add_pace_arguments(parser: argparse.ArgumentParser, speed_up: float | None) -> None:
-    """Add `--rate`, `--speed-up` and `--flat-out`. `speed_up` is the default; None means `--flat-out`."""
-    default = f"event time, sped up {speed_up:g} times" if speed_up else "as fast as Kafka takes them"
+def add_pace_arguments(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add `--rate`, `--speed-up` and `--flat-out`. default: the words of the help for the pace without them."""
     pace = parser.add_mutually_exclusive_group()
     pace.add_argument("--rate", type=_positive, metavar="N", help=f"events a second (default: {default})")
-    pace.add_argument(
-        "--speed-up", type=_positive, default=speed_up, metavar="X", help="follow event time, X times as fast"
-    )
+    pace.add_argument("--speed-up", type=_positive, metavar="X", help="follow event time, X times as fast")
     pace.add_argument("--flat-out", action="store_true", help="as fast as Kafka takes them")
     parser.add_argument("--rate-max", type=_positive, metavar="N", help="events a second, at most")
     parser.add_argument(
@@ -73,13 +71,13 @@ def add_pace_arguments(parser: argparse.ArgumentParser, speed_up: float | None) 
     )
 
 
-def pace_of(arguments: argparse.Namespace) -> Pace:
-    """Return the pace that the parsed arguments ask for."""
+def pace_of(arguments: argparse.Namespace, speed_up: float) -> Pace:
+    """Return the pace that the parsed arguments ask for. speed_up: the one for arguments that name no pace."""
     if arguments.flat_out:
         return Pace(rate_max=arguments.rate_max)
     if arguments.rate:
         return Pace(rate=arguments.rate, rate_max=arguments.rate_max)
-    return Pace(speed_up=arguments.speed_up, rate_max=arguments.rate_max)
+    return Pace(speed_up=arguments.speed_up or speed_up, rate_max=arguments.rate_max)
 
 
 def _positive(text: str) -> float:
@@ -104,15 +102,18 @@ def start_tool() -> tuple[Settings, threading.Event]:
 
 
 class EventProducer:
-    """A Kafka producer of JSON events. It makes missing topics at its start. Kafka confirms each event; `poll` and
-    `close` raise KafkaException if it refused one. The constructor and `send` raise TimeoutError if Kafka does not
-    answer for `KAFKA_WITHIN_S`."""
+    """A Kafka producer of JSON events, for a shop or for a market. It makes the missing topics of that flow at its
+    start. Kafka confirms each event; `poll` and `close` raise KafkaException if it refused one. The constructor and
+    `send` raise TimeoutError if Kafka does not answer for `KAFKA_WITHIN_S`."""
 
-    def __init__(self, settings: Settings, stop: threading.Event, lag_max: float | None = None) -> None:
+    def __init__(
+        self, settings: Settings, stop: threading.Event, lag_max: float | None = None, *, market: bool = False
+    ) -> None:
         self._stop = stop
+        self._time_field = TIME_FIELD if market else "timestamp"
         self._lag = LagLimit(settings.flow_metrics.split(","), lag_max) if lag_max else None
         client = client_options(settings.kafka_brokers, settings.kafka_client_options)
-        wait_for_topics(client, settings, stop)
+        wait_for_topics(client, settings, stop, settings.market_topics if market else None)
         self._producer = make_producer(client, {"linger.ms": 5})
         self._failure: KafkaException | None = None
 
@@ -170,8 +171,8 @@ class EventProducer:
                 if self._stop.is_set():
                     break
                 now_ms = time.time_ns() // 1_000_000
-                if stamp_now or cast(int, event["timestamp"]) > now_ms:
-                    event["timestamp"] = now_ms
+                if stamp_now or cast(int, event[self._time_field]) > now_ms:
+                    event[self._time_field] = now_ms
                 self.send(topic, key, event)
                 sent += 1
                 if sent % 100 == 0:
@@ -194,15 +195,20 @@ class EventProducer:
         return time.monotonic() - started
 
 
-def wait_for_topics(client: ClientOptions, settings: Settings, stop: threading.Event) -> None:
-    """Make missing topics, of those in the settings. Raises TimeoutError if Kafka does not answer, and StoppedError
-    if `stop` is set."""
+def wait_for_topics(
+    client: ClientOptions,
+    settings: Settings,
+    stop: threading.Event,
+    topics: Mapping[str, Mapping[str, str]] | None = None,
+) -> None:
+    """Make those of `topics` that are missing; without it, those of the pricing flow. Raises TimeoutError if Kafka
+    does not answer, and StoppedError if `stop` is set."""
     gives_up = threading.Event()
     timer = threading.Timer(KAFKA_WITHIN_S, gives_up.set)
     timer.daemon = True
     timer.start()
     try:
-        ensure_topics(client, settings.topics, _Either(stop, gives_up))
+        ensure_topics(client, settings.topics if topics is None else topics, _Either(stop, gives_up))
     except StoppedError:
         if stop.is_set():
             raise

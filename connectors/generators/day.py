@@ -3,11 +3,11 @@
 import heapq
 import itertools
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from connectors.generators.funnel import LOOKED_AT_BEFORE_MS, Timed, events_before
+from connectors.generators.funnel import LOOKED_AT_BEFORE_MS, events_before
 from connectors.generators.invoices import InvoiceLine, purchase_event
-from core.timestamps import DAY_MS
+from connectors.generators.timed import Timed
 
 
 def events_of_day(lines: list[InvoiceLine], shift_ms: int, views_per_purchase: float, seed: int) -> Iterator[Timed]:
@@ -33,27 +33,3 @@ def events_of_day(lines: list[InvoiceLine], shift_ms: int, views_per_purchase: f
 def _timed(entry: tuple[int, int, str, dict[str, object]]) -> Timed:
     at_ms, _, key, event = entry
     return at_ms, key, event
-
-
-def without_pauses(events: Iterable[Timed], pause_max_ms: int) -> Iterator[Timed]:
-    """The same events, with times of sending that leave no pause longer than `pause_max_ms`: closed hours, and the
-    days between two files. The time stamps in the events stay as they are."""
-    before_ms: int | None = None
-    skipped_ms = 0
-    for at_ms, key, event in events:
-        if before_ms is not None:
-            skipped_ms += max(0, at_ms - before_ms - pause_max_ms)
-        before_ms = at_ms
-        yield at_ms - skipped_ms, key, event
-
-
-def shifts(lines: list[InvoiceLine], loop: bool) -> Iterator[int]:
-    """The shift of event times in each round, in milliseconds. Without `loop` there is one round. Each further
-    round is whole days later, so that it continues where the last one ended."""
-    times = [line.event_time_ms for line in lines]
-    days = 1 + (max(times) - min(times)) // DAY_MS if times else 1
-    shift_ms = 0
-    yield shift_ms
-    while loop:
-        shift_ms += days * DAY_MS
-        yield shift_ms

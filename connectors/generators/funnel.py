@@ -8,9 +8,6 @@ PURCHASES_PER_VIEW = 0.0084
 LOOKED_AT_BEFORE_MS = 15 * 60 * 1000
 """Longest time from a view or cart to its purchase."""
 
-Timed = tuple[int, str, dict[str, object]]
-"""Event time in milliseconds, key, event."""
-
 
 def events_before(
     purchase: dict[str, object], event_time_ms: int, generator: random.Random, views_per_purchase: float

@@ -1,15 +1,12 @@
 """Invoices of a shop (the UCI Online Retail layout) as product events and a catalogue."""
 
-import csv
-import gzip
-import io
-import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
+from connectors.generators.tables import Table
 from core.text import has_controls
 
 # The spellings of the file as it is distributed, and of an export from a spreadsheet.
@@ -75,48 +72,18 @@ class InvoiceLine(msgspec.Struct, frozen=True):
 def read_invoices(path: Path) -> Iterator[InvoiceLine]:
     """The lines of a file, in its order: CSV, also compressed by gzip, in UTF-8 or Latin-1. Raises ValueError, with
     the line at fault, if the file has another layout or is cut off, and OSError if it cannot be read."""
-    reader = csv.DictReader(io.StringIO(_text_of(path), newline=""), strict=True)
-    # The number of lines before the row that is read; a row in quotes may have several.
-    before = 0
-    try:
-        if reader.fieldnames is None:
-            raise ValueError(f"{path}: the file is empty")
-        before = reader.line_num
-        if tuple(name.strip() for name in reader.fieldnames) != COLUMNS:
-            raise ValueError(f"{path}, line 1: takes the columns {','.join(COLUMNS)}")
-        for row in reader:
-            try:
-                line = _line_of(row)
-            except ValueError as error:
-                raise ValueError(f"{path}, line {before + 1}: {error}") from None
-            yield line
-            before = reader.line_num
-    except csv.Error as error:
-        raise ValueError(f"{path}, line {before + 1}: {error}") from None
-    if before <= 1:
-        raise ValueError(f"{path}: there is no line after the columns")
+    return invoices_of(Table(path))
 
 
-def _text_of(path: Path) -> str:
-    raw = path.read_bytes()
-    if raw.startswith(b"\x1f\x8b"):
-        try:
-            raw = gzip.decompress(raw)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise ValueError(f"{path}: the compressed file is cut off or damaged: {error}") from None
-    if b"\0" in raw:
-        raise ValueError(f"{path}: this is no CSV in UTF-8 or Latin-1")
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")
+def invoices_of(table: Table) -> Iterator[InvoiceLine]:
+    """The lines of a table, in its order. Raises ValueError, with the line at fault."""
+    if table.columns != COLUMNS:
+        raise ValueError(f"{table.path}, line 1: takes the columns {','.join(COLUMNS)}")
+    return table.lines(_line_of)
 
 
-def _line_of(row: dict[str | None, str]) -> InvoiceLine:
+def _line_of(row: dict[str, str]) -> InvoiceLine:
     """Raises ValueError."""
-    if None in row or None in row.values():
-        found = len(COLUMNS) + len(row[None]) if None in row else sum(value is not None for value in row.values())
-        raise ValueError(f"takes {len(COLUMNS)} columns and has {found}; it may be cut off")
     return InvoiceLine(
         row["StockCode"].strip(),
         row["Description"].strip(),

@@ -6,13 +6,12 @@ import math
 import random
 from collections.abc import Iterator
 
-from connectors.generators.funnel import CARTS_PER_VIEW, PURCHASES_PER_VIEW, Timed
+from connectors.generators.funnel import CARTS_PER_VIEW, PURCHASES_PER_VIEW
+from connectors.generators.rhythm import activity_at
+from connectors.generators.timed import Timed
 
 ZIPF_EXPONENT = 1.0
 EVENTS_PER_S = 100.0
-DAY_S = 86_400
-# The quietest hour has a fifth of the average traffic, at four in the morning; the busiest 1.8 times.
-RHYTHM_DEPTH = 0.8
 QUIETEST_S = 4 * 3600
 
 
@@ -26,9 +25,7 @@ def simulate(products: int, seed: int, start_ms: int, events_per_s: float = EVEN
     at_ms = float(start_ms)
     purchases, carts = PURCHASES_PER_VIEW, PURCHASES_PER_VIEW + CARTS_PER_VIEW
     while True:
-        seconds = at_ms / 1000 % DAY_S
-        rhythm = 1 - RHYTHM_DEPTH * math.cos(2 * math.pi * (seconds - QUIETEST_S) / DAY_S)
-        at_ms += generator.expovariate(events_per_s * rhythm) * 1000
+        at_ms += generator.expovariate(events_per_s * activity_at(at_ms, QUIETEST_S)) * 1000
         product = bisect.bisect_left(popularity, generator.random() * popularity[-1])
         chance = generator.random() * (1 + carts)
         event_type = "purchase" if chance < purchases else "cart" if chance < carts else "view"

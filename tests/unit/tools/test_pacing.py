@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from connectors.generators.day import events_of_day, without_pauses
+from connectors.generators.day import events_of_day
 from connectors.generators.invoices import read_invoices
+from connectors.generators.timed import without_pauses
 from settings import load_settings
 from tests.support.pipeline import ROOT
 from tools import lag, pacing
