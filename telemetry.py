@@ -74,6 +74,15 @@ RELAY_LATENCY = Histogram(
     buckets=_LATENCY_BUCKETS_S,
 )
 RELAY_UPDATES = Counter("pricewax_relay_updates", "Updates read by the relay, by outcome", ["outcome"])
+WEBHOOK_DELIVERIES = Counter(
+    "pricewax_webhook_deliveries",
+    "Attempts to deliver an alert, by outcome; records that lead to none are unreadable or repeated",
+    ["outcome"],
+)
+WEBHOOKS_PENDING = Gauge("pricewax_webhooks_pending", "Deliveries of alerts that this process is to make")
+WEBHOOK_PARTITIONS_WAITING = Gauge(
+    "pricewax_webhook_partitions_waiting", "Partitions with deliveries that wait in Kafka, as memory is full"
+)
 
 API_METRICS = (
     API_REQUESTS,
@@ -86,6 +95,9 @@ API_METRICS = (
     WS_DROPPED,
     RELAY_LATENCY,
     RELAY_UPDATES,
+    WEBHOOK_DELIVERIES,
+    WEBHOOKS_PENDING,
+    WEBHOOK_PARTITIONS_WAITING,
 )
 """The metrics that the API sets."""
 
