@@ -12,6 +12,11 @@ from fastapi.responses import HTMLResponse
 from fastapi.security import APIKeyHeader
 
 from api import dashboard
+from api.market import history as market_history
+from api.market import live as market_live
+from api.market import prices as market_prices
+from api.market import rules as market_rules
+from api.market.symbols import EncodedSlashes
 from api.operations import dead_letters, health, status
 from api.operations.policy_in_force import PolicyInForce
 from api.pricing import freezes, history, live, overrides, prices
@@ -19,7 +24,7 @@ from api.services import Services
 from api.web import errors
 from api.web.guard import Guard
 
-PROTECTED = ("/override", "/history", "/freeze", "/dead-letters")
+PROTECTED = ("/override", "/history", "/freeze", "/dead-letters", "/market/rules")
 """Beginnings of the paths that need the admin key."""
 
 OPEN = ("/freezes",)
@@ -67,6 +72,11 @@ def create_app(services: Services, header: str, admin_keys: list[str], *, root_p
     app.include_router(freezes.open_router)
     app.include_router(history.router, dependencies=documented)
     app.include_router(dead_letters.router, dependencies=documented)
+    app.include_router(market_prices.router)
+    app.include_router(market_history.router)
+    app.include_router(market_rules.router, dependencies=documented)
+    app.include_router(market_rules.open_router)
+    app.include_router(market_live.router)
     app.include_router(status.router)
     app.include_router(health.router)
     app.include_router(live.router)
@@ -78,5 +88,6 @@ def create_app(services: Services, header: str, admin_keys: list[str], *, root_p
 
     dashboard.install(app, header)
     app.openapi = partial(_description, app, services.policy)  # type: ignore[method-assign]
+    app.add_middleware(EncodedSlashes)
     app.add_middleware(Guard, header=header, keys=admin_keys, protected=PROTECTED, open_paths=OPEN)
     return app

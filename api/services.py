@@ -9,13 +9,14 @@ import msgspec
 from fastapi import Request
 from starlette.websockets import WebSocket
 
+from api.commands.applied import AppliedCommands
+from api.commands.producer import Commands
 from api.live.feed import LiveFeed
 from api.live.frames import text_frame
+from api.market.services import Market, make_market
 from api.operations.flow_metrics import FlowMetrics
 from api.operations.policy_in_force import PolicyInForce
-from api.pricing.applied import AppliedCommands
 from api.pricing.board import Board, SeenUpdate, SeenWithdrawal
-from api.pricing.commands import Commands
 from api.pricing.price_cache import PriceCache
 from api.pricing.price_feed import encode_withdrawal, make_price_feed
 from api.pricing.recent_changes import RecentChanges
@@ -61,6 +62,7 @@ class Services(msgspec.Struct, frozen=True):
     letter_replays: WorkPool
     flow_metrics: FlowMetrics
     policy: PolicyInForce
+    market: Market
     stop: threading.Event
 
     def start(self) -> None:
@@ -70,6 +72,7 @@ class Services(msgspec.Struct, frozen=True):
         self.redis_keys.start()
         self.commands.start()
         self.price_feed.start(self._note_update)
+        self.market.start()
 
     def _note_update(self, update: SeenUpdate | SeenWithdrawal) -> None:
         """Take an update of a price, decoded by the relay, in the event loop."""
@@ -88,6 +91,7 @@ class Services(msgspec.Struct, frozen=True):
         await self.board.close()
         await self.redis_keys.close()
         await self.prices.close()
+        await self.market.close()
         if self.history is not None:
             await self.history.close()
 
@@ -143,6 +147,7 @@ def make_services(settings: Settings, policy: PricingPolicy) -> Services:
         letter_replays=WorkPool("letter-replays", threads=2, waiting_max=4, within_s=9.0),
         flow_metrics=flow_metrics,
         policy=PolicyInForce(policy, flow_metrics),
+        market=make_market(settings, client),
         stop=threading.Event(),
     )
 

@@ -35,6 +35,31 @@ class AlertRule(msgspec.Struct, frozen=True, array_like=True):
     webhook: str | None = None
 
 
+class RuleMessage(msgspec.Struct, frozen=True, gc=False):
+    """A rule on the topic of rules, and in the API. Fields: of `AlertRule`."""
+
+    id: str
+    symbol: str
+    kind: RuleKind
+    threshold: Decimal | None = None
+    window_s: int | None = None
+    webhook: str | None = None
+
+    def rule(self) -> AlertRule:
+        """The rule. Raises ValueError as `make_rule` does."""
+        return make_rule(AlertRule(self.id, self.symbol, self.kind, self.threshold, self.window_s, self.webhook))
+
+
+def rule_message(rule: AlertRule) -> RuleMessage:
+    """The message of a rule."""
+    return RuleMessage(rule.id, rule.symbol, rule.kind, rule.threshold, rule.window_s, rule.webhook)
+
+
+# The threshold is a JSON number with the digits that were given.
+encode_rule = msgspec.json.Encoder(decimal_format="number").encode
+decode_rule = msgspec.json.Decoder(RuleMessage).decode
+
+
 def make_rule(rule: AlertRule) -> AlertRule:
     """The rule with the parts that its kind has, and no others. Raises ValueError, with a text for people, if one
     is missing or out of range."""

@@ -23,8 +23,13 @@ _OUT_OF_RANGE = "is not between the years 2000 and 2100"
 
 
 def parse_text(text: str) -> int:
-    """Microseconds of an RFC 3339 text with up to 9 fractional digits, cut. Raises ValueError; its text is worded
-    to follow a field name."""
+    """Microseconds of an RFC 3339 text with up to 9 fractional digits, cut, in the years 2000 to 2099. Raises
+    ValueError; its text is worded to follow a field name."""
+    return _in_range(parse_any_text(text))
+
+
+def parse_any_text(text: str) -> int:
+    """As `parse_text`, of any year from 1 to 9999."""
     found = _RFC3339.fullmatch(text)
     if found is None:
         raise ValueError("is not RFC 3339 with up to 9 fractional digits, such as 2024-08-08T23:54:15.342Z")
@@ -33,8 +38,7 @@ def parse_text(text: str) -> int:
         since = datetime.fromisoformat(f"{day}T{clock}{zone.upper()}") - _EPOCH
     except (ValueError, OverflowError) as error:
         raise ValueError(f"does not exist: {error}") from None
-    us = (since.days * 86_400 + since.seconds) * SECOND_US + int((fraction or "")[:6].ljust(6, "0"))
-    return _in_range(us)
+    return (since.days * 86_400 + since.seconds) * SECOND_US + int((fraction or "")[:6].ljust(6, "0"))
 
 
 def parse_number(text: str) -> int:

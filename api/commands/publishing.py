@@ -4,7 +4,7 @@
 from collections.abc import Awaitable, Callable
 
 import telemetry
-from api.pricing.applied import AppliedCommands
+from api.commands.applied import AppliedCommands
 from api.services import Services
 from api.web.errors import ApiError
 from core.errors import CommandRefusedError, MessageTooLargeError, NotConfirmedError, RedisDownError

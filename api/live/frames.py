@@ -27,6 +27,11 @@ def text_frame(payload: bytes) -> bytes:
     return struct.pack("!BBQ", FINAL_TEXT, 127, size) + payload
 
 
+def payload_of(frame: bytes) -> bytes:
+    """The payload of a frame of `text_frame`."""
+    return frame[{126: 4, 127: 10}.get(frame[1], 2) :]
+
+
 class PushConnection:
     """A client's connection after its handshake, for frames that are encoded already. Belongs to the event loop's
     thread. Used by `Client` and by the session that serves it.

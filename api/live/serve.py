@@ -27,11 +27,13 @@ log = telemetry.get_logger("live")
 _encode = msgspec.json.Encoder().encode
 
 
-async def serve_client(websocket: WebSocket, feed: LiveFeed) -> None:
+async def serve_client(websocket: WebSocket, feed: LiveFeed, *, everything: bool = False) -> None:
     """Serve one client of a feed until it is gone. Refuses the handshake with 400 for a malformed query string, and
-    with 503 for a snapshot while the store of states does not answer."""
+    with 503 for a snapshot while the store of states does not answer. everything: send all updates, for any query
+    string."""
     try:
-        subscription = parse_subscription(dict(websocket.query_params), feed.noun)
+        query = {} if everything else dict(websocket.query_params)
+        subscription = parse_subscription(query, feed.form)
         if subscription.snapshot and not await feed.states.answers():
             raise ApiError(503, f"{feed.states.name} does not answer, so there is no snapshot")
     except ApiError as refusal:

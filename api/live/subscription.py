@@ -1,6 +1,6 @@
 """Subscriptions: the query string and the messages of a WebSocket client, and the messages about them to it.
 
-The same for every system. `noun` is the system's word for a key, such as `product`: its plural names the query
+The same for every system. A system has its own word for a key, such as `product`: its plural names the query
 parameter and the field of a message that list keys."""
 
 from collections.abc import Callable
@@ -46,15 +46,29 @@ class BadMessageError(Exception):
     """A message of a client is malformed. Its text is for the client."""
 
 
-def parse_subscription(query: dict[str, str], noun: str) -> Subscription:
+class KeyForm(msgspec.Struct, frozen=True):
+    """The form of a system's keys. noun: the system's word for a key. is_key: true for a text that is one. takes:
+    the error for any other text; None for that of identifiers."""
+
+    noun: str
+    is_key: Callable[[str], bool] = is_identifier
+    takes: str | None = None
+
+    @property
+    def plural(self) -> str:
+        """The name of the query parameter and of the field of a message."""
+        return f"{self.noun}s"
+
+
+def parse_subscription(query: dict[str, str], form: KeyForm) -> Subscription:
     """The subscription of a query string. Raises ApiError (400)."""
-    plural = f"{noun}s"
+    plural = form.plural
     by_message = query.get("subscribe", "0")
     if by_message not in {"0", "1"} or (by_message == "1" and plural in query):
         raise ApiError(400, f"subscribe takes 0 or 1, and 1 only without {plural}")
     keys: list[str] | None = [] if by_message == "1" else None
     if plural in query:
-        keys = parse_ids(query[plural], noun=noun)
+        keys = _parse_keys(query[plural], form)
     snapshot = query.get("snapshot", "0")
     if snapshot not in {"0", "1"}:
         raise ApiError(400, "snapshot takes 0 or 1")
@@ -66,11 +80,22 @@ def parse_subscription(query: dict[str, str], noun: str) -> Subscription:
     return Subscription(keys, snapshot == "1", conflate_s, by_message == "1")
 
 
-def subscribe_parser(noun: str) -> Callable[[str], dict[str, int]]:
+def _parse_keys(text: str, form: KeyForm) -> list[str]:
+    if form.takes is None:
+        return parse_ids(text, noun=form.noun)
+    keys = text.split(",")
+    if len(keys) > PAGE_MAX:
+        raise ApiError(400, f"at most {PAGE_MAX} {form.plural}")
+    if not all(map(form.is_key, keys)):
+        raise ApiError(400, form.takes)
+    return keys
+
+
+def subscribe_parser(form: KeyForm) -> Callable[[str], dict[str, int]]:
     """A function that parses a message of a client of `subscribe=1`, `{"type": "subscribe", "products": {"A":
     17}}`: the keys that it watches from now on, with the version of each that it has, 0 for none. The function
     raises BadMessageError."""
-    plural = f"{noun}s"
+    plural = form.plural
     fields = [(plural, dict[str, int])]
     message = msgspec.defstruct("Subscribe", fields, frozen=True, tag_field="type", tag="subscribe")
     decode = msgspec.json.Decoder(message).decode
@@ -83,8 +108,8 @@ def subscribe_parser(noun: str) -> Callable[[str], dict[str, int]]:
                 f"a message takes type subscribe, and {plural}: ids with the versions you have"
             ) from None
         if len(versions) > PAGE_MAX:
-            raise BadMessageError(f"at most {PAGE_MAX} {noun} ids")
-        if not all(map(is_identifier, versions)):
+            raise BadMessageError(f"at most {PAGE_MAX} {form.noun} ids")
+        if not all(map(form.is_key, versions)):
             raise BadMessageError(f"{plural} takes ids of {plural}")
         return versions
 

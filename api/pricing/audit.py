@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 from fastapi.responses import Response
 
-from api.pricing.history_database import answer_of
 from api.web.cursors import read_audit_cursor, write_audit_cursor
+from api.web.databases import answer_of
 from api.web.requests import PAGE_MAX
 from api.web.responses import json_response
 from sinks.history.reader import AuditCursor, PastFreeze, PastOverride

@@ -6,11 +6,11 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
+from api.commands.publishing import UnconfirmedError, reason_of
 from api.operations.policy_in_force import KnownPolicy
 from api.pricing.command_models import UNSET, BulkChange
 from api.pricing.override_changes import check_expiry, check_price, check_reason, check_unchanged, set_price
 from api.pricing.preview import Preview, preview_override
-from api.pricing.publishing import UnconfirmedError, reason_of
 from api.services import Services
 from api.web.errors import ApiError, describe
 from api.web.requests import check_id

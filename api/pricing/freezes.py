@@ -10,11 +10,11 @@ import msgspec
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from api.commands.publishing import ACCEPTED, publish, wait_until_applied
 from api.pricing import command_models
 from api.pricing.audit import audit_page
 from api.pricing.history_database import history_of
 from api.pricing.override_changes import SET_BY, check_reason
-from api.pricing.publishing import ACCEPTED, publish, wait_until_applied
 from api.services import Services, services_of
 from api.web.cursors import AuditCursorQuery, TextCursorQuery, listed, read_text_cursor
 from api.web.errors import ApiError

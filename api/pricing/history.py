@@ -7,8 +7,9 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from api.pricing import models
-from api.pricing.history_database import answer_of, history_of
+from api.pricing.history_database import history_of
 from api.services import Services, services_of
+from api.web.databases import answer_of
 from api.web.errors import ApiError
 from api.web.requests import PAGE_MAX, FromQuery, LimitQuery, ToQuery, parse_time
 from api.web.responses import json_response, responses

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from api.pricing.publishing import publish, wait_until_applied
+from api.commands.publishing import publish, wait_until_applied
 from api.services import Services
 from api.web.errors import ApiError
 from core.money import money_text, round_money

@@ -10,12 +10,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from api.commands.publishing import ACCEPTED, UnconfirmedError, reason_of
 from api.pricing import command_models, override_changes
 from api.pricing.audit import audit_page
 from api.pricing.bulk_overrides import apply_changes
 from api.pricing.history_database import history_of
 from api.pricing.models import ProductId
-from api.pricing.publishing import ACCEPTED, UnconfirmedError, reason_of
 from api.services import services_of
 from api.web.cursors import AuditCursorQuery, TextCursorQuery, listed, read_text_cursor
 from api.web.errors import ApiError

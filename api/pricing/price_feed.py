@@ -6,12 +6,15 @@ import msgspec
 
 from api.live.feed import LiveFeed
 from api.live.relay import Relay
+from api.live.subscription import KeyForm
 from api.live.versions import Versions
 from api.pricing.board import Board, SeenUpdate, SeenWithdrawal
 from api.pricing.repairs import Repairs
 from clients.kafka import ClientOptions
 from pricing.decision import PriceUpdate, encode_update
 from sinks.redis.reader import PriceReader, StoredPrice
+
+PRODUCTS = KeyForm("product")
 
 decode_update = msgspec.json.Decoder(SeenUpdate | SeenWithdrawal).decode
 
@@ -93,4 +96,4 @@ def make_price_feed(
 ) -> LiveFeed:
     """The feed that `/ws/prices` serves. client, topic, topics: as a `Relay` takes them."""
     relay = Relay(client, topic, topics, decode_update)
-    return LiveFeed(noun="product", relay=relay, states=StoredPrices(prices, board, repairs))
+    return LiveFeed(form=PRODUCTS, relay=relay, states=StoredPrices(prices, board, repairs))

@@ -11,7 +11,7 @@ from api.web.errors import ApiError
 from core.identifiers import is_identifier
 from core.timestamps import LATEST_MS
 from sinks.history.reader import NEWEST, AuditCursor
-from sinks.redis.reader import Listing
+from sinks.redis.calls import Listing
 
 CURSOR_MAX_CHARS = 200
 

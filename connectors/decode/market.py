@@ -1,7 +1,6 @@
 """Decoders of the market's flow: bytes to a tick or a rule, or to a dead letter. Pure; `decode` and `decode_rule`
 never raise, for any input."""
 
-from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -12,7 +11,8 @@ from core.dead_letter import DeadLetter, ErrorCode
 from core.errors import BadInputError
 from core.identifiers import is_identifier
 from core.positions import SourcePosition
-from market.alerts import AlertRule, RuleKind, RuleRemoval, make_rule
+from market import alerts
+from market.alerts import AlertRule, RuleMessage, RuleRemoval
 from market.amounts import parse_amount
 from market.moments import parse_number, parse_text
 from market.ticks import SYMBOL_TAKES, Tick, is_symbol
@@ -60,18 +60,6 @@ def decode(kind: TickKind, raw: RawMessage, topic: str, partition: int) -> Tick 
         return _letter(error, raw, topic, partition)
 
 
-class _Rule(msgspec.Struct, gc=False):
-    id: str
-    symbol: str
-    kind: RuleKind
-    threshold: Decimal | None = None
-    window_s: int | None = None
-    webhook: str | None = None
-
-
-_decode_rule = msgspec.json.Decoder(_Rule).decode
-
-
 def decode_rule(raw: RawMessage, topic: str, partition: int) -> AlertRule | RuleRemoval | DeadLetter:
     """The rule of a message, the removal of the rule that its key names, or the letter for it. topic: as in
     positions."""
@@ -81,10 +69,10 @@ def decode_rule(raw: RawMessage, topic: str, partition: int) -> AlertRule | Rule
             raise BadInputError(ErrorCode.BAD_RULE, "the key takes the id of a rule")
         if raw.value is None or is_null(raw.value):
             return RuleRemoval(rule_id)
-        wire = decode_value(raw.value, _Rule, _decode_rule)
-        if wire.id != rule_id:
+        message = decode_value(raw.value, RuleMessage, alerts.decode_rule)
+        if message.id != rule_id:
             raise BadInputError(ErrorCode.BAD_RULE, "id is not that of the key")
-        return make_rule(AlertRule(rule_id, wire.symbol, wire.kind, wire.threshold, wire.window_s, wire.webhook))
+        return message.rule()
     except ValueError as error:
         return _letter(BadInputError(ErrorCode.BAD_RULE, str(error)), raw, topic, partition)
     except BadInputError as error:

@@ -9,7 +9,7 @@ from sinks.base.fan_out import Rows
 
 
 class Result(Protocol):
-    """What a step has made of its input. kafka_time_ms: as in `Rows`."""
+    """A result of a step. kafka_time_ms: as in `Rows`."""
 
     @property
     def kafka_time_ms(self) -> int: ...

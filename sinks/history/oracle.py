@@ -44,15 +44,17 @@ DIALECT = Dialect(
     name="oracle",
     moment="""TO_TIMESTAMP_TZ({}, 'YYYY-MM-DD"T"HH24:MI:SS.FF3TZH:TZM')""",
     text="""TO_CHAR(SYS_EXTRACT_UTC({}), 'YYYY-MM-DD"T"HH24:MI:SS.FF3"Z"')""",
+    micros="""TO_TIMESTAMP_TZ({}, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM')""",
+    text_us="""TO_CHAR(SYS_EXTRACT_UTC({}), 'YYYY-MM-DD"T"HH24:MI:SS.FF6"Z"')""",
     # The difference of two DATEs is a number of days.
     seconds="(CAST(SYS_EXTRACT_UTC({}) AS DATE) - DATE '1970-01-01') * 86400",
     json="{}",
+    true="1",
 )
 
 _NUMBER = "TO_NUMBER({}, '99999999990D9999', 'NLS_NUMERIC_CHARACTERS=''.,''')"
 _AMOUNT = _NUMBER.replace("99999999990D9999", "99999999999999999990D99999999")
-_MICROS = DIALECT.moment.replace("FF3", "FF6")
-_BINDS: dict[Kind, str] = {"price": _NUMBER, "amount": _AMOUNT, "time": DIALECT.moment, "micros": _MICROS}
+_BINDS: dict[Kind, str] = {"price": _NUMBER, "amount": _AMOUNT, "time": DIALECT.moment, "micros": DIALECT.micros}
 _ACCEPTED: dict[Kind, tuple[str, ...]] = {
     "text": ("VARCHAR2", "NVARCHAR2"),
     "price": ("NUMBER",),

@@ -2,7 +2,7 @@
 
 import re
 import time
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from functools import cache
 from typing import Any, LiteralString
 
@@ -16,6 +16,7 @@ from core.errors import SchemaError, StoreError, describe_error
 from sinks.history.schema import check_columns, foreign_table, migrations, note_refusal
 from sinks.history.store import Dialect, end_within
 from sinks.history.tables import (
+    DAY_US,
     PRICE_DECIMALS,
     PRICE_INTEGERS,
     Column,
@@ -34,8 +35,11 @@ DIALECT = Dialect(
     name="postgres",
     moment="{}::timestamptz",
     text="""to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')""",
+    micros="{}::timestamptz",
+    text_us="""to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""",
     seconds="extract(epoch FROM {})",
     json="{}::text",
+    true="true",
 )
 
 _TYPES: dict[Kind, str] = {
@@ -211,7 +215,7 @@ class PostgresWriter:
         if not kept or time.monotonic() < self._drop_at_s:
             return
         self._drop_at_s = time.monotonic() + DROP_EVERY_S
-        today = (datetime.now(UTC).date() - date(1970, 1, 1)).days
+        today = time.time_ns() // 1000 // DAY_US
         for table in kept:
             before = partition_name(table, today - table.keep_days)
             with postgres.time_limit(connection), connection.transaction():

@@ -56,14 +56,18 @@ class HistoryWriter(Protocol):
 class Dialect(msgspec.Struct, frozen=True):
     """The parts of SQL in which databases differ, as templates with one `{}`.
 
-    moment: a bind with RFC 3339 text, as a time. text: a time as RFC 3339 text, UTC. seconds: a time as seconds
-    since the epoch. json: a JSON column as text."""
+    moment: a bind with RFC 3339 text, as a time. text: a time as RFC 3339 text, UTC. micros, text_us: the same to
+    the microsecond. seconds: a time as seconds since the epoch. json: a JSON column as text. true: a boolean that
+    is true."""
 
     name: str
     moment: str
     text: str
+    micros: str
+    text_us: str
     seconds: str
     json: str
+    true: str
 
 
 class Database(Protocol):

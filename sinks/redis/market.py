@@ -48,13 +48,14 @@ TICK_FIELDS = (
     "seq",
     "vwap_1m",
     "day_open",
+    "anomalies",
     "written_by",
     "execution",
     "applied",
 )
-"""Fields of `tick:{symbol}`. The last five are not in the contract. They serve the change since the day began,
-and the script: the execution that wrote the latest tick, and the execution and number of the newest tick of the
-list."""
+"""Fields of `tick:{symbol}`. The last six are not in the contract. They serve snapshots, the change since the day
+began, and the script: the execution that wrote the latest tick, and the execution and number of the newest tick of
+the list."""
 
 
 class _Listed(msgspec.Struct, gc=False):
@@ -108,6 +109,7 @@ def _fields(latest: Enriched, day_open: int | None) -> list[str]:
         "day_open": day_open,
     }
     fields = ["ts", to_rfc3339(latest.tick.time_us), "is_anomaly", "1" if latest.is_anomaly else "0"]
+    fields += ("anomalies", _encode(latest.anomalies).decode())
     for name, units in numbers.items():
         # A field that is not known is empty, so that the one of the tick before does not stay.
         fields += (name, "" if units is None else _encode(to_number(units)).decode())

@@ -12,7 +12,7 @@ AT_S = 1_723_161_255
 
 def test_ticks_reach_all_outputs(market: MarketPipeline) -> None:
     market.start_flow()
-    listener = market.redis.pubsub(ignore_subscribe_messages=True)
+    listener = market.redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
     listener.subscribe("stock_updates")
     assert listener.get_message(timeout=5) is None
     market.tick("BTC/USD", "61837.63", AT_S, "0.02")

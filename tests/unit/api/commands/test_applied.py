@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from api.pricing import applied
-from api.pricing.applied import AppliedCommands
+from api.commands import applied
+from api.commands.applied import AppliedCommands
 from core.errors import RedisDownError
 
 

@@ -2,15 +2,15 @@
 
 import pytest
 
-from api.live.subscription import BadMessageError, Subscription, parse_subscription, subscribe_parser
+from api.live.subscription import BadMessageError, KeyForm, Subscription, parse_subscription, subscribe_parser
 from api.web.errors import ApiError
 
 
 def test_a_query_string_names_keys_by_the_systems_word() -> None:
-    assert parse_subscription({}, "product") == Subscription(None, False, None, False)
-    assert parse_subscription({"subscribe": "1"}, "product") == Subscription([], False, None, True)
+    assert parse_subscription({}, KeyForm("product")) == Subscription(None, False, None, False)
+    assert parse_subscription({"subscribe": "1"}, KeyForm("product")) == Subscription([], False, None, True)
     query = {"symbols": "B,A", "snapshot": "1", "conflate_ms": "250"}
-    assert parse_subscription(query, "symbol") == Subscription(["B", "A"], True, 0.25, False)
+    assert parse_subscription(query, KeyForm("symbol")) == Subscription(["B", "A"], True, 0.25, False)
 
 
 @pytest.mark.parametrize(
@@ -25,13 +25,13 @@ def test_a_query_string_names_keys_by_the_systems_word() -> None:
 )
 def test_a_bad_query_string_is_refused(query: dict[str, str], problem: str) -> None:
     with pytest.raises(ApiError) as refusal:
-        parse_subscription(query, "symbol")
+        parse_subscription(query, KeyForm("symbol"))
     assert refusal.value.status_code == 400
     assert refusal.value.detail.startswith(problem)
 
 
 def test_a_message_names_keys_and_the_versions_that_the_client_has() -> None:
-    parse = subscribe_parser("symbol")
+    parse = subscribe_parser(KeyForm("symbol"))
     assert parse('{"type": "subscribe", "symbols": {"A": 17, "B": 0}}') == {"A": 17, "B": 0}
     for text, problem in (
         ("", "a message takes type subscribe, and symbols: ids with the versions you have"),

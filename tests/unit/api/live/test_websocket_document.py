@@ -5,7 +5,7 @@ import re
 
 import msgspec
 
-from api.live.subscription import Problem, Pulse, parse_subscription, subscribe_parser
+from api.live.subscription import KeyForm, Problem, Pulse, parse_subscription, subscribe_parser
 from api.pricing import live
 from api.pricing.price_feed import encode_withdrawal
 from tests.support.pipeline import ROOT
@@ -54,7 +54,7 @@ def test_the_pulse_and_the_error_are_those_that_are_sent() -> None:
 
 def test_the_subscribe_message_is_one_that_is_taken() -> None:
     (example,) = examples("subscribe")
-    assert subscribe_parser("product")(msgspec.json.encode(example).decode()) == example["products"]
+    assert subscribe_parser(KeyForm("product"))(msgspec.json.encode(example).decode()) == example["products"]
 
 
 def test_every_parameter_is_in_the_table() -> None:
@@ -62,4 +62,4 @@ def test_every_parameter_is_in_the_table() -> None:
     listed = re.findall(r"^\| `(\w+)=", TEXT, re.MULTILINE)
     query = {"products": "A,B", "snapshot": "1", "conflate_ms": "50", "subscribe": "0"}
     assert set(listed) == set(query)
-    parse_subscription(query, "product")
+    parse_subscription(query, KeyForm("product"))

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
+from api.commands.applied import AppliedCommands
+from api.commands.producer import Commands
+from api.commands.publishing import UnconfirmedError, publish
 from api.operations.flow_metrics import FlowMetrics
 from api.operations.policy_in_force import PolicyInForce
-from api.pricing.applied import AppliedCommands
 from api.pricing.board import Board
 from api.pricing.bulk_overrides import apply_changes
-from api.pricing.commands import Commands
 from api.pricing.price_cache import PriceCache
-from api.pricing.publishing import UnconfirmedError, publish
 from api.pricing.recent_changes import RecentChanges
 from api.web.errors import ApiError
 from core.errors import CommandRefusedError, MessageTooLargeError, NotConfirmedError, RedisDownError
