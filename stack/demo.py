@@ -1,4 +1,4 @@
-"""`make demo`: the whole system on embedded parts, and a real shop's day repriced live."""
+"""`make demo`: the whole system on embedded parts, a real shop's day repriced live, and a market."""
 
 import argparse
 import os
@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Protocol
@@ -28,6 +29,7 @@ from stack.welcome import Addresses, busiest_product, policy_name, sales_of, wel
 ROOT = Path(__file__).parent.parent
 STATE = ROOT / ".pricewax"
 DAYS = (ROOT / "data" / "online-retail-2011-12-05.csv", ROOT / "data" / "online-retail-2011-12-08.csv")
+TRADES = ROOT / "data" / "trades-btc-eth.csv.gz"
 POLICY = ROOT / "policies" / "demo.toml"
 FOLDER_PREFIX = "demo"
 READY_WITHIN_S = 60.0
@@ -36,6 +38,10 @@ STATUS_EVERY_S = 1.0
 STATUS_LINE_EVERY_S = 10.0
 RATE_MAX = 1500
 """Events a second. The day's busiest minute would be 27,807 a second at sixty times its speed."""
+TRADES_SPEED_UP = 3
+MARKET_SYMBOLS = 300
+MARKET_RATE = 150
+"""Ticks a second of the simulated symbols."""
 LAG_MAX = 5000
 """The replay waits while the flow is further behind. The embedded broker keeps some 35,000 messages a partition."""
 KAFKA_RETENTION_MINUTES = 15
@@ -64,11 +70,12 @@ class Demo:
         self._key = os.environ.get("ADMIN_API_KEY") or secrets.token_urlsafe(12)
         self._policy = os.environ.get("POLICY") or str(POLICY)
         self._metrics = f"127.0.0.1:{free_port()}"
+        self._market_metrics = f"127.0.0.1:{free_port()}"
         self._folder: ProcessFolder | None = None
         self._postgres: postgres.PostgresServer | None = None
         self._servers: list[_Server] = []
         self._programs: dict[str, Program] = {}
-        self._commands: dict[str, list[str]] = {}
+        self._commands: dict[str, tuple[list[str], dict[str, str]]] = {}
         self._environment: dict[str, str] = {}
         self._addresses: Addresses | None = None
 
@@ -107,19 +114,25 @@ class Demo:
             "API_HOST": "127.0.0.1",
             "API_PORT": str(self._options.port),
             "ADMIN_API_KEY": self._key,
-            "METRICS_PORT": self._metrics.rpartition(":")[2],
-            "FLOW_METRICS": self._metrics,
+            "FLOW_METRICS": f"{self._metrics},{self._market_metrics}",
             "NO_PROXY": "localhost,127.0.0.1",
             "PYTHONUNBUFFERED": "1",
         }
-        self._step("starting the flow and the API")
-        self._start_flow(folder / "recovery")
+        self._step("starting the flows and the API")
+        self._start_flow("flow", "dataflows.pricing", folder / "recovery", self._metrics)
+        self._start_flow("market", "dataflows.ticks", folder / "market-recovery", self._market_metrics)
         self._launch("api", [sys.executable, "-m", "api"])
         ready = f"http://127.0.0.1:{self._options.port}/ready"
         self._programs["api"].wait_until(lambda: answers(ready), READY_WITHIN_S)
-        self._programs["flow"].wait_until(lambda: answers(f"http://{self._metrics}/metrics"), READY_WITHIN_S)
-        self._step("sending a shop's day")
-        self._launch("replay", [sys.executable, "-m", "tools.replay", *map(str, DAYS), *self._pace()])
+        for name, address in (("flow", self._metrics), ("market", self._market_metrics)):
+            self._programs[name].wait_until(partial(answers, f"http://{address}/metrics"), READY_WITHIN_S)
+        self._step("sending a shop's day, and a market")
+        replay, simulator = ([sys.executable, "-m", f"tools.{name}"] for name in ("replay", "simulator"))
+        self._launch("replay", [*replay, *map(str, DAYS), *self._pace()])
+        again = ["--loop", "--lag-max", str(LAG_MAX)]
+        self._launch("trades", [*replay, str(TRADES), "--stamp-now", "--speed-up", str(TRADES_SPEED_UP), *again])
+        market = ["--market", "--symbols", str(MARKET_SYMBOLS), "--rate", str(MARKET_RATE)]
+        self._launch("ticks", [*simulator, *market, *again])
 
     def watch(self) -> None:
         """Show the status until SIGINT or SIGTERM. A program that ends is started again. Raises StartError if a
@@ -158,7 +171,7 @@ class Demo:
         if self._folder is not None:
             self._folder.remove()
 
-    def _start_flow(self, recovery: Path) -> None:
+    def _start_flow(self, name: str, module: str, recovery: Path, metrics: str) -> None:
         recovery.mkdir()
         made = subprocess.run(
             [sys.executable, "-m", "bytewax.recovery", str(recovery), "4"],
@@ -169,8 +182,8 @@ class Demo:
         )
         if made.returncode:
             raise StartError(f"the recovery folder could not be made: {made.stderr.strip()[-500:]}")
-        run = ["-m", "bytewax.run", "dataflows.pricing", "-r", str(recovery), "-s", "1", "-b", "0"]
-        self._launch("flow", [sys.executable, *run])
+        run = ["-m", "bytewax.run", module, "-r", str(recovery), "-s", "1", "-b", "0"]
+        self._launch(name, [sys.executable, *run], METRICS_PORT=metrics.rpartition(":")[2])
 
     def _pace(self) -> list[str]:
         """The arguments of the replay: at all times as many events as the machine keeps up with, never none."""
@@ -179,10 +192,15 @@ class Demo:
         limits = ["--rate-max", str(options.rate_max), "--lag-max", str(LAG_MAX)]
         return ["--loop", "--stamp-now", "--skip-closed", *numbers, *limits]
 
-    def _launch(self, name: str, command: list[str]) -> None:
-        self._commands[name] = command
+    def _launch(self, name: str, command: list[str], **environment: str) -> None:
+        """Start a program, with further environment variables."""
+        self._commands[name] = command, environment
         self._programs[name] = Program(
-            name, command, env=self._environment, cwd=ROOT, on_line=lambda line: _say(name, line)
+            name,
+            command,
+            env={**self._environment, **environment},
+            cwd=ROOT,
+            on_line=lambda line: _say(name, line),
         )
 
     def _restart_ended(self) -> None:
@@ -193,7 +211,8 @@ class Demo:
             if not program.running:
                 _say(name, f"ended with code {program.process.returncode}; starting it again")
                 time.sleep(RESTART_AFTER_S)
-                self._launch(name, self._commands[name])
+                command, environment = self._commands[name]
+                self._launch(name, command, **environment)
 
     def _step(self, what: str) -> None:
         console.print(f"[dim]{time.strftime('%H:%M:%S')}[/dim] {what}")

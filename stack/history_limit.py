@@ -10,18 +10,21 @@ KEPT = timedelta(minutes=20)
 EVERY_S = 60.0
 CONNECT_WITHIN_S = 2
 STATEMENT_WITHIN_MS = 20_000
-# The index begins with the product, and there is none for the time alone. So this statement goes from product to
-# product, and reads only what it deletes.
+# The indexes begin with the product or symbol, and there is none for the time alone. So this statement goes from
+# one to the next, and reads only what it deletes.
 DELETE = """
-WITH RECURSIVE products AS (
-    SELECT min(product_id) AS id FROM price_history
+WITH RECURSIVE names AS (
+    SELECT min({name}) AS id FROM {table}
     UNION ALL
-    SELECT (SELECT min(product_id) FROM price_history WHERE product_id > products.id)
-    FROM products WHERE products.id IS NOT NULL
+    SELECT (SELECT min({name}) FROM {table} WHERE {name} > names.id)
+    FROM names WHERE names.id IS NOT NULL
 )
-DELETE FROM price_history USING products
-WHERE price_history.product_id = products.id AND price_history.event_time < %s
+DELETE FROM {table} USING names WHERE {table}.{name} = names.id AND {table}.{time} < %s
 """
+DELETES = (
+    DELETE.format(table="price_history", name="product_id", time="event_time"),
+    DELETE.format(table="price_ticks_enriched", name="symbol", time="ts"),
+)
 
 
 class HistoryLimit:
@@ -48,4 +51,4 @@ class HistoryLimit:
         before = datetime.now(UTC) - self._kept
         options = f"-c statement_timeout={STATEMENT_WITHIN_MS}"
         with psycopg.connect(self._url, connect_timeout=CONNECT_WITHIN_S, options=options) as connection:
-            return connection.execute(DELETE, (before,)).rowcount
+            return sum(connection.execute(statement, (before,)).rowcount for statement in DELETES)

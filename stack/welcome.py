@@ -98,6 +98,7 @@ def welcome(addresses: Addresses, product_id: str | None) -> list[str]:
     if product_id:
         rows += [("a product", signed_in(api, f"/product/{quote(product_id)}", key))]
     rows += [
+        ("market", signed_in(api, "/market", key)),
         ("API page", f"{api}/docs"),
         ("admin key", key),
         ("policy", f"{addresses.policy}; POLICY=FILE make demo"),
