@@ -54,8 +54,10 @@ def wait_for(condition: Callable[[], Any], within_s: float = WITHIN_S, what: str
 
 
 def make_producer(brokers: str) -> Producer:
-    """Return a producer for the inputs of a test."""
-    return Producer({"bootstrap.servers": brokers, "linger.ms": 1, "message.max.bytes": 4_000_000})
+    """Return a producer for the inputs of a test, which arrive in the order in which they are sent: a retry of a
+    producer that is not idempotent may come after later messages."""
+    options = {"linger.ms": 1, "message.max.bytes": 4_000_000, "enable.idempotence": True}
+    return Producer({"bootstrap.servers": brokers, **options})
 
 
 def _watermarks(consumer: Consumer, partition: TopicPartition) -> tuple[int, int] | None:
