@@ -61,8 +61,8 @@ bench: setup  ## every benchmark of speed, shortened to a quarter of an hour; BE
 	@$(BIN)/python -m benchmarks $(BENCH)
 
 # KILLS takes the place of STEPS: the storm goes on until the flow was killed that many times.
-chaos: setup  ## random faults against the whole stack; SEED=1 STEPS=30, or KILLS=200
-	@$(BIN)/python -m tests.chaos.storm $(if $(SEED),--seed $(SEED)) $(if $(STEPS),--steps $(STEPS)) \
+chaos: setup  ## random faults against the whole stack; SEED=1 STEPS=30, or KILLS=200; MARKET=1 for the market
+	@$(BIN)/python -m tests.chaos.storm $(if $(MARKET),--market) $(if $(SEED),--seed $(SEED)) $(if $(STEPS),--steps $(STEPS)) \
 		$(if $(KILLS),--kills $(KILLS))
 
 mutants: setup  ## break one promise at a time and see the tests fail: half an hour

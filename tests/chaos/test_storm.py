@@ -3,14 +3,17 @@
 import pytest
 
 from stack import kafka
-from tests.chaos.storm import Storm, storm
+from tests.chaos.faults import run_storm
+from tests.chaos.market_storm import MarketStorm
+from tests.chaos.storm import Storm
 
 STEPS = 10
 
 
 @pytest.mark.skipif(not kafka.is_available(), reason="a storm needs a real Kafka, and so Java and Maven")
-def test_nothing_is_lost_or_doubled_in_a_storm() -> None:
-    run = storm(7, STEPS, None, lambda _: None)
+@pytest.mark.parametrize("kind", [Storm, MarketStorm])
+def test_nothing_is_lost_or_doubled_in_a_storm(kind: type[Storm] | type[MarketStorm]) -> None:
+    run = run_storm(kind, 7, STEPS, None, lambda _: None)
     assert len(run.log) == STEPS
     assert run.kills > 0
 
