@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from stack import kafka
 from stack.postgres import PostgresServer
@@ -76,7 +76,7 @@ class Faults(abc.ABC):
     def _burst(self) -> str:
         """Send some input."""
 
-    def _flow_environment(self) -> dict[str, str]:
+    def _flow_environment(self) -> dict[str, Any]:
         """Return further environment variables of the flow."""
         return {}
 
@@ -103,7 +103,7 @@ class Faults(abc.ABC):
 
     def _start_flow(self) -> None:
         self._lines_before = len(self._pipeline.logs)
-        self._pipeline.start_flow(self._processes, commit_every_s=1, **self._flow_environment())
+        self._pipeline.start_flow(self._processes, **self._flow_environment())
 
     # The actions.
 

@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from stack import kafka
 from tests.chaos.faults import Actions, Faults, run_storm
@@ -57,7 +58,7 @@ class Storm(Faults):
     def _check(self) -> None:
         check(self._pipeline, self._watcher, self._generations)
 
-    def _flow_environment(self) -> dict[str, str]:
+    def _flow_environment(self) -> dict[str, Any]:
         return {"POLICY": self._paths[self._policy]}
 
     def _close(self) -> None:
