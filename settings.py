@@ -229,6 +229,9 @@ class Settings(BaseSettings):
         le=10_000,
         description="the number of ticks of a symbol that Redis keeps, a whole number from 1 to 10000",
     )
+    market_symbols_max: int = Field(
+        100_000, ge=1, description="the number of symbols that a process of the market's flow reads, 1 or more"
+    )
     market_retention_days: int = Field(
         0,
         ge=0,

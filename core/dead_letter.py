@@ -30,6 +30,7 @@ class ErrorCode(StrEnum):
     BAD_SCOPE = "bad_scope"
     FROM_THE_FUTURE = "from_the_future"
     TOO_MANY_PRODUCTS = "too_many_products"
+    TOO_MANY_SYMBOLS = "too_many_symbols"
 
 
 class DeadLetter(msgspec.Struct, frozen=True, gc=False):

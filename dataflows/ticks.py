@@ -3,6 +3,7 @@
 Run it with `python -m bytewax.run dataflows.ticks`. `build` makes the same flow on any sources and sinks.
 """
 
+import sys
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -89,6 +90,7 @@ def build(
     kinds: Mapping[str, TickKind | None],
     shards: int,
     limits: Limits,
+    symbols_max: int = sys.maxsize,
     clock: Clock = wall_clock_ms,
     state_log: StateLog | None = None,
     execution: int = 0,
@@ -96,12 +98,12 @@ def build(
     """The flow on these sources and sinks. It starts nothing.
 
     kinds: topic to the kind of its ticks, None for the topic of rules. shards: number of shards, fixed for a
-    recovery store. clock: processing time. state_log: None if a snapshot of a shard is to hold all of it.
-    execution: a number that grows with each execution of the flow, also if it starts over."""
+    recovery store. symbols_max: of `TickDecoding`. clock: processing time. state_log: None if a snapshot of a shard
+    is to hold all of it. execution: a number that grows with each execution of the flow, also if it starts over."""
     flow = Dataflow("ticks")
     placement = Placement()
     op.input("workers", flow, WorkerCount(placement))
-    decoding = TickDecoding(kinds, shards, placement)
+    decoding = TickDecoding(kinds, shards, placement, symbols_max)
     # (shard or lane, TickWork)
     work: op.KeyedStream[TickWork] = op.input(
         "messages", flow, AlignedSources(messages, through=decoding, refills=refills)
@@ -171,6 +173,7 @@ def flow() -> Dataflow:
             base + execution * VERSIONS_APART,
             base,
         ),
+        symbols_max=settings.market_symbols_max,
         state_log=started.state_log,
         execution=base + execution,
     )

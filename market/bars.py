@@ -12,6 +12,8 @@ DAY_S = 86_400
 INTERVALS_S = (60, 300, 900, 3_600, DAY_S)
 """1 minute, 5 minutes, 15 minutes, 1 hour, 1 day."""
 
+_WIDTHS = tuple((interval_s, interval_s * SECOND_US) for interval_s in INTERVALS_S)
+
 
 class Bar(msgspec.Struct, array_like=True, gc=False):
     """The bar of an interval. It begins at `start_us`, which is a multiple of the interval in UTC. Prices and
@@ -38,16 +40,18 @@ class Bar(msgspec.Struct, array_like=True, gc=False):
         """The average price by volume, in units, rounded half to even. None without volume."""
         return divide(self.turnover, self.volume) if self.volume else None
 
-    def add(self, tick: Tick, seq: int) -> None:
-        """Count a tick of the interval. It may be out of order."""
-        at = tick.time_us, seq
-        if at < self.first:
-            self.open, self.first = tick.price, at
+    def add(self, price: int, volume: int, turnover: int, at: tuple[int, int]) -> None:
+        """Count a tick of the interval. It may be out of order. at: its time and number."""
         if at > self.last:
-            self.close, self.last = tick.price, at
-        self.high, self.low = max(self.high, tick.price), min(self.low, tick.price)
-        self.volume += tick.volume
-        self.turnover += tick.price * tick.volume
+            self.close, self.last = price, at
+        elif at < self.first:
+            self.open, self.first = price, at
+        if price > self.high:
+            self.high = price
+        elif price < self.low:
+            self.low = price
+        self.volume += volume
+        self.turnover += turnover
         self.trades += 1
         self.version += 1
 
@@ -83,19 +87,19 @@ class Bars:
     def add(self, tick: Tick, seq: int) -> list[Bar]:
         """Count a tick that is not late in the bars of all intervals. Returns these bars."""
         changed = []
-        price, at = tick.price, (tick.time_us, seq)
-        for interval_s in INTERVALS_S:
-            start_us = tick.time_us - tick.time_us % (interval_s * SECOND_US)
+        price, volume, time_us = tick.price, tick.volume, tick.time_us
+        turnover, at = price * volume, (time_us, seq)
+        for interval_s, width_us in _WIDTHS:
+            start_us = time_us - time_us % width_us
             bar = self._open.get((interval_s, start_us))
             if bar is None:
-                turnover = price * tick.volume
                 prices = (price, price, price, price)
                 version = self._version_base + 1
-                bar = Bar(tick.symbol, interval_s, start_us, *prices, tick.volume, turnover, 1, at, at, version)
+                bar = Bar(tick.symbol, interval_s, start_us, *prices, volume, turnover, 1, at, at, version)
                 self._open[interval_s, start_us] = bar
                 self._next_end_us = min(self._next_end_us or _end_us(bar), _end_us(bar))
             else:
-                bar.add(tick, seq)
+                bar.add(price, volume, turnover, at)
             changed.append(bar)
         return changed
 

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime
 from decimal import MAX_EMAX, MIN_EMIN, ROUND_DOWN, Context
+from functools import lru_cache
 
 from market.amounts import exact_decimal
 
@@ -66,4 +67,10 @@ def _in_range(us: int) -> int:
 
 def to_rfc3339(us: int) -> str:
     """RFC 3339 text, exact to the microsecond: `2024-08-08T23:54:15.342000Z`."""
-    return datetime.fromtimestamp(us // SECOND_US, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{us % SECOND_US:06d}Z"
+    return f"{_second_text(us // SECOND_US)}.{us % SECOND_US:06d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _second_text(second: int) -> str:
+    # Cached, because ticks come by the second, and each is written several times.
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")

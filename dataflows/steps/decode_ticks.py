@@ -1,14 +1,16 @@
 """The decoding step of the market's flow: messages of a poll to ticks for lanes, to rules for shards, and to dead
 letters."""
 
+import sys
 from collections.abc import Mapping, Sequence
 
 import telemetry
 from connectors.decode.market import TickKind, decode, decode_rule
+from connectors.decode.wire import STAGE, RawMessage
 from connectors.kafka import RawBatch
-from core.dead_letter import DeadLetter
+from core.dead_letter import DeadLetter, ErrorCode
 from core.placement import Placement
-from core.positions import topic_of
+from core.positions import SourcePosition, topic_of
 from core.shards import shard_of
 from core.work import Refused
 from dataflows.steps.lanes import LaneRouting
@@ -24,10 +26,19 @@ class TickDecoding:
     """`RawBatch` in, `Routed` out; what is routed already stays as it is. Runs in the worker that has read the
     messages. All workers of a process share it.
 
-    kinds: topic to the kind of its ticks; the topic of rules has None."""
+    kinds: topic to the kind of its ticks; the topic of rules has None. symbols_max: ticks of further symbols become
+    letters, so that a producer of random names does not fill the memory."""
 
-    def __init__(self, kinds: Mapping[str, TickKind | None], shards: int, placement: Placement) -> None:
+    def __init__(
+        self,
+        kinds: Mapping[str, TickKind | None],
+        shards: int,
+        placement: Placement,
+        symbols_max: int = sys.maxsize,
+    ) -> None:
         self._kinds = kinds
+        self._symbols_max = symbols_max
+        self._shard_of: dict[str, int] = {}
         self._shards = shards
         self._routing = LaneRouting(shards, placement)
         self._ok = {topic: telemetry.EVENTS.labels(topic, "ok") for topic in kinds}
@@ -64,11 +75,21 @@ class TickDecoding:
             if isinstance(tick, DeadLetter):
                 letters.append(tick)
                 continue
+            shard = self._shard_of.get(tick.symbol)
+            if shard is None:
+                if len(self._shard_of) >= self._symbols_max:
+                    letters.append(self._refuse(raw, SourcePosition(batch.topic, partition, raw.offset)))
+                    continue
+                shard = self._shard_of[tick.symbol] = shard_of(tick.symbol.encode(), self._shards)
             ticks.partitions.append(partition)
             ticks.offsets.append(raw.offset)
             ticks.ticks.append(tick)
-            ticks.shards.append(shard_of(tick.symbol.encode(), self._shards))
+            ticks.shards.append(shard)
         return ticks
+
+    def _refuse(self, raw: RawMessage, position: SourcePosition) -> DeadLetter:
+        detail = f"there are {self._symbols_max} symbols already (MARKET_SYMBOLS_MAX)"
+        return DeadLetter(ErrorCode.TOO_MANY_SYMBOLS, STAGE, detail, position, raw.value or b"")
 
     def _decode_rules(self, batch: RawBatch, letters: list[DeadLetter], routed: list[Routed]) -> None:
         """Append the rules, each for the shard of its symbol. The message that ends a rule does not name its
