@@ -4,6 +4,7 @@ import argparse
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -14,7 +15,7 @@ SETTLE_MS = 4_000
 
 
 def take(page: Page, url: str, name: str) -> None:
-    """Take pictures of the board, a product, the interventions and the system. `name` ends the files' names."""
+    """Take pictures of the pages of the shop, then of the market. `name` ends the files' names."""
 
     def shoot(what: str) -> None:
         page.wait_for_timeout(SETTLE_MS)
@@ -36,6 +37,20 @@ def take(page: Page, url: str, name: str) -> None:
     shoot("interventions")
     page.goto(f"{url}/system")
     shoot("system")
+    take_market(page, shoot)
+
+
+def take_market(page: Page, shoot: Callable[[str], None]) -> None:
+    """Take pictures of the symbols, a chart and the alerts. A page of the dashboard is open."""
+    page.get_by_role("link", name="Market").locator("visible=true").click()
+    page.locator(".line").first.wait_for()
+    shoot("market")
+    page.get_by_label("Search symbols").fill("BTC")
+    page.locator(".line .name").first.click()
+    page.locator("canvas").first.wait_for()
+    shoot("symbol")
+    page.get_by_role("link", name="Alerts").locator("visible=true").click()
+    shoot("alerts")
 
 
 def pictures(browser: Browser, url: str, key: str) -> None:

@@ -26,6 +26,8 @@ export default defineConfig({
     proxy: Object.fromEntries(
       ["board", "categories", "dead-letters", "freeze", "history", "override", "price", "products", "status"]
         .map((route) => [`^/${route}`, "http://127.0.0.1:8080"])
+        // The market's routes, without the addresses of its pages.
+        .concat([["^/market/(alerts|anomalies|bars|price|prices|rules|symbols)\\b", "http://127.0.0.1:8080"]])
         .concat([["/ws", "ws://127.0.0.1:8080"]]),
     ),
   },

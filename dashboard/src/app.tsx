@@ -4,6 +4,7 @@ import { lazy, Suspense } from "react";
 import { Link as A, Route, Router, Switch } from "wouter";
 import { PREFIX } from "./api/site";
 import { Board } from "./board/board";
+import { symbolOf } from "./market/address";
 import { Banner } from "./shell/banner";
 import { Dialogs } from "./shell/dialogs/dialogs";
 import { useShellKeys } from "./shell/keys";
@@ -16,6 +17,9 @@ import { timeZone } from "./ui/zone";
 const Product = lazy(() => import("./product/product"));
 const Interventions = lazy(() => import("./interventions/interventions"));
 const System = lazy(() => import("./system/system"));
+const Market = lazy(() => import("./market/market"));
+const SymbolPage = lazy(() => import("./market/symbol"));
+const Inbox = lazy(() => import("./market/inbox"));
 
 export function App() {
   return (
@@ -61,6 +65,11 @@ function Pages() {
       <Route path="/product/:id">{({ id }) => <Product key={id} id={decodeURIComponent(id)} />}</Route>
       <Route path="/interventions" component={Interventions} />
       <Route path="/system" component={System} />
+      <Route path="/market" component={Market} />
+      <Route path="/market/inbox" component={Inbox} />
+      <Route path="/market/symbol/*">
+        {({ "*": rest = "" }) => <SymbolPage key={rest} symbol={symbolOf(rest)} />}
+      </Route>
       <Route>
         <div className="empty">
           <h1>There is no such page</h1>

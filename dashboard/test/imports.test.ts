@@ -1,11 +1,11 @@
-/** Imports point one way, and the chart's library is loaded by the product page alone. */
+/** Imports point one way, and the charts' library is loaded by the pages with a chart alone. */
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, extname, join, relative, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 
 const SRC = resolve(import.meta.dirname, "../src");
-const PAGES = ["board", "product", "interventions", "system"];
+const PAGES = ["board", "product", "interventions", "system", "market"];
 /** The folders that each folder may import besides itself. app.tsx and main.tsx are in no folder: they import all. */
 const MAY_IMPORT: Record<string, string[]> = {
   ui: [],
@@ -71,17 +71,21 @@ describe("a folder imports only what is below it, and a page no other page", () 
 });
 
 describe("the chart's library", () => {
-  test("is needed by the product page", () => {
-    expect(packagesOf("product/product.tsx")).toContain(CHART);
+  test.each(["product/product.tsx", "market/symbol.tsx"])("is needed by %s", (file) => {
+    expect(packagesOf(file)).toContain(CHART);
   });
-  test.each(["main.tsx", "board/board.tsx", "interventions/interventions.tsx", "system/system.tsx"])(
-    "is not loaded with %s",
-    (file) => {
-      const packages = packagesOf(file);
-      expect(packages).toContain("react");
-      expect(packages).not.toContain(CHART);
-    },
-  );
+  test.each([
+    "main.tsx",
+    "board/board.tsx",
+    "interventions/interventions.tsx",
+    "system/system.tsx",
+    "market/market.tsx",
+    "market/inbox.tsx",
+  ])("is not loaded with %s", (file) => {
+    const packages = packagesOf(file);
+    expect(packages).toContain("react");
+    expect(packages).not.toContain(CHART);
+  });
   test("is not loaded with any part of the shell, its dialogs included", () => {
     const shell = files.filter((file) => folderOf(file) === "shell");
     expect(shell.filter((file) => packagesOf(file).has(CHART))).toEqual([]);

@@ -233,6 +233,230 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/market/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Alerts
+         * @description Alerts, the newest first.
+         */
+        get: operations["alerts_market_alerts_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/market/anomalies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Anomalies
+         * @description Anomalies, the newest first.
+         */
+        get: operations["anomalies_market_anomalies_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/market/bars/{symbol}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Bars
+         * @description Bars of a symbol that begin in the range, the oldest first; if there are more than `limit`, the newest.
+         */
+        get: operations["bars_market_bars__symbol__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/market/price/history/{symbol}/{limit}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Last Prices
+         * @description The last prices of a symbol, the newest first; as many as Redis keeps (`MARKET_HISTORY`).
+         */
+        get: operations["last_prices_market_price_history__symbol___limit__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/market/price/{symbol}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Price
+         * @description The latest price of a symbol.
+         */
+        get: operations["price_market_price__symbol__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/market/prices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Prices
+         * @description The latest price of every symbol.
+         */
+        get: operations["prices_market_prices_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/market/prices/{symbol}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Latest
+         * @description The latest tick of a symbol: the one with the greatest time.
+         */
+        get: operations["latest_market_prices__symbol__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/market/prices/{symbol}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Ticks
+         * @description Past ticks of a symbol, the newest first, late ones among them.
+         */
+        get: operations["ticks_market_prices__symbol__history_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/market/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Rules
+         * @description All alert rules.
+         */
+        get: operations["rules_market_rules_get"];
+        put?: never;
+        /**
+         * Set Rule
+         * @description Add an alert rule. It fires when its condition becomes true, once per crossing.
+         */
+        post: operations["set_rule_market_rules_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/market/rules/{rule_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete Rule
+         * @description Delete an alert rule.
+         */
+        delete: operations["delete_rule_market_rules__rule_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/market/symbols": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Symbols
+         * @description All symbols with their latest ticks, in the order of their names.
+         */
+        get: operations["symbols_market_symbols_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/metrics": {
         parameters: {
             query?: never;
@@ -505,17 +729,82 @@ export interface components {
              */
             rule: string;
         };
-        /** AlertShown */
-        AlertShown: {
-            /** Code */
-            code: string;
+        /** AlertList */
+        AlertList: {
+            /** Alerts */
+            alerts: components["schemas"]["api__market__models__AlertShown"][];
+        };
+        /** AnomalyList */
+        AnomalyList: {
+            /** Anomalies */
+            anomalies: components["schemas"]["AnomalyShown"][];
+        };
+        /** AnomalyShown */
+        AnomalyShown: {
             /**
-             * Subject
-             * @description The topic, store or group concerned; may be empty.
+             * Kind
+             * @example jump
              */
-            subject: string;
-            /** Text */
+            kind: string;
+            /** Price */
+            price: number;
+            /**
+             * Severity
+             * @enum {string}
+             */
+            severity: "warning" | "critical";
+            /** Symbol */
+            symbol: string;
+            /**
+             * Text
+             * @example +2.31 % from the tick before
+             */
             text: string;
+            /** Timestamp */
+            timestamp: string;
+        };
+        /** BarList */
+        BarList: {
+            /** Bars */
+            bars: components["schemas"]["BarShown"][];
+            /**
+             * Interval S
+             * @example 60
+             */
+            interval_s: number;
+            /** Symbol */
+            symbol: string;
+        };
+        /** BarShown */
+        BarShown: {
+            /** Close */
+            close: number;
+            /** High */
+            high: number;
+            /**
+             * Is Final
+             * @description No tick can change it any more.
+             */
+            is_final: boolean;
+            /** Low */
+            low: number;
+            /** Open */
+            open: number;
+            /**
+             * Start
+             * @description Seconds since 1970.
+             * @example 1723161240
+             */
+            start: number;
+            /** Trades */
+            trades: number;
+            /** Volume */
+            volume: number;
+            /**
+             * Vwap
+             * @description Null without volume.
+             */
+            vwap: number | null;
         };
         /** BoardShown */
         BoardShown: {
@@ -926,6 +1215,63 @@ export interface components {
              */
             price_source: "base" | "dynamic" | "override";
         };
+        /** LastPricesAnswer */
+        LastPricesAnswer: {
+            /** Data */
+            data: number[];
+            /** Message */
+            message: string;
+            /**
+             * Success
+             * @constant
+             */
+            success: true;
+        };
+        /** MarketPrice */
+        MarketPrice: {
+            /** Is Anomaly */
+            is_anomaly: boolean;
+            /**
+             * Ma 1M
+             * @description Mean price of 60 s; null for a late tick.
+             */
+            ma_1m: number | null;
+            /**
+             * Ma 5M
+             * @description Mean price of 300 s.
+             */
+            ma_5m: number | null;
+            /**
+             * Price
+             * @example 61837.63
+             */
+            price: number;
+            /**
+             * Seq
+             * @example 17
+             */
+            seq: number;
+            /**
+             * Symbol
+             * @example BTCUSDT
+             */
+            symbol: string;
+            /**
+             * Timestamp
+             * @example 2024-08-08T23:54:15.342000Z
+             */
+            timestamp: string;
+            /**
+             * Vol 1M
+             * @description Volume of 60 s.
+             */
+            vol_1m: number | null;
+            /**
+             * Volume
+             * @example 0.02
+             */
+            volume: number;
+        };
         /** OverrideAccepted */
         OverrideAccepted: {
             /**
@@ -1057,6 +1403,46 @@ export interface components {
              */
             set_by: string;
         };
+        /** PastTickShown */
+        PastTickShown: {
+            /** Is Anomaly */
+            is_anomaly: boolean;
+            /**
+             * Ma 1M
+             * @description Mean price of 60 s; null for a late tick.
+             */
+            ma_1m: number | null;
+            /**
+             * Ma 5M
+             * @description Mean price of 300 s.
+             */
+            ma_5m: number | null;
+            /**
+             * Price
+             * @example 61837.63
+             */
+            price: number;
+            /**
+             * Symbol
+             * @example BTCUSDT
+             */
+            symbol: string;
+            /**
+             * Timestamp
+             * @example 2024-08-08T23:54:15.342000Z
+             */
+            timestamp: string;
+            /**
+             * Vol 1M
+             * @description Volume of 60 s.
+             */
+            vol_1m: number | null;
+            /**
+             * Volume
+             * @example 0.02
+             */
+            volume: number;
+        };
         /** PolicyShown */
         PolicyShown: {
             /**
@@ -1084,7 +1470,7 @@ export interface components {
              * Rules
              * @description Every name that an adjustment can have, except `base`.
              */
-            rules: components["schemas"]["RuleShown"][];
+            rules: components["schemas"]["api__operations__models__RuleShown"][];
             /** Version */
             version: string;
         };
@@ -1110,6 +1496,17 @@ export interface components {
              * @example 85123A
              */
             product_id: string;
+        };
+        /** PriceAnswer */
+        PriceAnswer: {
+            data: components["schemas"]["PriceOnly"];
+            /** Message */
+            message: string;
+            /**
+             * Success
+             * @constant
+             */
+            success: true;
         };
         /** PriceListed */
         PriceListed: {
@@ -1144,6 +1541,13 @@ export interface components {
              */
             version: number;
         };
+        /** PriceOnly */
+        PriceOnly: {
+            /** Price */
+            price: number;
+            /** Symbol */
+            symbol: string;
+        };
         /** PricePage */
         PricePage: {
             /**
@@ -1153,6 +1557,20 @@ export interface components {
             next_cursor: string | null;
             /** Prices */
             prices: components["schemas"]["PriceListed"][];
+        };
+        /** PricesAnswer */
+        PricesAnswer: {
+            /** Data */
+            data: {
+                [key: string]: number;
+            };
+            /** Message */
+            message: string;
+            /**
+             * Success
+             * @constant
+             */
+            success: true;
         };
         /** ProductList */
         ProductList: {
@@ -1220,29 +1638,20 @@ export interface components {
             replayed: true;
             source: components["schemas"]["SourceShown"];
         };
-        /** RuleShown */
-        RuleShown: {
+        /** RuleDeleted */
+        RuleDeleted: {
             /**
-             * Kind
-             * @enum {string}
+             * Deleted
+             * @constant
              */
-            kind: "rule" | "guardrail";
-            /**
-             * Label
-             * @example largest step
-             */
-            label: string;
-            /**
-             * Name
-             * @description As in adjustments, and in `bound_by`.
-             * @example max_step
-             */
-            name: string;
-            /**
-             * Reason
-             * @example limited to the largest step from the last price
-             */
-            reason: string;
+            deleted: true;
+            /** Id */
+            id: string;
+        };
+        /** RuleList */
+        RuleList: {
+            /** Rules */
+            rules: components["schemas"]["api__market__models__RuleShown"][];
         };
         /** SinkShown */
         SinkShown: {
@@ -1280,7 +1689,7 @@ export interface components {
              * Alerts
              * @description Conditions under which prices may be wrong or stand still although every service answers.
              */
-            alerts: components["schemas"]["AlertShown"][];
+            alerts: components["schemas"]["api__operations__models__AlertShown"][];
             /** At Ms */
             at_ms: number;
             dependencies: components["schemas"]["Dependencies"];
@@ -1298,6 +1707,68 @@ export interface components {
                 [key: string]: string;
             };
         };
+        /** SymbolPage */
+        SymbolPage: {
+            /**
+             * Next Cursor
+             * @description Give it as `cursor` for the next page; null at the end.
+             */
+            next_cursor: string | null;
+            /** Symbols */
+            symbols: components["schemas"]["SymbolShown"][];
+        };
+        /** SymbolShown */
+        SymbolShown: {
+            /**
+             * Change Percent
+             * @description Against the open of the UTC day of the tick.
+             */
+            change_percent: number | null;
+            /** Is Anomaly */
+            is_anomaly: boolean;
+            /**
+             * Price
+             * @example 61837.63
+             */
+            price: number;
+            /**
+             * Seq
+             * @example 17
+             */
+            seq: number;
+            /**
+             * Symbol
+             * @example BTCUSDT
+             */
+            symbol: string;
+            /**
+             * Timestamp
+             * @example 2024-08-08T23:54:15.342000Z
+             */
+            timestamp: string;
+            /**
+             * Volume
+             * @example 0.02
+             */
+            volume: number;
+        };
+        /** TickHistory */
+        TickHistory: {
+            /**
+             * Count
+             * @example 100
+             */
+            count: number;
+            /** History */
+            history: components["schemas"]["PastTickShown"][];
+            /**
+             * Limit
+             * @example 100
+             */
+            limit: number;
+            /** Symbol */
+            symbol: string;
+        };
         /** ValidationError */
         ValidationError: {
             /** Context */
@@ -1310,6 +1781,90 @@ export interface components {
             msg: string;
             /** Error Type */
             type: string;
+        };
+        /** AlertShown */
+        api__market__models__AlertShown: {
+            /** At */
+            at: string;
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @example above
+             */
+            kind: string;
+            /**
+             * Severity
+             * @enum {string}
+             */
+            severity: "warning" | "critical";
+            /** Symbol */
+            symbol: string;
+            /** Text */
+            text: string;
+            /** Threshold */
+            threshold: number | null;
+            /**
+             * Type
+             * @constant
+             */
+            type: "alert";
+            /** Value */
+            value: number | null;
+        };
+        /** RuleShown */
+        api__market__models__RuleShown: {
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "above" | "below" | "move_percent" | "anomaly";
+            /** Symbol */
+            symbol: string;
+            /** Threshold */
+            threshold: number | null;
+            /** Webhook */
+            webhook: string | null;
+            /** Window S */
+            window_s: number | null;
+        };
+        /** AlertShown */
+        api__operations__models__AlertShown: {
+            /** Code */
+            code: string;
+            /**
+             * Subject
+             * @description The topic, store or group concerned; may be empty.
+             */
+            subject: string;
+            /** Text */
+            text: string;
+        };
+        /** RuleShown */
+        api__operations__models__RuleShown: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "rule" | "guardrail";
+            /**
+             * Label
+             * @example largest step
+             */
+            label: string;
+            /**
+             * Name
+             * @description As in adjustments, and in `bound_by`.
+             * @example max_step
+             */
+            name: string;
+            /**
+             * Reason
+             * @example limited to the largest step from the last price
+             */
+            reason: string;
         };
     };
     responses: never;
@@ -1945,6 +2500,694 @@ export interface operations {
             };
             /** @description The product is not known, or there is nothing to remove. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    alerts_market_alerts_get: {
+        parameters: {
+            query?: {
+                /** @description Only this symbol. */
+                symbol?: string | null;
+                /** @description How many; more than 500 means 500. */
+                limit?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertList"];
+                };
+            };
+            /** @description The request is malformed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    anomalies_market_anomalies_get: {
+        parameters: {
+            query?: {
+                /** @description Only this symbol. */
+                symbol?: string | null;
+                /** @description How many; more than 500 means 500. */
+                limit?: number | null;
+                /** @description RFC 3339, inclusive. */
+                from?: string | null;
+                /** @description RFC 3339, exclusive. */
+                to?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnomalyList"];
+                };
+            };
+            /** @description The request is malformed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    bars_market_bars__symbol__get: {
+        parameters: {
+            query?: {
+                /** @description `auto`: the shortest with at most `points` bars in the range. */
+                interval?: "1m" | "5m" | "15m" | "1h" | "1d" | "auto";
+                /** @description For `auto`; default `limit`. */
+                points?: number | null;
+                /** @description How many; more than 2000 means 2000. */
+                limit?: number;
+                /** @description RFC 3339, inclusive. */
+                from?: string | null;
+                /** @description RFC 3339, exclusive. */
+                to?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description A symbol, percent-encoded: `BTC%2FUSD`. */
+                symbol: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BarList"];
+                };
+            };
+            /** @description The request is malformed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The product is not known, or there is nothing to remove. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    last_prices_market_price_history__symbol___limit__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A symbol, percent-encoded: `BTC%2FUSD`. */
+                symbol: string;
+                /** @description How many, at most. */
+                limit: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LastPricesAnswer"];
+                };
+            };
+            /** @description The request is malformed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The product is not known, or there is nothing to remove. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    price_market_price__symbol__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A symbol, percent-encoded: `BTC%2FUSD`. */
+                symbol: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PriceAnswer"];
+                };
+            };
+            /** @description The request is malformed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The product is not known, or there is nothing to remove. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    prices_market_prices_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PricesAnswer"];
+                };
+            };
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    latest_market_prices__symbol__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A symbol, percent-encoded: `BTC%2FUSD`. */
+                symbol: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MarketPrice"];
+                };
+            };
+            /** @description The request is malformed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The product is not known, or there is nothing to remove. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    ticks_market_prices__symbol__history_get: {
+        parameters: {
+            query?: {
+                /** @description How many; more than 1000 means 1000. */
+                limit?: number;
+                /** @description RFC 3339, inclusive. */
+                from?: string | null;
+                /** @description RFC 3339, exclusive. */
+                to?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description A symbol, percent-encoded: `BTC%2FUSD`. */
+                symbol: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TickHistory"];
+                };
+            };
+            /** @description The request is malformed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The product is not known, or there is nothing to remove. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    rules_market_rules_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleList"];
+                };
+            };
+            /** @description The admin key is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    set_rule_market_rules_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * Kind
+                     * @enum {string}
+                     */
+                    kind: "above" | "below" | "move_percent" | "anomaly";
+                    /**
+                     * Symbol
+                     * @example BTCUSDT
+                     */
+                    symbol: string;
+                    /**
+                     * Threshold
+                     * @description A price, or percent for `move_percent`; not for `anomaly`.
+                     */
+                    threshold?: number | null;
+                    /**
+                     * Webhook
+                     * @description A URL for the alerts.
+                     */
+                    webhook?: string | null;
+                    /**
+                     * Window S
+                     * @description For `move_percent`; default 60.
+                     */
+                    window_s?: number | null;
+                };
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["api__market__models__RuleShown"];
+                };
+            };
+            /** @description The request is malformed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The admin key is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    delete_rule_market_rules__rule_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                rule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleDeleted"];
+                };
+            };
+            /** @description The request is malformed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The admin key is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The product is not known, or there is nothing to remove. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    symbols_market_symbols_get: {
+        parameters: {
+            query?: {
+                /** @description A part of the symbol, in any case. */
+                search?: string | null;
+                /** @description How many; more than 500 means 500. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SymbolPage"];
+                };
+            };
+            /** @description The request is malformed. */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };

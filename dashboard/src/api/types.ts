@@ -20,4 +20,4 @@ export type Status = Schemas["Status"];
 export type Flow = Schemas["FlowShown"];
 export type Quantiles = Schemas["Quantiles"];
 /** A pricing rule or a guardrail, as adjustments name it. */
-export type Rule = Schemas["RuleShown"];
+export type Rule = Status["policy"]["rules"][number];

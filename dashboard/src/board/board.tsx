@@ -13,6 +13,7 @@ import { Rows } from "./rows";
 import { Toolbar } from "./toolbar";
 import { useArranged } from "./use-arranged";
 import { readView, type View, writeView } from "./view";
+import "../ui/grid.css";
 import "./board.css";
 
 const NO_FREEZES: Freeze[] = [];
@@ -29,7 +30,7 @@ export function Board() {
 
   return (
     <div
-      className="board"
+      className="board products"
       onPointerMove={() => {
         pointedAt.current = performance.now();
       }}

@@ -4,10 +4,10 @@ import { useQuery } from "@tanstack/react-query";
 import { Snowflake, Upload } from "lucide-react";
 import { answer, api } from "../api/client";
 import { open } from "../shell/dialogs/opened";
+import { SearchField } from "../shell/search-field";
 import { withKey } from "../shell/session";
 import { formatWhole } from "../ui/format";
 import { ColumnMenu } from "./column-menu";
-import { SearchField } from "./search-field";
 import type { View } from "./view";
 import { Watchlists } from "./watchlists";
 
@@ -24,7 +24,12 @@ export function Toolbar({ view, setView, shown, total, selected, clear }: Props)
   const ids = [...selected];
   return (
     <div className="toolbar">
-      <SearchField search={view.search} setSearch={(search) => setView({ search })} />
+      <SearchField
+        label="Search products"
+        placeholder="Search name, id, category"
+        search={view.search}
+        setSearch={(search) => setView({ search })}
+      />
       <CategoryFilter category={view.category} setCategory={(category) => setView({ category })} />
       <SourceFilter source={view.source} setSource={(source) => setView({ source })} />
       <Watchlists view={view} setView={setView} selected={ids} />

@@ -1,18 +1,12 @@
-import { useEffect } from "react";
+import { useCallback, useEffect } from "react";
 import { tinykeys } from "tinykeys";
 import { useLocation } from "wouter";
-import { open, opened } from "../shell/dialogs/opened";
+import { open } from "../shell/dialogs/opened";
 import { shortcut } from "../shell/keys";
 import { withKey } from "../shell/session";
-import { isTyping } from "../ui/typing";
+import { type Cursor, useCursorKeys } from "../shell/use-cursor-keys";
 
-interface Cursor {
-  /** The position of the current row in `ids`; -1 for none. */
-  at: number;
-  moveTo: (index: number) => void;
-}
-
-/** The shortcuts of the board: move the cursor, open, select, and set prices. */
+/** The shortcuts of the board: those of a list, and to select rows and set prices. */
 export function useRowKeys(
   ids: string[],
   cursor: Cursor,
@@ -20,24 +14,11 @@ export function useRowKeys(
   toggle: (id: string) => void,
 ): void {
   const [, go] = useLocation();
-  const { at, moveTo } = cursor;
+  const onOpen = useCallback((id: string) => go(`/product/${encodeURIComponent(id)}`), [go]);
+  useCursorKeys(ids, cursor, onOpen);
+  const current = ids[cursor.at];
   useEffect(() => {
-    const move = (by: number) => shortcut(() => moveTo(Math.min(ids.length - 1, Math.max(0, at + by))));
-    const current = ids[at];
     return tinykeys(window, {
-      ArrowDown: move(1),
-      ArrowUp: move(-1),
-      j: move(1),
-      k: move(-1),
-      PageDown: move(10),
-      PageUp: move(-10),
-      Home: move(-ids.length),
-      End: move(ids.length),
-      Enter: (event) => {
-        if (current && !isTyping(event) && !opened.value && !onControl(event)) {
-          go(`/product/${encodeURIComponent(current)}`);
-        }
-      },
       x: shortcut(() => {
         if (current) toggle(current);
       }),
@@ -46,10 +27,5 @@ export function useRowKeys(
         if (chosen.length) void withKey(() => open({ kind: "override", ids: chosen }));
       }),
     });
-  }, [ids, at, moveTo, go, toggle, selected]);
-}
-
-/** True if a button or a link has the focus: the key belongs to it. */
-function onControl(event: KeyboardEvent): boolean {
-  return (event.target as HTMLElement).closest("button, a, [role=menuitem]") !== null;
+  }, [current, toggle, selected]);
 }

@@ -2,6 +2,7 @@
 
 import type { Source } from "../api/types";
 import { changeOf, type Row } from "../live/row";
+import { byNumber, byText } from "../ui/order";
 import { searchable } from "../ui/text";
 
 export const COLUMNS = ["price", "change", "demand", "source", "age"] as const;
@@ -86,8 +87,8 @@ export function arrange(rows: Map<string, Row>, view: View): string[] {
     found.push(row);
   }
   return view.sort === "product" || view.sort === "source"
-    ? byText(found, KEYS_OF_TEXT[view.sort], view.descending)
-    : byNumber(found, KEYS_OF_NUMBER[view.sort], view.descending);
+    ? byText(found, KEYS_OF_TEXT[view.sort], idOf, view.descending)
+    : byNumber(found, KEYS_OF_NUMBER[view.sort], idOf, view.descending);
 }
 
 /** True if rows of the view may change places, or come and go, as prices move. */
@@ -95,32 +96,7 @@ export function moves(view: View): boolean {
   return view.sort !== "product" || view.source !== null;
 }
 
-function byText(rows: Row[], key: (row: Row) => string, descending: boolean): string[] {
-  const sign = descending ? -1 : 1;
-  rows.sort((a, b) => {
-    const [left, right] = [key(a), key(b)];
-    if (left !== right) return left < right ? -sign : sign;
-    return a.id < b.id ? -1 : 1;
-  });
-  return rows.map((row) => row.id);
-}
-
-/** Keys are computed once: a hundred thousand rows are compared nearly two million times. */
-function byNumber(rows: Row[], key: (row: Row) => number | null, descending: boolean): string[] {
-  const sign = descending ? -1 : 1;
-  const keys = Float64Array.from(rows, (row) => sign * (key(row) ?? Number.NaN));
-  const order = Uint32Array.from(rows, (_, index) => index);
-  order.sort((a, b) => {
-    const [left, right] = [keys[a] as number, keys[b] as number];
-    if (left < right) return -1;
-    if (left > right) return 1;
-    // Equal, or at least one has no value: rows without a value come last.
-    if (left !== right && Number.isNaN(left) !== Number.isNaN(right)) return Number.isNaN(left) ? 1 : -1;
-    return (rows[a] as Row).id < (rows[b] as Row).id ? -1 : 1;
-  });
-  return Array.from(order, (index) => (rows[index] as Row).id);
-}
-
+const idOf = (row: Row) => row.id;
 const KEYS_OF_TEXT = {
   product: (row: Row) => row.sortName,
   source: (row: Row) => `${row.source} ${row.boundBy ?? ""}`,

@@ -1,7 +1,8 @@
-/** The live link: one WebSocket. It subscribes to products by message, resumes by version, and reconnects by itself. */
+/** A live link: one WebSocket. It subscribes to keys (products or symbols) by message, resumes by version, and reconnects
+ * by itself. */
 
 import { Signal } from "../ui/signal";
-import type { Frame, PriceUpdate, PriceWithdrawn } from "./messages";
+import type { LinkError, Pulse } from "./messages";
 
 export const BACK_OFF_S = [1, 2, 5, 10];
 /** The API sends a pulse every second. A connection that is silent for this long is dead, even if it looks open. */
@@ -13,20 +14,23 @@ export type LinkState =
   | { kind: "waiting"; attempt: number; retryAtMs: number }
   | { kind: "paused"; sinceMs: number };
 
-export interface LinkEvents {
-  /** The version that is known of a product, 0 for none. */
-  version(productId: string): number;
-  onUpdate(update: PriceUpdate): void;
-  onWithdrawn(withdrawn: PriceWithdrawn): void;
+export interface LinkEvents<Message> {
+  /** The version that is known of a key, 0 for none. */
+  version(key: string): number;
+  onMessage(message: Message): void;
+  /** Messages may have been missed: the connection is a new one, or there was a gap. */
+  onMissed?(): void;
   onProblem?(error: string): void;
 }
 
-export class Link {
+/** `Message` is the type of the messages about keys: those that a pulse counts. */
+export class Link<Message extends { type: string }> {
   readonly state = new Signal<LinkState>({ kind: "connecting" });
   gaps = 0;
   reconnects = 0;
   private socket: WebSocket | null = null;
   private watched: string[] = [];
+  private opened = 0;
   private received = 0;
   private attempt = 0;
   private retry: ReturnType<typeof setTimeout> | undefined;
@@ -34,16 +38,18 @@ export class Link {
 
   constructor(
     private readonly url: string,
-    private readonly events: LinkEvents,
+    /** The field of a `subscribe` message that names the keys. */
+    private readonly field: "products" | "symbols",
+    private readonly events: LinkEvents<Message>,
   ) {}
 
   start(): void {
     this.connect();
   }
 
-  /** From now on these products, and nothing else. */
-  watch(productIds: string[]): void {
-    this.watched = productIds;
+  /** From now on these keys, and nothing else. */
+  watch(keys: string[]): void {
+    this.watched = keys;
     this.ask();
   }
 
@@ -68,42 +74,44 @@ export class Link {
     this.socket = socket;
     this.received = 0;
     socket.onopen = () => {
+      if (this.opened++ > 0) this.events.onMissed?.();
       this.ask();
       this.listen();
     };
-    socket.onmessage = (message) => this.receive(JSON.parse(message.data) as Frame);
+    socket.onmessage = (message) => this.receive(JSON.parse(message.data) as Message | Pulse | LinkError);
     socket.onclose = () => this.lost(socket);
     // A socket that never opens is lost as well.
     this.listen();
   }
 
-  private receive(frame: Frame): void {
+  private receive(frame: Message | Pulse | LinkError): void {
     this.listen();
     if (frame.type === "pulse") {
-      this.attempt = 0;
-      const { state } = this;
-      if (state.value.kind !== "live" || state.value.kafka !== frame.live)
-        state.set({ kind: "live", kafka: frame.live });
-      if (frame.frames !== this.received) {
-        this.gaps += 1;
-        this.received = frame.frames;
-        this.ask();
-      }
-    } else if (frame.type === "price_update") {
-      this.received += 1;
-      this.events.onUpdate(frame);
-    } else if (frame.type === "price_withdrawn") {
-      this.received += 1;
-      this.events.onWithdrawn(frame);
+      this.count(frame as Pulse);
+    } else if (frame.type === "error") {
+      this.events.onProblem?.((frame as LinkError).error);
     } else {
-      this.events.onProblem?.(frame.error);
+      this.received += 1;
+      this.events.onMessage(frame as Message);
+    }
+  }
+
+  private count({ live, frames }: Pulse): void {
+    this.attempt = 0;
+    const { state } = this;
+    if (state.value.kind !== "live" || state.value.kafka !== live) state.set({ kind: "live", kafka: live });
+    if (frames !== this.received) {
+      this.gaps += 1;
+      this.received = frames;
+      this.events.onMissed?.();
+      this.ask();
     }
   }
 
   private ask(): void {
     if (this.socket?.readyState !== WebSocket.OPEN) return;
-    const products = Object.fromEntries(this.watched.map((id) => [id, this.events.version(id)]));
-    this.socket.send(JSON.stringify({ type: "subscribe", products }));
+    const versions = Object.fromEntries(this.watched.map((key) => [key, this.events.version(key)]));
+    this.socket.send(JSON.stringify({ type: "subscribe", [this.field]: versions }));
   }
 
   private listen(): void {

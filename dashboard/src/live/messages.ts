@@ -1,4 +1,5 @@
-/** Messages and rows that OpenAPI does not describe: frames of `WS /ws/prices`, and rows that are arrays. */
+/** Messages and rows that OpenAPI does not describe: frames of `WS /ws/prices` and `WS /ws/ticks`, and rows that are
+ * arrays. */
 
 import type { components } from "../api/schema";
 import type { Adjustment, Source } from "../api/types";
@@ -33,7 +34,30 @@ export interface PriceWithdrawn {
   version: number;
 }
 
-export type Frame = PriceUpdate | PriceWithdrawn | Pulse | { type: "error"; error: string };
+/** The states that the client has asked for cannot be read. */
+export interface LinkError {
+  type: "error";
+  error: string;
+}
+
+/** A tick of the market, as it was applied. `ts_us`: UTC microseconds. Averages are null for a late tick. */
+export interface Tick {
+  type: "tick";
+  symbol: string;
+  price: number;
+  volume: number;
+  timestamp: string;
+  ts_us: number;
+  seq: number;
+  ma_1m: number | null;
+  ma_5m: number | null;
+  vol_1m: number | null;
+  vwap_1m: number | null;
+  is_anomaly: boolean;
+  is_late: boolean;
+  anomalies: { kind: string; severity: string; text: string }[];
+  snapshot?: boolean;
+}
 
 /** product_id, name, category, price, demand, source, version, updated_at_ms, bound_by, day_open */
 export type BoardRow = [

@@ -3,8 +3,9 @@
 import { answer, api } from "../api/client";
 import type { Adjustment } from "../api/types";
 import { Signal } from "../ui/signal";
+import { Frames } from "./frames";
 import { Link } from "./link";
-import type { BoardPage, BoardRow, PriceUpdate } from "./messages";
+import type { BoardPage, BoardRow, PriceUpdate, PriceWithdrawn } from "./messages";
 import { move, newRow, type Row } from "./row";
 
 const CHANGES_EVERY_MS = 2_000;
@@ -17,14 +18,13 @@ export type Loading =
 export class PriceStore {
   readonly rows = new Map<string, Row>();
   /** Grows at most once a frame, when any row has changed. */
-  readonly frame = new Signal(0);
+  readonly frame = new Frames();
   /** Grows when rows appeared, were renamed, or were forgotten. */
   readonly membership = new Signal(0);
   readonly loading = new Signal<Loading>({ kind: "loading", loaded: 0, total: 0 });
-  readonly link: Link;
+  readonly link: Link<PriceUpdate | PriceWithdrawn>;
   updates = 0;
   private token: string | null = null;
-  private due = false;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private paused = false;
   /** The names of the guardrails; null before the first answer of GET /status. */
@@ -33,10 +33,12 @@ export class PriceStore {
   private readonly unjudged = new Map<string, Adjustment[]>();
 
   constructor(linkUrl: string) {
-    this.link = new Link(linkUrl, {
+    this.link = new Link(linkUrl, "products", {
       version: (id) => this.rows.get(id)?.version ?? 0,
-      onUpdate: (update) => this.apply(update),
-      onWithdrawn: ({ product_id, version }) => this.remove(product_id, version),
+      onMessage: (message) => {
+        if (message.type === "price_update") this.apply(message);
+        else this.remove(message.product_id, message.version);
+      },
     });
   }
 
@@ -149,7 +151,7 @@ export class PriceStore {
     this.rows.delete(id);
     this.unjudged.delete(id);
     this.membership.set(this.membership.value + 1);
-    this.schedule();
+    this.frame.touch();
   }
 
   /** The last guardrail that changed an update's price, if any. */
@@ -161,24 +163,12 @@ export class PriceStore {
 
   private add(found: BoardRow): void {
     this.rows.set(found[0], newRow(found));
-    this.schedule();
+    this.frame.touch();
   }
 
   private touch(row: Row): void {
     row.stamp += 1;
-    this.schedule();
-  }
-
-  private schedule(): void {
-    if (this.due) return;
-    this.due = true;
-    const draw = () => {
-      this.due = false;
-      this.frame.set(this.frame.value + 1);
-    };
-    // A hidden page draws no frames: updates change its rows only.
-    if (typeof requestAnimationFrame === "undefined") setTimeout(draw, 16);
-    else requestAnimationFrame(draw);
+    this.frame.touch();
   }
 
   private async poll(): Promise<void> {

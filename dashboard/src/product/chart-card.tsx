@@ -9,6 +9,7 @@ import type { PastOverride } from "../api/types";
 import { NeedsKey } from "../shell/needs-key";
 import { theme } from "../shell/preferences";
 import { useKeyState } from "../shell/session";
+import { ChartNotice } from "../ui/chart-notice";
 import { download, toCsv } from "../ui/csv";
 import { Problem } from "../ui/problem";
 import { useSignal } from "../ui/signal";
@@ -101,7 +102,7 @@ function Chart({
         {prices > points.length
           ? `${prices.toLocaleString()} decisions, shown as ${points.length} points.`
           : `${points.length} decisions.`}{" "}
-        Red markers and shaded spans: overrides. Times: {zoneName()}.
+        Red markers and shaded spans: overrides. Times: {zoneName()}. <ChartNotice />
       </p>
     </>
   );
@@ -114,7 +115,9 @@ function LiveChart({ points, ref }: { points: ChartPoint[]; ref: RefObject<Chart
       {points.length > 0 && (
         <>
           <PriceChart ref={ref} points={points} overrides={NONE} theme={mode} />
-          <p className="dim small">Live prices since this page was opened.</p>
+          <p className="dim small">
+            Live prices since this page was opened. <ChartNotice />
+          </p>
         </>
       )}
       <NeedsKey what="History" />

@@ -14,9 +14,9 @@ import {
 } from "lightweight-charts";
 import type { PastOverride } from "../api/types";
 import type { Money } from "../prices/money";
+import { type TickUnit, tickText } from "../ui/chart-ticks";
 import { formatNumber, formatTime } from "../ui/format";
 import { bySecond, type ChartPoint, spansOf } from "./chart-points";
-import { type TickUnit, tickText } from "./chart-ticks";
 
 /** A colour of the theme by its name, such as `--card`. */
 type Colors = (name: string) => string;

@@ -11,6 +11,7 @@ import { useNow } from "../ui/clock";
 import { formatAge } from "../ui/format";
 import { useSignal } from "../ui/signal";
 import { lift } from "./changes";
+import { useLive } from "./live";
 import { announcement, notifyProblem } from "./notices";
 import { DOUBTFUL_AFTER_MS, problemsOf } from "./problems";
 import { withKey } from "./session";
@@ -30,7 +31,7 @@ export function Banner() {
 
 function Problems({ now }: { now: number }) {
   const status = useStatus();
-  const link = useSignal(usePrices().link.state);
+  const link = useSignal(useLive().link.state);
   const since = status.dataUpdatedAt || STARTED;
   const silent = status.isError || status.failureCount > 0 || now - since > 2 * DOUBTFUL_AFTER_MS ? now - since : 0;
   const problems = problemsOf(status.data, silent);

@@ -3,9 +3,9 @@
 import { useEffect } from "react";
 import { tinykeys } from "tinykeys";
 import { useLocation } from "wouter";
-import { usePrices } from "../prices/store";
 import { isTyping } from "../ui/typing";
 import { open, opened } from "./dialogs/opened";
+import { useLive } from "./live";
 import { density, nextTheme, switchZone, theme } from "./preferences";
 import { withKey } from "./session";
 
@@ -20,7 +20,7 @@ export function shortcut(act: () => void): (event: KeyboardEvent) => void {
 
 /** The shortcuts of the whole application; a page adds its own. */
 export function useShellKeys(): void {
-  const prices = usePrices();
+  const live = useLive();
   const [, go] = useLocation();
   useEffect(() => {
     return tinykeys(window, {
@@ -29,12 +29,14 @@ export function useShellKeys(): void {
       "g b": shortcut(() => go("/")),
       "g i": shortcut(() => go("/interventions")),
       "g s": shortcut(() => go("/system")),
+      "g m": shortcut(() => go("/market")),
+      "g a": shortcut(() => go("/market/inbox")),
       t: shortcut(() => theme.set(nextTheme())),
       d: shortcut(() => density.set(density.value === "compact" ? "comfortable" : "compact")),
       z: shortcut(switchZone),
-      p: shortcut(() => (prices.link.state.value.kind === "paused" ? prices.resume() : prices.pause())),
+      p: shortcut(() => (live.link.state.value.kind === "paused" ? live.resume() : live.pause())),
       f: shortcut(() => void withKey(() => open({ kind: "freeze", scope: "all" }))),
       u: shortcut(() => void withKey(() => open({ kind: "bulk" }))),
     });
-  }, [prices, go]);
+  }, [live, go]);
 }

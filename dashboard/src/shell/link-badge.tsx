@@ -1,12 +1,12 @@
-/** The state of the live link, in words, with "retry now" while it is cut. */
+/** The state of the page's live link, in words, with "retry now" while it is cut. */
 
-import { usePrices } from "../prices/store";
 import { useNow } from "../ui/clock";
 import { formatAge } from "../ui/format";
 import { useSignal } from "../ui/signal";
+import { useLive } from "./live";
 
 export function LinkBadge() {
-  const { link } = usePrices();
+  const { link } = useLive();
   const state = useSignal(link.state);
   const now = useNow();
   switch (state.kind) {

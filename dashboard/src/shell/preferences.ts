@@ -1,4 +1,4 @@
-/** The choices of a person, kept in this browser: theme, density, time zone, watchlists. */
+/** The choices of a person, kept in this browser: theme, density, time zone, watchlists, alerts that were read. */
 
 import { Signal } from "../ui/signal";
 import { timeZone, type Zone } from "../ui/zone";
@@ -23,6 +23,8 @@ function stored<T>(name: string, fallback: T): Signal<T> {
 export const theme = stored<Theme>("theme", "system");
 export const density = stored<Density>("density", "comfortable");
 export const watchlists = stored<Watchlists>("watchlists", {});
+/** The ids of the market's alerts that were read; at most as many as the inbox shows. */
+export const readAlerts = stored<string[]>("read-alerts", []);
 
 const zone = stored<Zone>("zone", "local");
 

@@ -2,11 +2,11 @@
 
 import { HelpCircle, Moon, Pause, Play, Snowflake, Sun, SunMoon } from "lucide-react";
 import { Link as A } from "wouter";
-import { usePrices } from "../prices/store";
 import { useSignal } from "../ui/signal";
 import { timeZone, zoneName } from "../ui/zone";
 import { open } from "./dialogs/opened";
 import { LinkBadge } from "./link-badge";
+import { useLive } from "./live";
 import { PageLinks } from "./navigation";
 import { nextTheme, switchZone, theme } from "./preferences";
 import { session, useKeyState, withKey } from "./session";
@@ -48,15 +48,15 @@ export function TopBar() {
 }
 
 function PauseButton() {
-  const prices = usePrices();
-  const paused = useSignal(prices.link.state).kind === "paused";
+  const live = useLive();
+  const paused = useSignal(live.link.state).kind === "paused";
   return (
     <button
       type="button"
       className="icon"
       aria-pressed={paused}
       aria-label={paused ? "Resume live updates" : "Pause live updates"}
-      onClick={() => (paused ? prices.resume() : prices.pause())}
+      onClick={() => (paused ? live.resume() : live.pause())}
     >
       {paused ? <Play size={18} aria-hidden="true" /> : <Pause size={18} aria-hidden="true" />}
     </button>

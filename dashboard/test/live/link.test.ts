@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { BACK_OFF_S, Link, SILENT_AFTER_MS } from "../../src/live/link";
-import type { PriceUpdate } from "../../src/live/messages";
+import type { PriceUpdate, PriceWithdrawn } from "../../src/live/messages";
 
 class FakeSocket {
   static OPEN = 1;
@@ -39,20 +39,23 @@ class FakeSocket {
 const update = (id: string, version: number) => ({ type: "price_update", product_id: id, version }) as PriceUpdate;
 const newest = () => FakeSocket.made.at(-1) as FakeSocket;
 let versions: Record<string, number>;
-let link: Link;
+let link: Link<PriceUpdate | PriceWithdrawn>;
+let missed: number;
 
 beforeEach(() => {
   vi.useFakeTimers();
   vi.stubGlobal("WebSocket", FakeSocket);
   FakeSocket.made = [];
   versions = {};
-  link = new Link("ws://x", {
+  missed = 0;
+  link = new Link("ws://x", "products", {
     version: (id) => versions[id] ?? 0,
-    onUpdate: (each) => {
-      versions[each.product_id] = each.version;
+    onMessage: (each) => {
+      if (each.type === "price_update") versions[each.product_id] = each.version;
+      else delete versions[each.product_id];
     },
-    onWithdrawn: (each) => {
-      delete versions[each.product_id];
+    onMissed: () => {
+      missed += 1;
     },
   });
   link.start();
@@ -92,6 +95,7 @@ test("comes back after a cut, and resumes by version", () => {
   newest().open();
   expect(newest().sent).toEqual([{ type: "subscribe", products: { A: 3 } }]);
   expect(link.reconnects).toBe(1);
+  expect(missed).toBe(1);
 });
 
 test("waits 1, 2, 5, 10 and again 10 seconds; a pulse starts from 1 again", () => {
@@ -108,6 +112,15 @@ test("waits 1, 2, 5, 10 and again 10 seconds; a pulse starts from 1 again", () =
   newest().pulse(0);
   newest().cut();
   expect(link.state.value).toMatchObject({ kind: "waiting", attempt: 1 });
+});
+
+test("names its keys as the server does", () => {
+  const symbols = new Link<PriceUpdate>("ws://x", "symbols", { version: () => 17, onMessage: () => {} });
+  symbols.watch(["BTC/USD"]);
+  symbols.start();
+  newest().open();
+  expect(newest().sent).toEqual([{ type: "subscribe", symbols: { "BTC/USD": 17 } }]);
+  symbols.pause();
 });
 
 test("retries now, when told to", () => {
@@ -136,9 +149,9 @@ describe("gaps", () => {
     newest().open();
     newest().receive(update("A", 1));
     newest().pulse(1);
-    expect(link.gaps).toBe(0);
+    expect(link.gaps + missed).toBe(0);
     newest().pulse(2);
-    expect(link.gaps).toBe(1);
+    expect([link.gaps, missed]).toEqual([1, 1]);
     expect(newest().sent).toHaveLength(2);
     newest().pulse(2);
     expect(link.gaps).toBe(1);

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
-import { tickText } from "../../src/product/chart-ticks";
 import { expiryTime } from "../../src/shell/dialogs/expiry";
+import { tickText } from "../../src/ui/chart-ticks";
 import { formatClock, formatTime } from "../../src/ui/format";
 import { endOfDay, momentText, readMoment, timeZone, zoneName } from "../../src/ui/zone";
 

@@ -1,15 +1,18 @@
-/** The search field of the board; `/` moves to it. */
+/** The search field above a list; `/` moves to it. */
 
 import { useEffect, useRef, useState } from "react";
 import { tinykeys } from "tinykeys";
-import { shortcut } from "../shell/keys";
+import { shortcut } from "./keys";
 
 interface Props {
+  /** The list, for screen readers. */
+  label: string;
+  placeholder: string;
   search: string;
   setSearch: (search: string) => void;
 }
 
-export function SearchField({ search, setSearch }: Props) {
+export function SearchField({ label, placeholder, search, setSearch }: Props) {
   const field = useRef<HTMLInputElement>(null);
   const [text, setText] = useState(search);
   useEffect(() => setText(search), [search]);
@@ -28,8 +31,8 @@ export function SearchField({ search, setSearch }: Props) {
       ref={field}
       type="search"
       className="search"
-      placeholder="Search name, id, category   /"
-      aria-label="Search products"
+      placeholder={`${placeholder}   /`}
+      aria-label={label}
       value={text}
       onChange={(event) => {
         setText(event.target.value);

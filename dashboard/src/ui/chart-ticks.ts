@@ -1,7 +1,7 @@
-/** The texts of the chart's time axis, in the zone of all other times. */
+/** The texts of a chart's time axis, in the zone of all other times. */
 
-import { formatClock, formatDay, formatMinutes, formatMonth } from "../ui/format";
-import { isMidnight } from "../ui/zone";
+import { formatClock, formatDay, formatMinutes, formatMonth } from "./format";
+import { isMidnight } from "./zone";
 
 /** The unit that begins at a tick. */
 export type TickUnit = "month" | "day" | "minute" | "second";
