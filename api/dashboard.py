@@ -12,7 +12,10 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
 BUILT = Path(__file__).parent.parent / "dashboard" / "dist"
-PAGES = ("/", "/product/{product_id:path}", "/interventions", "/system")
+PAGES = (
+    *("/", "/product/{product_id:path}", "/interventions", "/system"),
+    *("/market", "/market/inbox", "/market/symbol/{symbol:path}"),
+)
 HEADERS = {
     "Cache-Control": "no-cache",
     "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:;"

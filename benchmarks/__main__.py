@@ -19,6 +19,7 @@ PARTS: dict[str, list[str]] = {
     "processes": ["--events", "700000", "--repeat", "2"],
     "catch_up": ["--events", "1000000"],
     "scale": ["--products", "1000000"],
+    "ticks": ["--repeat", "1"],
 }
 """Module to its arguments. With these, all modules together take at most a quarter of an hour."""
 

@@ -16,11 +16,13 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from bytewax.dataflow import Dataflow
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.outputs import StatefulSinkPartition
 from bytewax.testing import run_main
@@ -57,15 +59,15 @@ console = Console(stderr=True)
 class FakeMessage:
     """A message as the Kafka client returns it."""
 
-    def __init__(self, offset: int, key: bytes, value: bytes) -> None:
-        self._offset, self._key, self._value = offset, key, value
+    def __init__(self, offset: int, key: bytes, value: bytes, topic: str = EVENTS) -> None:
+        self._offset, self._key, self._value, self._topic = offset, key, value, topic
         self._timestamp = (1, 1_700_000_000_000 + offset)
 
     def error(self) -> None:
         return None
 
     def topic(self) -> str:
-        return EVENTS
+        return self._topic
 
     def partition(self) -> int:
         return self._offset % PARTITIONS
@@ -83,18 +85,20 @@ class FakeMessage:
         return self._timestamp
 
 
-class FakeConsumer:
-    """A consumer that finds an event of every product, then `size` events every `EVERY_S`, for some seconds. cpu_s,
-    events: measured after the warm up."""
+def make_messages(size: int) -> list[FakeMessage]:
+    """Make an event of every product, then events of random ones."""
+    chance = random.Random(7)
+    numbers = [*range(PRODUCTS), *(chance.randrange(PRODUCTS) for _ in range(max(size, 20_000)))]
+    made = [make_event(chance, number, 1.7e9) for number in numbers]
+    return [FakeMessage(offset, each["key"].encode(), each["value"].encode()) for offset, each in enumerate(made)]
 
-    def __init__(self, size: int, stop: threading.Event) -> None:
-        chance = random.Random(7)
-        numbers = [*range(PRODUCTS), *(chance.randrange(PRODUCTS) for _ in range(max(size, 20_000)))]
-        made = [make_event(chance, number, 1.7e9) for number in numbers]
-        messages = [
-            FakeMessage(offset, each["key"].encode(), each["value"].encode()) for offset, each in enumerate(made)
-        ]
-        self._first, self._messages = messages[:PRODUCTS], messages[PRODUCTS:]
+
+class FakeConsumer:
+    """A consumer that finds the `first` messages, then `size` of the others every `EVERY_S`, for some seconds,
+    again and again. cpu_s, events: measured after the warm up."""
+
+    def __init__(self, first: list[FakeMessage], messages: list[FakeMessage], size: int, stop: threading.Event):
+        self._first, self._messages = first, messages
         self._size, self._stop = size, stop
         self._next, self._due, self._starts = 0, 0.0, 0.0
         self._cpu_before = 0.0
@@ -192,30 +196,39 @@ class _Drops(StatefulSinkPartition[Any, None]):
 
 def measure(size: int) -> float:
     """Run the flow in this process, and return CPU microseconds per event."""
+    sink = Dropping()
+    sinks = Sinks(updates=sink, dead_letters=sink, latest=sink, history=sink, overrides=sink)
+    made = make_messages(size)
+
+    def make_flow(messages: Any, refills: Any, state_log: StateLog) -> Dataflow:
+        policy = default_policy()
+        return build(messages, refills, sinks, policy=policy, kinds=KINDS, shards=64, state_log=state_log)
+
+    return run_flow(TOPICS, made[:PRODUCTS], made[PRODUCTS:], size, make_flow)
+
+
+def run_flow(
+    topics: Sequence[str],
+    first: list[FakeMessage],
+    messages: list[FakeMessage],
+    size: int,
+    make_flow: Callable[[Any, Any, StateLog], Dataflow],
+) -> float:
+    """Run a flow in this process on a `FakeConsumer`, and return CPU microseconds per message."""
     stop = threading.Event()
-    consumer = FakeConsumer(size, stop)
-    counts = dict.fromkeys(TOPICS, PARTITIONS)
+    consumer = FakeConsumer(first, messages, size, stop)
+    counts = dict.fromkeys(topics, PARTITIONS)
     watch: Any = FakeWatch()
     with (
         mock.patch.object(shared_consumer, "make_consumer", return_value=consumer),
         mock.patch.object(source, "count_partitions", return_value=counts),
+        tempfile.TemporaryDirectory() as folder,
     ):
-        messages = source.KafkaSource(client_options("127.0.0.1:1", {}), list(TOPICS), 64, stop, watch=watch)
-        sink = Dropping()
-        sinks = Sinks(updates=sink, dead_letters=sink, latest=sink, history=sink, overrides=sink)
-        with tempfile.TemporaryDirectory() as folder:
-            flow = build(
-                messages,
-                NoRefills(stop),
-                sinks,
-                policy=default_policy(),
-                kinds=KINDS,
-                shards=64,
-                state_log=StateLog(Path(folder)),
-            )
-            gc.freeze()
-            gc.set_threshold(100_000, 50, 100)
-            run_main(flow, epoch_interval=timedelta(seconds=1))  # type: ignore[no-untyped-call]
+        reads = source.KafkaSource(client_options("127.0.0.1:1", {}), list(topics), 64, stop, watch=watch)
+        flow = make_flow(reads, NoRefills(stop), StateLog(Path(folder)))
+        gc.freeze()
+        gc.set_threshold(100_000, 50, 100)
+        run_main(flow, epoch_interval=timedelta(seconds=1))  # type: ignore[no-untyped-call]
     return consumer.cpu_s / consumer.events * 1e6
 
 

@@ -87,7 +87,8 @@ function Toolbar({ view, setView, shown }: ToolbarProps) {
       </span>
       {problem && total ? (
         <p className="error wide" role="alert">
-          The list is not current: {problem} Symbols on the screen stay live while their badge says so.
+          The list is not current ({problem.replace(/\.$/, "")}). Symbols on the screen are live as long as the
+          badge at the top says so.
         </p>
       ) : null}
     </div>
@@ -106,7 +107,8 @@ function Content({ loading, symbols, view, setView }: ContentProps) {
     return (
       <div className="empty" role="alert">
         <h2>Symbols cannot be loaded</h2>
-        <p>{loading.error} The page goes on trying.</p>
+        <p>{loading.error}</p>
+        <p>The page goes on trying.</p>
       </div>
     );
   }

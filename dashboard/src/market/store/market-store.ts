@@ -45,10 +45,6 @@ export class MarketStore {
     void this.round(this.turn);
   }
 
-  stop(): void {
-    this.pause();
-  }
-
   pause(): void {
     this.turn += 1;
     clearTimeout(this.timer);

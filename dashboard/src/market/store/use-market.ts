@@ -17,7 +17,7 @@ export function useRunningMarket(): void {
     market.start();
     shownLive.set(market);
     return () => {
-      market.stop();
+      market.pause();
       shownLive.set(null);
     };
   }, []);

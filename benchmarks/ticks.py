@@ -1,0 +1,366 @@
+"""`make bench-ticks`: the cost of a tick, and the fan-out of ticks to 10,000 WebSocket clients.
+
+Cost: the market's real flow on Bytewax, with decoding, exact averages, bars, and the rows of all sinks, which drop
+them, beside two loops without an engine that keep the same windows and encode one message for each tick: one in
+floats, for ticks in order, and one with the exact state of the flow. Before, every symbol has had a tick. Ticks
+come in order, a thousand in a second of event time.
+
+Fan-out: messages on ticks-enriched, one a second, to all clients of `/ws/ticks`: with one API process, with two
+that have half of the clients each, and the bare loop (benchmarks/bare.py). Each client must get every frame
+once."""
+
+import argparse
+import random
+import statistics
+import subprocess
+import sys
+import time
+from collections import deque
+from contextlib import ExitStack
+from functools import partial
+
+import msgspec
+from confluent_kafka import Producer
+from rich.console import Console
+from rich.progress import Progress
+
+from benchmarks.batches import Dropping, FakeMessage, run_flow
+from benchmarks.bench import ROOT, Bench, describe, scratch, write_report
+from benchmarks.load import WsResult
+from benchmarks.read import WITHIN_S, Server, finish, reference_server, wait_for_result
+from connectors.decode.market import TickKind, decode_tick
+from dataflows.ticks import Sinks, build
+from market.policy import MarketPolicy
+from market.state.shard import Shard
+from market.state.symbol import Limits
+from sinks.kafka.market import to_tick_message
+from stack.process import Program
+
+SYMBOLS = (10, 10_000)
+SIZES = (4_096, 10)
+TICKS = 400_000
+"""More than the flow takes in a run: ticks that come again would be late."""
+
+LOOP_TICKS = 150_000
+COST_TARGET = 2.0
+CLIENTS = 10_000
+FRAMES, PACE_S = 10, 1.0
+
+console = Console(stderr=True)
+
+
+class _Tick(msgspec.Struct):
+    symbol: str
+    price: float
+    volume: float
+    ts: int
+
+
+class _Enriched(msgspec.Struct):
+    type: str
+    symbol: str
+    price: float
+    volume: float
+    ts: int
+    seq: int
+    ma_1m: float
+    ma_5m: float
+    vol_1m: float
+    vwap_1m: float | None
+    is_anomaly: bool
+
+
+class Delivery(msgspec.Struct):
+    """The result of one round. delays_ms: of the last frame, of each client, from its publication. `cpu_us`: of all
+    servers, for each frame delivered. `memory_bytes`: per client."""
+
+    delays_ms: dict[str, float]
+    deliveries_per_s: float
+    cpu_us: float
+    memory_bytes: float
+
+
+def make_ticks(symbols: int) -> tuple[list[FakeMessage], list[FakeMessage]]:
+    """Make a tick of each symbol, and then ticks of random ones, in order of time."""
+    chance = random.Random(7)
+    numbers = [*range(symbols), *(chance.randrange(symbols) for _ in range(TICKS))]
+    messages = []
+    for offset, number in enumerate(numbers):
+        price, volume = round(100 + chance.random(), 2), round(chance.random(), 3)
+        # A thousand a second.
+        tick = {"symbol": f"S{number}", "price": price, "volume": volume, "ts": 1_700_000_000_000 + offset}
+        messages.append(FakeMessage(offset, f"S{number}".encode(), msgspec.json.encode(tick), "ticks"))
+    return messages[:symbols], messages[symbols:]
+
+
+def cost_of_flow(symbols: int, size: int) -> float:
+    """Run the flow in this process, and return CPU microseconds per tick."""
+    sink = Dropping()
+    sinks = Sinks(*[sink] * 7)
+    first, ticks = make_ticks(symbols)
+    kinds = {"ticks": TickKind.PRICE_TICKS}
+    make_flow = partial(build, sinks=sinks, policy=MarketPolicy(), kinds=kinds, shards=64, limits=Limits())
+    return run_flow(
+        ["ticks"], first, ticks, size, lambda reads, refills, log: make_flow(reads, refills, state_log=log)
+    )
+
+
+def cost_of_loop(symbols: int, loop: "Loop | ExactLoop") -> float:
+    """Run a loop in this process, and return CPU microseconds per tick."""
+    first, ticks = make_ticks(symbols)
+    for message in first:
+        loop.apply(message.value())
+    started = time.process_time()
+    for message in ticks[:LOOP_TICKS]:
+        loop.apply(message.value())
+    return (time.process_time() - started) / LOOP_TICKS * 1e6
+
+
+class Loop:
+    """The windows of 60 and 300 s, five bars and the jump of each symbol, in floats, for ticks in order."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, _State] = {}
+        self._decode = msgspec.json.Decoder(_Tick).decode
+        self._encode = msgspec.json.Encoder().encode
+
+    def apply(self, value: bytes) -> bytes:
+        """Return the message of a tick."""
+        tick = self._decode(value)
+        state = self._states.get(tick.symbol)
+        if state is None:
+            state = self._states[tick.symbol] = _State()
+        return self._encode(state.apply(tick))
+
+
+class ExactLoop:
+    """The flow's own decoder and state: exact, and for ticks in any order."""
+
+    def __init__(self) -> None:
+        self._shard = Shard(MarketPolicy(), Limits())
+        self._encode = msgspec.json.Encoder().encode
+
+    def apply(self, value: bytes) -> bytes:
+        """Return the message of a tick."""
+        enriched, _, _ = self._shard.apply(decode_tick(TickKind.PRICE_TICKS, value))
+        self._shard.changes()
+        return self._encode(to_tick_message(enriched))
+
+
+class _State:
+    __slots__ = ("_bars", "_five", "_minute", "_price", "_seq", "_sums")
+
+    def __init__(self) -> None:
+        self._seq, self._price = 0, 0.0
+        self._minute: deque[_Tick] = deque()
+        self._five: deque[_Tick] = deque()
+        self._sums = [0.0, 0.0, 0.0, 0.0]
+        self._bars: dict[tuple[int, int], list[float]] = {}
+
+    def apply(self, tick: _Tick) -> _Enriched:
+        self._seq += 1
+        sums, minute, five, price = self._sums, self._minute, self._five, tick.price
+        minute.append(tick)
+        five.append(tick)
+        sums[0] += price
+        sums[1] += tick.volume
+        sums[2] += price * tick.volume
+        sums[3] += price
+        while minute[0].ts <= tick.ts - 60_000:
+            old = minute.popleft()
+            sums[0] -= old.price
+            sums[1] -= old.volume
+            sums[2] -= old.price * old.volume
+        while five[0].ts <= tick.ts - 300_000:
+            sums[3] -= five.popleft().price
+        for interval_ms in (60_000, 300_000, 900_000, 3_600_000, 86_400_000):
+            key = interval_ms, tick.ts // interval_ms
+            bar = self._bars.get(key)
+            if bar is None:
+                self._bars[key] = [price, price, price, price, tick.volume, 1]
+                continue
+            bar[1], bar[2] = max(bar[1], price), min(bar[2], price)
+            bar[3] = price
+            bar[4] += tick.volume
+            bar[5] += 1
+        jumped = bool(self._price) and abs(price / self._price - 1) > 0.02
+        self._price = price
+        means = sums[0] / len(minute), sums[3] / len(five), sums[1], sums[2] / sums[1] if sums[1] else None
+        return _Enriched("tick", tick.symbol, price, tick.volume, tick.ts, self._seq, *means, jumped)
+
+
+def child(*arguments: str) -> float:
+    """Measure in a process of its own. Raises SystemExit if it fails."""
+    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.ticks", "--child", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"ticks: {arguments}:\n{done.stderr}")
+    return float(done.stdout.split()[-1])
+
+
+class TickPublisher:
+    """A producer of messages on ticks-enriched, each with a higher number than the one before. last_s: the time of
+    the last one, on the monotonic clock."""
+
+    def __init__(self, bench: Bench, topic: str) -> None:
+        self._producer = Producer({"bootstrap.servers": bench.broker.brokers, "linger.ms": 1})
+        self._topic = topic
+        self._seq = 0
+        self.last_s = 0.0
+
+    def __call__(self, frames: int, every_s: float) -> None:
+        for _ in range(frames):
+            self._seq += 1
+            times = {"timestamp": "2024-08-08T23:54:15.342000Z", "ts_us": 1_723_161_255_342_000, "seq": self._seq}
+            means = dict.fromkeys(("ma_1m", "ma_5m", "vol_1m", "vwap_1m"), 61837.63)
+            flags = {"is_anomaly": False, "is_late": False, "anomalies": []}
+            tick = {
+                "type": "tick",
+                "symbol": "BTC/USD",
+                "price": 61837.63,
+                "volume": 0.02,
+                **times,
+                **means,
+                **flags,
+            }
+            self.last_s = time.monotonic()
+            self._producer.produce(self._topic, msgspec.json.encode(tick), "BTC/USD")
+            self._producer.flush()
+            time.sleep(every_s)
+
+
+def deliver(servers: list[Server], path: str, publisher: TickPublisher | None) -> Delivery:
+    """Send frames to all clients, spread over the servers. publisher: None for a server that publishes by itself.
+    Raises SystemExit if a client did not get every frame once."""
+    share = CLIENTS // len(servers)
+    before = sum(server.memory_bytes() for server in servers)
+    loads = []
+    for server in servers:
+        command = [sys.executable, "-m", "benchmarks.load", "ws", str(server.port), path, str(share), str(FRAMES)]
+        loads.append(Program("load", command, cwd=ROOT))
+    for load in loads:
+        load.wait_until(lambda load=load: "ready" in load.tail, WITHIN_S, "connect")  # type: ignore[misc]
+    time.sleep(1)
+    memory = (sum(server.memory_bytes() for server in servers) - before) / CLIENTS
+    cpu = sum(server.cpu_s() for server in servers)
+    if publisher is None:
+        servers[0].publish(FRAMES, PACE_S)
+    else:
+        publisher(FRAMES, PACE_S)
+    for load in loads:
+        wait_for_result(load)
+    cpu = sum(server.cpu_s() for server in servers) - cpu
+    results = [finish(load, WsResult) for load in loads]
+    frames = sum(result.frames for result in results)
+    if frames != CLIENTS * FRAMES:
+        raise SystemExit(f"ticks: {frames} frames arrived, not {CLIENTS * FRAMES}")
+    done_s = [each for result in results for each in result.done_s]
+    # The bare loop does not say when it begins to send.
+    last_s = min(done_s) if publisher is None else publisher.last_s
+    delays = describe([(each - last_s) * 1000 for each in done_s])
+    return Delivery(delays, CLIENTS / (max(done_s) - last_s), cpu / frames * 1e6, memory)
+
+
+def main() -> int:
+    """Run the benchmark and write its report."""
+    parser = argparse.ArgumentParser(prog="make bench-ticks", description=(__doc__ or "").split("`: ")[1])
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        name, *numbers = options.child
+        symbols, *sizes = map(int, numbers)
+        loop = Loop() if name == "loop" else ExactLoop()
+        print(cost_of_flow(symbols, *sizes) if sizes else cost_of_loop(symbols, loop))
+        return 0
+    costs: dict[tuple[int, str], list[float]] = {}
+    rounds: dict[str, list[Delivery]] = {}
+    with Progress(console=console) as progress:
+        task = progress.add_task("cost", total=options.repeat * (len(SYMBOLS) * (2 + len(SIZES)) + 3))
+        for _ in range(options.repeat):
+            for symbols in SYMBOLS:
+                for each in ("loop", "exact"):
+                    costs.setdefault((symbols, each), []).append(child(each, str(symbols)))
+                    progress.advance(task)
+                for size in SIZES:
+                    cost = child("flow", str(symbols), str(size))
+                    costs.setdefault((symbols, f"flow, {size:,} a poll"), []).append(cost)
+                    progress.advance(task)
+        progress.update(task, description="fan-out")
+        with scratch() as folder, Bench(folder) as bench, ExitStack() as stack:
+            run = bench.prepare_pricewax(history=False)
+            apis = []
+            for number in range(2):
+                program, port = run.start_api()
+                stack.callback(program.stop)
+                apis.append(Server(f"API {number}", program, port, lambda frames, every_s: None))
+            publisher = TickPublisher(bench, "ticks-enriched")
+            bare = stack.enter_context(reference_server("bare", [sys.executable, "-m", "benchmarks.bare"]))
+            for _ in range(options.repeat):
+                for name, servers in (("bare", [bare]), ("one process", apis[:1]), ("two processes", apis)):
+                    of_bare = servers == [bare]
+                    path = "/ws/prices" if of_bare else "/ws/ticks"
+                    found = deliver(servers, path, None if of_bare else publisher)
+                    rounds.setdefault(name, []).append(found)
+                    progress.console.print(f"{name}: {found}")
+                    progress.advance(task)
+    report(costs, rounds, options.repeat)
+    return 0
+
+
+def report(costs: dict[tuple[int, str], list[float]], rounds: dict[str, list[Delivery]], repeat: int) -> None:
+    """Write the report."""
+    missed = []
+    lines = [
+        "# Ticks",
+        "",
+        f"By `make bench-ticks`: medians of {repeat} interleaved runs.",
+        "",
+        "## Cost of a tick",
+        "",
+        "The market's real flow on Bytewax, with decoding, exact averages, bars and the rows of all sinks, which"
+        " drop them. *loop*: without an engine, the same windows and bars in floats for ticks in order, one message"
+        " encoded for each tick. *exact*: the same without an engine with the exact state of the flow, for ticks in"
+        " any order.",
+        "",
+        "| symbols | | µs a tick | times the loop | times exact |",
+        "|---|---|---|---|---|",
+    ]
+    for (symbols, name), found in costs.items():
+        ratio, of_exact = (
+            statistics.median(a / b for a, b in zip(found, costs[symbols, loop], strict=True))
+            for loop in ("loop", "exact")
+        )
+        lines.append(f"| {symbols:,} | {name} | {statistics.median(found):.1f} | {ratio:.1f} | {of_exact:.1f} |")
+        if name.startswith("flow") and ratio > COST_TARGET:
+            missed.append(f"{symbols:,} symbols, {name}: {ratio:.1f} times the loop, target {COST_TARGET:.0f}")
+    lines += [
+        "",
+        f"## Fan-out to {CLIENTS:,} clients",
+        "",
+        f"{FRAMES} messages, one a second; every client got each once. *delay*: of the last message, from its"
+        " publication to its arrival, over all clients; for the bare loop, from its first arrival. The load has a"
+        " process for each server, on the same two cores.",
+        "",
+        "| server | deliveries/s | delay p50 ms | p99 ms | slowest ms | CPU µs a delivery | memory a client |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, each in rounds.items():
+        delays = {
+            share: statistics.median(found.delays_ms[share] for found in each) for share in ("p50", "p99", "max")
+        }
+        lines.append(
+            f"| {name} | {statistics.median(found.deliveries_per_s for found in each):,.0f}"
+            f" | {delays['p50']:.0f} | {delays['p99']:.0f} | {delays['max']:.0f}"
+            f" | {statistics.median(found.cpu_us for found in each):.1f}"
+            f" | {max(found.memory_bytes for found in each) / 1024:.0f} KiB |"
+        )
+    content = {
+        "cost_us": [{"symbols": symbols, "what": name, "runs": found} for (symbols, name), found in costs.items()],
+        "fan_out": {name: msgspec.to_builtins(found) for name, found in rounds.items()},
+    }
+    write_report("ticks", lines, content, missed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
