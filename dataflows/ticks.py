@@ -159,7 +159,9 @@ def flow() -> Dataflow:
             alerts=KafkaSink(producer, settings.market_alerts_topic, "market_alerts", fit_none),
             deliveries=KafkaSink(producer, settings.webhook_deliveries_topic, "webhook_deliveries", fit_none),
             dead_letters=KafkaSink(producer, settings.dead_letters_topic, "dead_letters", fit_letter),
-            latest=RedisSink(started.connect_redis, SCRIPT, [str(settings.market_history)], keeps=True),
+            latest=RedisSink(
+                started.connect_redis, SCRIPT, [str(settings.market_history)], keeps=True, marker=FILLED
+            ),
             history=started.history_sink(
                 market_tables(settings.market_retention_days), backlog=settings.market_backlog_topic
             ),

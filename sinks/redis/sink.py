@@ -66,10 +66,19 @@ class LatestRows:
 
 
 class RedisStore:
-    """The destination: a script in Redis that takes all rows of a call as one JSON array."""
+    """The destination: a script in Redis that takes all rows of a call as one JSON array. marker: of the system's
+    watch of Redis (`sinks.redis.keys.FILLED`)."""
 
-    def __init__(self, client: "redis.Redis", script: str, arguments: Sequence[str], behind: KeysBehind) -> None:
+    def __init__(
+        self,
+        client: "redis.Redis",
+        script: str,
+        arguments: Sequence[str],
+        behind: KeysBehind,
+        marker: str = FILLED,
+    ) -> None:
         self._client = client
+        self._marker = marker
         self._script = client.register_script(script)
         self._arguments = arguments
         self._behind = behind
@@ -79,7 +88,7 @@ class RedisStore:
     def write(self, rows: dict[str, bytes]) -> None:
         try:
             if self.lost:
-                self._client.delete(FILLED)
+                self._client.delete(self._marker)
                 self.lost = False
             failed, older = self._script(args=[b"[" + b",".join(rows.values()) + b"]", *self._arguments])
         except redis.RedisError:
@@ -109,19 +118,26 @@ class RedisStore:
 class RedisSink(PlacedSink[RedisRow, bytes | None]):
     """A sink that writes rows by a script. `connect` makes a client that is not connected yet. arguments: of the
     script, after the rows. keeps: rows that are not written yet are part of the snapshot, because a start does not
-    write them again: they are published."""
+    write them again: they are published. marker: as in `RedisStore`."""
 
     def __init__(
-        self, connect: Connect, script: str, arguments: Sequence[str] = (), *, keeps: bool = False
+        self,
+        connect: Connect,
+        script: str,
+        arguments: Sequence[str] = (),
+        *,
+        keeps: bool = False,
+        marker: str = FILLED,
     ) -> None:
         self._connect = connect
         self._script = script
         self._arguments = arguments
         self._keeps = keeps
+        self._marker = marker
         self._behind = KeysBehind(NAME, "redis_not_newer")
 
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> "RedisSinkPartition":
-        store = RedisStore(self._connect(), self._script, self._arguments, self._behind)
+        store = RedisStore(self._connect(), self._script, self._arguments, self._behind, self._marker)
         rows = decode_rows(resume_state) if resume_state else []
         return RedisSinkPartition(store, for_part, rows, keeps=self._keeps)
 
