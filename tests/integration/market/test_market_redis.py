@@ -48,11 +48,11 @@ class Market:
         self.store.write(dict(encode_latest(applied, self._execution)))
 
     def listed(self) -> list[tuple[int, float]]:
-        rows: list[Any] = self._client.lrange("ticks:BTC/USD", 0, -1)  # type: ignore[assignment]
+        rows: list[Any] = self._client.lrange("ticks:BTC/USD", 0, -1)
         return [(each["seq"], each["price"]) for each in map(json.loads, rows)]
 
     def latest(self) -> tuple[str, str]:
-        found: list[Any] = self._client.hmget("tick:BTC/USD", "price", "seq")  # type: ignore[assignment]
+        found: list[Any] = self._client.hmget("tick:BTC/USD", "price", "seq")
         price, seq = (value.decode() for value in found)
         return price, seq
 
