@@ -20,7 +20,10 @@ WINDOW_S = 60
 
 WINDOW_S_MAX = 86_400
 URL_CHARS_MAX = 2_000
-THRESHOLD_MAX = Decimal(9_999_999_999)
+THRESHOLD_MAX = Decimal(10**10)
+"""Above all prices."""
+EXPONENT_MIN = -400
+"""No double is smaller. A decimal may be, and would make very long numbers."""
 
 
 class AlertRule(msgspec.Struct, frozen=True, array_like=True):
@@ -69,7 +72,10 @@ def make_rule(rule: AlertRule) -> AlertRule:
         raise ValueError(f"webhook takes a URL of at most {URL_CHARS_MAX} characters")
     if rule.kind == "anomaly":
         return msgspec.structs.replace(rule, threshold=None, window_s=None)
-    if rule.threshold is None or not 0 < rule.threshold <= THRESHOLD_MAX or rule.threshold.adjusted() < -20:
+    threshold = rule.threshold
+    # A text such as NaN is a decimal too.
+    is_number = threshold is not None and threshold.is_finite() and 0 < threshold <= THRESHOLD_MAX
+    if threshold is None or not is_number or threshold.adjusted() < EXPONENT_MIN:
         raise ValueError(f"threshold takes a number above 0, at most {THRESHOLD_MAX}")
     if rule.kind != "move_percent":
         return msgspec.structs.replace(rule, window_s=None)

@@ -14,7 +14,7 @@ EARLIEST_US = 946_684_800 * SECOND_US
 LATEST_US = 4_102_444_800 * SECOND_US
 """2100-01-01T00:00:00Z, exclusive."""
 
-_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:[0-5]\d)", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CONTEXT = Context(prec=40, rounding=ROUND_DOWN, Emax=MAX_EMAX, Emin=MIN_EMIN)
 _SHIFTS = ((11, 6), (14, 3), (17, 0))

@@ -64,17 +64,19 @@ async def bars(
         Literal["1m", "5m", "15m", "1h", "1d", "auto"],
         Query(description="`auto`: the shortest with at most `points` bars in the range."),
     ] = "1m",
-    points: Annotated[int | None, Query(ge=1, description="For `auto`; default `limit`.")] = None,
-    limit: BarsQuery = DEFAULT_BARS,
+    points: Annotated[
+        int | None, Query(ge=1, description="For `auto`; default `limit`, which is `points` if it is not given.")
+    ] = None,
+    limit: BarsQuery | None = None,
     since: FromQuery = None,
     until: ToQuery = None,
 ) -> Response:
     """Bars of a symbol that begin in the range, the oldest first; if there are more than `limit`, the newest."""
     name, times, history = check_symbol(symbol), parse_range(since, until), _history_of(request)
-    size = min(limit, BARS_MAX)
+    size = min(limit or points or DEFAULT_BARS, BARS_MAX) if interval == "auto" else limit or DEFAULT_BARS
+    size = min(size, BARS_MAX)
     if interval == "auto":
-        size = size if points is None else min(points, BARS_MAX)
-        interval_s = await answer_of(history.finest(name, size, times))
+        interval_s = await answer_of(history.finest(name, points or size, times))
     else:
         interval_s = INTERVALS_S[interval]
     found = await answer_of(history.bars(name, interval_s, size, times))

@@ -1,12 +1,13 @@
 """Models of the market's routes, for the OpenAPI description. Answers are encoded by msgspec, not with these. A
 docstring of a model would be part of the description, so the fields describe themselves."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
-from market.alerts import URL_CHARS_MAX, WINDOW_S_MAX
+from api.web.requests import ID_PATTERN
+from market.alerts import THRESHOLD_MAX, URL_CHARS_MAX, WINDOW_S_MAX
 
 SYMBOL_PATTERN = r"^[A-Za-z0-9_.:^=/-]{1,32}$"
 
@@ -22,8 +23,16 @@ SymbolPath = Annotated[
 SymbolQuery = Annotated[
     str | None, Query(description="Only this symbol.", json_schema_extra={"pattern": SYMBOL_PATTERN})
 ]
+RuleId = Annotated[str, Path(pattern=ID_PATTERN, description="The id of a rule.")]
 RuleKind = Literal["above", "below", "move_percent", "anomaly"]
 Severity = Literal["warning", "critical"]
+
+
+def _no_text(value: Any) -> Any:
+    """A number stays. Texts and booleans, which pydantic would read as numbers, do not."""
+    if isinstance(value, str | bool):
+        raise ValueError("takes a number")
+    return value
 
 
 class SymbolShown(BaseModel):
@@ -120,11 +129,20 @@ class LastPricesAnswer(BaseModel):
 class RuleRequest(BaseModel):
     symbol: str = Field(json_schema_extra={"pattern": SYMBOL_PATTERN}, examples=["BTCUSDT"])
     kind: RuleKind
-    threshold: float | None = Field(
-        None, gt=0, description="A price, or percent for `move_percent`; not for `anomaly`."
+    threshold: Annotated[float | None, BeforeValidator(_no_text)] = Field(
+        None,
+        gt=0,
+        le=int(THRESHOLD_MAX),
+        description="A price, or percent for `move_percent`; all kinds but `anomaly` need one.",
     )
     window_s: int | None = Field(None, ge=1, le=WINDOW_S_MAX, description="For `move_percent`; default 60.")
-    webhook: str | None = Field(None, min_length=1, max_length=URL_CHARS_MAX, description="A URL for the alerts.")
+    webhook: str | None = Field(
+        None,
+        min_length=1,
+        max_length=URL_CHARS_MAX,
+        description="A URL for the alerts; with `WEBHOOK_SECRET` only.",
+        json_schema_extra={"format": "webhook"},
+    )
 
 
 class RuleShown(BaseModel):

@@ -59,7 +59,7 @@ async def set_rule(request: Request) -> Response:
         raise ApiError(400, str(error)) from None
     market = services.market
     if rule.webhook is not None and not market.sends_webhooks:
-        raise ApiError(400, "webhook takes no URL here, because WEBHOOK_SECRET is not set")
+        raise ApiError(503, "rules take no webhook here, because WEBHOOK_SECRET is not set")
     known = await _read(market, partial(market.topics.rules, within_s=READ_WITHIN_S))
     if len(known) >= RULES_MAX:
         raise ApiError(400, f"there are {RULES_MAX} rules already")
@@ -69,7 +69,7 @@ async def set_rule(request: Request) -> Response:
 
 
 @router.delete("/rules/{rule_id}", response_model=models.RuleDeleted, responses=responses(400, 401, 404, 503))
-async def delete_rule(rule_id: str, request: Request) -> Response:
+async def delete_rule(rule_id: models.RuleId, request: Request) -> Response:
     """Delete an alert rule."""
     market = services_of(request).market
     known = await _read(market, partial(market.topics.rules, within_s=READ_WITHIN_S))

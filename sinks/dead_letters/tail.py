@@ -38,13 +38,14 @@ OPTIONS: dict[str, Option] = {
 class TopicTail:
     """The newest messages of a topic. Belongs to one thread. Used by `DeadLetterTopic`.
 
-    deadline_s: the end of all reading, on the monotonic clock. count: number of partitions. messages: number of
+    deadline_s: the end of all reading, on the monotonic clock. scan_max: messages of a partition that are read at
+    most, the newest ones. count: number of partitions. messages: number of
     messages read. complete: false if the deadline came before a window was read to its end.
 
     The constructor and all methods raise NotAnsweredError if Kafka does not answer until the deadline, and
     KafkaException for any other error of Kafka."""
 
-    def __init__(self, client: ClientOptions, topic: str, deadline_s: float) -> None:
+    def __init__(self, client: ClientOptions, topic: str, deadline_s: float, scan_max: int = SCAN_MAX) -> None:
         self.topic = topic
         self.complete = True
         self.messages = 0
@@ -57,7 +58,7 @@ class TopicTail:
             for index in self._count():
                 self.count += 1
                 low, high = _watermarks(self._consumer, TopicPartition(topic, index), deadline_s)
-                self._left[index] = (max(low, high - SCAN_MAX), high)
+                self._left[index] = (max(low, high - scan_max), high)
         except BaseException:
             self.close()
             raise

@@ -1,6 +1,7 @@
 """The reader of rules and alerts in Kafka, for the API. Each call reads the topic from its end."""
 
 import contextlib
+import sys
 import time
 from collections.abc import Iterator
 
@@ -28,16 +29,17 @@ class MarketTopics:
     def rules(self, *, within_s: float) -> list[RuleMessage]:
         """All rules, by symbol and id."""
         found: dict[str, RuleMessage | None] = {}
-        with self._tail(self._rules, within_s) as tail:
+        with self._tail(self._rules, within_s, sys.maxsize) as tail:
             for partition in tail.partitions:
-                for message in tail.window(partition, SCAN_MAX):
+                for message in tail.window(partition, sys.maxsize):
                     found[(message.key() or b"").decode("ascii", "replace")] = _read_rule(message.value())
         rules = [rule for rule in found.values() if rule is not None]
         return sorted(rules, key=lambda rule: (rule.symbol, rule.id))
 
     def alerts(self, limit: int, symbol: str | None = None, *, within_s: float) -> list[AlertMessage]:
         """The newest alerts, the newest first, each once. symbol: None for those of all."""
-        found: dict[str, AlertMessage] = {}
+        # By id, with the offset: alerts of one symbol are in one partition.
+        found: dict[str, tuple[AlertMessage, int]] = {}
         with self._tail(self._alerts, within_s) as tail:
             for partition in tail.partitions:
                 count, size = 0, limit
@@ -46,16 +48,16 @@ class MarketTopics:
                     for message in tail.window(partition, size):
                         alert = _read_alert(message.value())
                         if alert is not None and symbol in (None, alert.symbol):
-                            found[alert.id] = alert
+                            found[alert.id] = alert, message.offset() or 0
                             count += 1
                     size *= GROWTH
-        newest = sorted(found.values(), key=lambda alert: (alert.at, alert.id), reverse=True)
-        return newest[:limit]
+        newest = sorted(found.values(), key=lambda each: (each[0].at, each[1]), reverse=True)
+        return [alert for alert, _ in newest[:limit]]
 
     @contextlib.contextmanager
-    def _tail(self, topic: str, within_s: float) -> Iterator[TopicTail]:
+    def _tail(self, topic: str, within_s: float, scan_max: int = SCAN_MAX) -> Iterator[TopicTail]:
         try:
-            with contextlib.closing(TopicTail(self._client, topic, time.monotonic() + within_s)) as tail:
+            with contextlib.closing(TopicTail(self._client, topic, time.monotonic() + within_s, scan_max)) as tail:
                 yield tail
         except KafkaException as error:
             raise NotAnsweredError(error.args[0].str()) from None

@@ -2640,10 +2640,9 @@ export interface operations {
             query?: {
                 /** @description `auto`: the shortest with at most `points` bars in the range. */
                 interval?: "1m" | "5m" | "15m" | "1h" | "1d" | "auto";
-                /** @description For `auto`; default `limit`. */
+                /** @description For `auto`; default `limit`, which is `points` if it is not given. */
                 points?: number | null;
-                /** @description How many; more than 2000 means 2000. */
-                limit?: number;
+                limit?: number | null;
                 /** @description RFC 3339, inclusive. */
                 from?: string | null;
                 /** @description RFC 3339, exclusive. */
@@ -3039,12 +3038,13 @@ export interface operations {
                     symbol: string;
                     /**
                      * Threshold
-                     * @description A price, or percent for `move_percent`; not for `anomaly`.
+                     * @description A price, or percent for `move_percent`; all kinds but `anomaly` need one.
                      */
                     threshold?: number | null;
                     /**
                      * Webhook
-                     * @description A URL for the alerts.
+                     * Format: webhook
+                     * @description A URL for the alerts; with `WEBHOOK_SECRET` only.
                      */
                     webhook?: string | null;
                     /**
@@ -3099,6 +3099,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The id of a rule. */
                 rule_id: string;
             };
             cookie?: never;

@@ -18,6 +18,9 @@ def test_ticks_reach_all_outputs(market: MarketPipeline) -> None:
     market.tick("BTC/USD", "61837.63", AT_S, "0.02")
     market.tick("BTC/USD", 63074.3826, AT_S + 1, 0)
     market.tick("BTC/USD", 1, AT_S - 60)
+    market.flush()
+    # Ticks of two topics come in any order.
+    market.wait_for_ticks(3)
     market.send("stock_prices", None, {"symbol": "BTC/USD", "price": 7, "timestamp": "2024-08-09T00:00:00.5Z"})
     market.send("price_ticks", "BTC/USD", {"symbol": "BTC/USD", "price": 0, "ts": AT_S})
     market.flush()

@@ -56,5 +56,5 @@ def test_without_a_secret_a_rule_takes_no_webhook(market: MarketPipeline) -> Non
     wait_for(market.api_ready, what=market.output)
     rule = {"symbol": "ETH", "kind": "above", "threshold": 7, "webhook": "https://example.com/hook"}
     answer = market.http.post("/market/rules", json=rule, headers=ADMIN)
-    assert (answer.status_code, "WEBHOOK_SECRET" in answer.json()["error"]) == (400, True)
+    assert (answer.status_code, "WEBHOOK_SECRET" in answer.json()["error"]) == (503, True)
     market.stop_flow()

@@ -69,6 +69,7 @@ def test_each_bad_message_is_one_letter_and_no_tick() -> None:
         (b"", RULE),
         (b"r2", RULE),
         (b"r1", {**RULE, "threshold": None}),
+        *((b"r1", {**RULE, "threshold": text}) for text in ("NaN", "-NaN", "sNaN12", "Infinity", "-1", "1e999999")),
         (b"r1", {**RULE, "symbol": "a b"}),
         (b"r1", {**RULE, "kind": "sideways"}),
         (b"r1", b"{"),
