@@ -29,9 +29,10 @@ from core.timestamps import DAY_MS
 from core.work import RefillRequest
 from dataflows.recovery.state_log import StateLog
 from dataflows.startup import start_flow
+from dataflows.steps.clock import Clock, wall_clock_ms
 from dataflows.steps.decode import Decoding
-from dataflows.steps.encode import Encode, encode_rows, letters_encoder
-from dataflows.steps.price import Clock, PricingStep, Work, wall_clock_ms
+from dataflows.steps.encode import Encode, encode_rows, letters_encoder, with_encoders
+from dataflows.steps.price import PricingStep, Work
 from dataflows.steps.room import ProductRoom
 from dataflows.workers import PerWorker
 from pricing.policy import PricingPolicy, encode_policy
@@ -71,8 +72,7 @@ class Sinks(msgspec.Struct, frozen=True):
             "overrides": encode_commands,
             "dead_letters": letters_encoder(clock),
         }
-        found = {name: (getattr(self, name), encode) for name, encode in encoders.items()}
-        return {name: pair for name, pair in found.items() if pair[0] is not None}
+        return with_encoders(self, encoders)
 
 
 def build(

@@ -25,9 +25,9 @@ from core.placement import Placement
 from core.work import RefillRequest
 from dataflows.recovery.state_log import StateLog
 from dataflows.startup import start_flow
+from dataflows.steps.clock import Clock, wall_clock_ms
 from dataflows.steps.decode_ticks import TickDecoding
-from dataflows.steps.encode import Encode, encode_rows, letters_encoder
-from dataflows.steps.price import Clock, wall_clock_ms
+from dataflows.steps.encode import Encode, encode_rows, letters_encoder, with_encoders
 from dataflows.steps.tick import TickStep, TickWork
 from dataflows.workers import PerWorker
 from market.bars import VERSIONS_APART
@@ -77,8 +77,7 @@ class Sinks(msgspec.Struct, frozen=True):
             "deliveries": encode_deliveries,
             "dead_letters": letters_encoder(clock),
         }
-        found = {name: (getattr(self, name), encode) for name, encode in encoders.items()}
-        return {name: pair for name, pair in found.items() if pair[0] is not None}
+        return with_encoders(self, encoders)
 
 
 def build(

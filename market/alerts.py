@@ -26,7 +26,7 @@ EXPONENT_MIN = -400
 """No double is smaller. A decimal may be, and would make very long numbers."""
 
 
-class AlertRule(msgspec.Struct, frozen=True, array_like=True):
+class AlertRule(msgspec.Struct, frozen=True):
     """A rule. threshold: a price for `above` and `below`, percent for `move_percent`; None for `anomaly`.
     window_s: for `move_percent`. webhook: the URL that gets the alerts, None for none."""
 
@@ -38,29 +38,9 @@ class AlertRule(msgspec.Struct, frozen=True, array_like=True):
     webhook: str | None = None
 
 
-class RuleMessage(msgspec.Struct, frozen=True, gc=False):
-    """A rule on the topic of rules, and in the API. Fields: of `AlertRule`."""
-
-    id: str
-    symbol: str
-    kind: RuleKind
-    threshold: Decimal | None = None
-    window_s: int | None = None
-    webhook: str | None = None
-
-    def rule(self) -> AlertRule:
-        """The rule. Raises ValueError as `make_rule` does."""
-        return make_rule(AlertRule(self.id, self.symbol, self.kind, self.threshold, self.window_s, self.webhook))
-
-
-def rule_message(rule: AlertRule) -> RuleMessage:
-    """The message of a rule."""
-    return RuleMessage(rule.id, rule.symbol, rule.kind, rule.threshold, rule.window_s, rule.webhook)
-
-
-# The threshold is a JSON number with the digits that were given.
+# On the topic of rules and in the API, the threshold is a JSON number with the digits that were given.
 encode_rule = msgspec.json.Encoder(decimal_format="number").encode
-decode_rule = msgspec.json.Decoder(RuleMessage).decode
+decode_rule = msgspec.json.Decoder(AlertRule).decode
 
 
 def make_rule(rule: AlertRule) -> AlertRule:

@@ -73,9 +73,9 @@ async def bars(
 ) -> Response:
     """Bars of a symbol that begin in the range, the oldest first; if there are more than `limit`, the newest."""
     name, times, history = check_symbol(symbol), parse_range(since, until), _history_of(request)
-    size = min(limit or points or DEFAULT_BARS, BARS_MAX) if interval == "auto" else limit or DEFAULT_BARS
-    size = min(size, BARS_MAX)
-    if interval == "auto":
+    is_auto = interval == "auto"
+    size = min(limit or (points if is_auto else None) or DEFAULT_BARS, BARS_MAX)
+    if is_auto:
         interval_s = await answer_of(history.finest(name, points or size, times))
     else:
         interval_s = INTERVALS_S[interval]

@@ -21,7 +21,7 @@ from api.web.requests import PAGE_MAX, LimitQuery, body_of, read_body
 from api.web.responses import json_response, responses
 from clients.webhook import check_url
 from core.errors import BusyError, NotAnsweredError
-from market.alerts import AlertRule, encode_rule, make_rule, rule_message
+from market.alerts import AlertRule, encode_rule, make_rule
 
 DEFAULT_LIMIT = 50
 RULES_MAX = 10_000
@@ -36,7 +36,7 @@ open_router = APIRouter(prefix="/market", tags=["market"])
 async def rules(request: Request) -> Response:
     """All alert rules."""
     market = services_of(request).market
-    return _rules_response({"rules": await _read(market, partial(market.topics.rules, within_s=READ_WITHIN_S))})
+    return _rules_response({"rules": await _rules_of(market)})
 
 
 @router.post(
@@ -60,20 +60,17 @@ async def set_rule(request: Request) -> Response:
     market = services.market
     if rule.webhook is not None and not market.sends_webhooks:
         raise ApiError(503, "rules take no webhook here, because WEBHOOK_SECRET is not set")
-    known = await _read(market, partial(market.topics.rules, within_s=READ_WITHIN_S))
-    if len(known) >= RULES_MAX:
+    if len(await _rules_of(market)) >= RULES_MAX:
         raise ApiError(400, f"there are {RULES_MAX} rules already")
-    message = rule_message(rule)
-    await _publish(request, rule.id, encode_rule(message))
-    return _rules_response(message)
+    await _publish(request, rule.id, encode_rule(rule))
+    return _rules_response(rule)
 
 
 @router.delete("/rules/{rule_id}", response_model=models.RuleDeleted, responses=responses(400, 401, 404, 503))
 async def delete_rule(rule_id: models.RuleId, request: Request) -> Response:
     """Delete an alert rule."""
     market = services_of(request).market
-    known = await _read(market, partial(market.topics.rules, within_s=READ_WITHIN_S))
-    if rule_id not in {rule.id for rule in known}:
+    if rule_id not in {rule.id for rule in await _rules_of(market)}:
         raise ApiError(404, "no such rule")
     await _publish(request, rule_id, None)
     return json_response({"id": rule_id, "deleted": True})
@@ -93,6 +90,11 @@ async def _publish(request: Request, rule_id: str, value: bytes | None) -> None:
     now_ms = time.time_ns() // 1_000_000
     where = "GET /market/rules shows it"
     await publish(services, services.market.rules_topic, rule_id, value, at_ms=now_ms, where=where)
+
+
+async def _rules_of(market: Market) -> list[AlertRule]:
+    found: list[AlertRule] = await _read(market, partial(market.topics.rules, within_s=READ_WITHIN_S))
+    return found
 
 
 async def _read(market: Market, read: Any) -> Any:

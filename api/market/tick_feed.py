@@ -1,7 +1,7 @@
 """The live feed of ticks: updates from the topic ticks-enriched, states from Redis."""
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import msgspec
 
@@ -13,8 +13,8 @@ from api.live.relay import Relay
 from api.live.subscription import KeyForm
 from api.live.versions import Versions
 from clients.kafka import ClientOptions
-from market.detectors import Anomaly
 from market.ticks import SYMBOL_TAKES, is_symbol
+from sinks.kafka.market import TickMessage
 from sinks.redis.market_reader import MarketReader, StoredTick
 
 SYMBOLS = KeyForm("symbol", is_symbol, SYMBOL_TAKES)
@@ -54,24 +54,10 @@ class SeenTicks:
         return {name: seq for name, seq in found if name in newer}
 
 
-class SnapshotTick(msgspec.Struct, gc=False):
+class SnapshotTick(TickMessage, gc=False):
     """The latest tick of a symbol as a `tick`, marked with `"snapshot": true`."""
 
-    type: Literal["tick"]
-    symbol: str
-    price: float
-    volume: float
-    timestamp: str
-    ts_us: int
-    seq: int
-    ma_1m: float | None
-    ma_5m: float | None
-    vol_1m: float | None
-    vwap_1m: float | None
-    is_anomaly: bool
-    is_late: bool
-    anomalies: list[Anomaly]
-    snapshot: bool
+    snapshot: bool = True
 
 
 _encode = msgspec.json.Encoder().encode
@@ -115,7 +101,6 @@ class StoredTicks:
             state.is_anomaly,
             is_late=False,
             anomalies=state.anomalies,
-            snapshot=True,
         )
         return _encode(tick).decode()
 

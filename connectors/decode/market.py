@@ -12,7 +12,7 @@ from core.errors import BadInputError
 from core.identifiers import is_identifier
 from core.positions import SourcePosition
 from market import alerts
-from market.alerts import AlertRule, RuleMessage, RuleRemoval
+from market.alerts import AlertRule, RuleRemoval, make_rule
 from market.amounts import parse_amount
 from market.moments import parse_number, parse_text
 from market.ticks import SYMBOL_TAKES, Tick, is_symbol
@@ -69,10 +69,10 @@ def decode_rule(raw: RawMessage, topic: str, partition: int) -> AlertRule | Rule
             raise BadInputError(ErrorCode.BAD_RULE, "the key takes the id of a rule")
         if raw.value is None or is_null(raw.value):
             return RuleRemoval(rule_id)
-        message = decode_value(raw.value, RuleMessage, alerts.decode_rule)
-        if message.id != rule_id:
+        rule = decode_value(raw.value, AlertRule, alerts.decode_rule)
+        if rule.id != rule_id:
             raise BadInputError(ErrorCode.BAD_RULE, "id is not that of the key")
-        return message.rule()
+        return make_rule(rule)
     except ValueError as error:
         return _letter(BadInputError(ErrorCode.BAD_RULE, str(error)), raw, topic, partition)
     except BadInputError as error:

@@ -1,7 +1,7 @@
 """The decoding step: messages of a poll to signals, each for the shard or the lane that owns its product, and to
 dead letters."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import msgspec
 
@@ -13,8 +13,8 @@ from core.dead_letter import DeadLetter
 from core.placement import Placement
 from core.positions import topic_of
 from core.shards import shard_of
-from core.work import Refused, Touched
-from dataflows.steps.lanes import LaneRouting
+from core.work import Touched
+from dataflows.steps.lanes import RoutedDecoding
 from dataflows.steps.price import Work
 from pricing.batches import Change, ChangeBatch, EventBatch
 from pricing.commands import Freeze, FreezeLift
@@ -28,7 +28,7 @@ Routed = tuple[str, Work]
 """Shard or lane, and an input of the pricing step for it."""
 
 
-class Decoding:
+class Decoding(RoutedDecoding[Routed]):
     """`RawBatch` in, `Routed` out; what is routed already stays as it is. Runs in the worker that has read the
     messages, and has no state but the shards of `Touched`. All workers of a process share it.
 
@@ -41,25 +41,11 @@ class Decoding:
         placement: Placement,
         limits: InputLimits = DEFAULT_LIMITS,
     ) -> None:
+        super().__init__(kinds, shards, placement)
         self._kinds = kinds
-        self._shards = shards
-        self._routing = LaneRouting(shards, placement)
         self._limits = limits
-        self._ok = {topic: telemetry.EVENTS.labels(topic, "ok") for topic in kinds}
-        self._bad = {topic: telemetry.EVENTS.labels(topic, "dead_letter") for topic in kinds}
 
-    def __call__(self, items: Sequence[RawBatch | Routed]) -> list[Routed]:
-        routed: list[Routed] = []
-        for item in items:
-            if isinstance(item, RawBatch):
-                self._decode(item, routed)
-            else:
-                routed.append(item)
-        return routed
-
-    def _decode(self, batch: RawBatch, routed: list[Routed]) -> None:
-        topic = topic_of(batch.topic)
-        letters: list[DeadLetter] = []
+    def _decode(self, topic: str, batch: RawBatch, letters: list[DeadLetter], routed: list[Routed]) -> None:
         if self._kinds[topic] is SignalKind.PRODUCT_EVENTS:
             events = self._decode_events(batch, letters)
             if events.events:
@@ -67,10 +53,6 @@ class Decoding:
                 self._routing.route(events, batch.epoch, routed)
         else:
             self._decode_changes(batch, letters, routed)
-        self._ok[topic].inc(len(batch.offsets) - len(letters))
-        if letters:
-            self._bad[topic].inc(len(letters))
-            routed.append((self._routing.name(0), Refused(letters)))
 
     def _decode_events(self, batch: RawBatch, letters: list[DeadLetter]) -> EventBatch:
         usual = decode_usual_events(batch.keys, batch.values, batch.kafka_times_ms, self._limits)

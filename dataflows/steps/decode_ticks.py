@@ -4,16 +4,14 @@ letters."""
 import sys
 from collections.abc import Mapping, Sequence
 
-import telemetry
 from connectors.decode.market import TickKind, decode, decode_rule
 from connectors.decode.wire import STAGE, RawMessage
 from connectors.kafka import RawBatch
 from core.dead_letter import DeadLetter, ErrorCode
 from core.placement import Placement
-from core.positions import SourcePosition, topic_of
+from core.positions import SourcePosition
 from core.shards import shard_of
-from core.work import Refused
-from dataflows.steps.lanes import LaneRouting
+from dataflows.steps.lanes import RoutedDecoding
 from dataflows.steps.tick import TickWork
 from market.alerts import AlertRule, RuleRemoval
 from market.batches import RuleChanges, TickBatch
@@ -22,7 +20,7 @@ Routed = tuple[str, TickWork]
 """Shard or lane, and an input of the market's step for it."""
 
 
-class TickDecoding:
+class TickDecoding(RoutedDecoding[Routed]):
     """`RawBatch` in, `Routed` out; what is routed already stays as it is. Runs in the worker that has read the
     messages. All workers of a process share it.
 
@@ -36,26 +34,12 @@ class TickDecoding:
         placement: Placement,
         symbols_max: int = sys.maxsize,
     ) -> None:
+        super().__init__(kinds, shards, placement)
         self._kinds = kinds
         self._symbols_max = symbols_max
         self._shard_of: dict[str, int] = {}
-        self._shards = shards
-        self._routing = LaneRouting(shards, placement)
-        self._ok = {topic: telemetry.EVENTS.labels(topic, "ok") for topic in kinds}
-        self._bad = {topic: telemetry.EVENTS.labels(topic, "dead_letter") for topic in kinds}
 
-    def __call__(self, items: Sequence[RawBatch | Routed]) -> list[Routed]:
-        routed: list[Routed] = []
-        for item in items:
-            if isinstance(item, RawBatch):
-                self._decode(item, routed)
-            else:
-                routed.append(item)
-        return routed
-
-    def _decode(self, batch: RawBatch, routed: list[Routed]) -> None:
-        topic = topic_of(batch.topic)
-        letters: list[DeadLetter] = []
+    def _decode(self, topic: str, batch: RawBatch, letters: list[DeadLetter], routed: list[Routed]) -> None:
         kind = self._kinds[topic]
         if kind is None:
             self._decode_rules(batch, letters, routed)
@@ -63,10 +47,6 @@ class TickDecoding:
             ticks = self._decode_ticks(kind, batch, letters)
             if ticks.ticks:
                 self._routing.route(ticks, batch.epoch, routed)
-        self._ok[topic].inc(len(batch) - len(letters))
-        if letters:
-            self._bad[topic].inc(len(letters))
-            routed.append((self._routing.name(0), Refused(letters)))
 
     def _decode_ticks(self, kind: TickKind, batch: RawBatch, letters: list[DeadLetter]) -> TickBatch:
         ticks = TickBatch(batch.topic, [], [], [], [], max(0, batch.kafka_times_ms[0]))

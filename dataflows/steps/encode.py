@@ -1,7 +1,10 @@
 """The encoding of results: to the rows of all sinks. Pure functions beside the sinks make the rows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
+
+import msgspec
+from bytewax.outputs import FixedPartitionedSink
 
 from clients.kafka_producer import Record
 from core.dead_letter import DeadLetter, encode_letter
@@ -20,6 +23,15 @@ class Result(Protocol):
 
 Encode = Callable[[Any], list[Any]]
 """A function that makes the rows of one sink."""
+
+
+def with_encoders(
+    sinks: msgspec.Struct, encoders: Mapping[str, Encode]
+) -> dict[str, tuple[FixedPartitionedSink[Any, Any], Encode]]:
+    """The sinks that there are, by name, each with the function that makes its rows. sinks: a field for each sink,
+    None for one that is not there. encoders: by the names of the fields."""
+    found = {name: (getattr(sinks, name), encode) for name, encode in encoders.items()}
+    return {name: pair for name, pair in found.items() if pair[0] is not None}
 
 
 def encode_rows(results: Sequence[Result], encoders: Sequence[Encode]) -> list[Rows]:

@@ -1,10 +1,16 @@
-"""The routing of signals to lanes: one item for each worker, and a `Touched` for each shard."""
+"""The shell of the decoding steps: from messages to items with keys. Signals go to lanes: one item for each worker,
+and a `Touched` for each shard."""
 
-from collections.abc import Sequence
-from typing import Any, Protocol, TypeVar
+import abc
+from collections.abc import Iterable, Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
+import telemetry
+from connectors.kafka import RawBatch
+from core.dead_letter import DeadLetter
 from core.placement import Placement
-from core.work import Touched
+from core.positions import topic_of
+from core.work import Refused, Touched
 from dataflows.workers import PerWorker
 
 
@@ -22,6 +28,7 @@ class Batch(Protocol):
 
 
 SomeBatch = TypeVar("SomeBatch", bound=Batch)
+Routed = TypeVar("Routed", bound=tuple[str, Any])
 
 
 class _Touches:
@@ -69,3 +76,34 @@ class LaneRouting:
     def name(self, shard: int) -> str:
         """The key of a shard."""
         return self._shard_names[shard]
+
+
+class RoutedDecoding(abc.ABC, Generic[Routed]):
+    """`RawBatch` in; shard or lane, and an input of the system's step for it, out. What is routed already stays as
+    it is. Runs in the worker that has read the messages. All workers of a process share it.
+
+    topics: of the flow's input."""
+
+    def __init__(self, topics: Iterable[str], shards: int, placement: Placement) -> None:
+        self._shards = shards
+        self._routing = LaneRouting(shards, placement)
+        self._ok = {topic: telemetry.EVENTS.labels(topic, "ok") for topic in topics}
+        self._bad = {topic: telemetry.EVENTS.labels(topic, "dead_letter") for topic in topics}
+
+    def __call__(self, items: Sequence[RawBatch | Routed]) -> list[Routed]:
+        routed: list[Any] = []
+        for item in items:
+            if not isinstance(item, RawBatch):
+                routed.append(item)
+                continue
+            topic, letters = topic_of(item.topic), list[DeadLetter]()
+            self._decode(topic, item, letters, routed)
+            self._ok[topic].inc(len(item) - len(letters))
+            if letters:
+                self._bad[topic].inc(len(letters))
+                routed.append((self._routing.name(0), Refused(letters)))
+        return routed
+
+    @abc.abstractmethod
+    def _decode(self, topic: str, batch: RawBatch, letters: list[DeadLetter], routed: list[Routed]) -> None:
+        """Append what the messages of a topic are, and the letters of those that are bad."""

@@ -1,7 +1,6 @@
 """The pricing step: signals of a shard to decisions. It connects `pricing.state.shard.Shard` to Bytewax."""
 
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from core.dead_letter import DeadLetter
 from core.timestamps import DAY_MS
 from core.work import RefillRequest, Refused, Touched
 from dataflows.recovery.state_log import StateLog
+from dataflows.steps.clock import Clock, wall_clock_ms
 from dataflows.steps.kept_shard import KeptShard
 from dataflows.steps.room import ProductRoom
 from dataflows.workers import PerWorker
@@ -28,9 +28,6 @@ from pricing.state.lane import Lane
 from pricing.state.product import Decider
 from pricing.state.shard import Shard
 
-Clock = Callable[[], int]
-"""A function that returns UTC milliseconds."""
-
 EXPIRY_GRACE_MS = 200
 """A timer fires this long after an override's end, so that messages sent before the end are read first."""
 
@@ -40,11 +37,6 @@ ANNOUNCED_MS = 60_000
 NEVER_MS = sys.maxsize
 
 log = telemetry.get_logger("pricing")
-
-
-def wall_clock_ms() -> int:
-    """The time of the system's clock, UTC milliseconds."""
-    return time.time_ns() // 1_000_000
 
 
 Work = Batch | RefillRequest | CaughtUp | Touched | Refused

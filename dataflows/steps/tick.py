@@ -14,6 +14,7 @@ import telemetry
 from connectors.kafka import CaughtUp
 from core.work import RefillRequest, Refused, Touched
 from dataflows.recovery.state_log import StateLog
+from dataflows.steps.clock import Clock
 from dataflows.steps.kept_shard import KeptShard
 from dataflows.workers import PerWorker
 from market.applied import Applied
@@ -46,7 +47,7 @@ class TickStep(StatefulBatchLogic[TickWork, Any, bytes | None]):
         *,
         limits: Limits,
         lanes: PerWorker[Lane],
-        clock: Callable[[], int],
+        clock: Clock,
         state_log: StateLog | None = None,
         encode: Callable[[list[Applied]], list[Any]] = list,
     ) -> None:

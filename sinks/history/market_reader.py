@@ -6,7 +6,7 @@ import msgspec
 
 from market.bars import INTERVALS_S
 from market.detectors import Anomaly
-from market.moments import EARLIEST_US, LATEST_US, parse_text, to_rfc3339
+from market.moments import EARLIEST_US, LATEST_US, to_rfc3339
 from sinks.history.store import Database, Dialect
 
 
@@ -114,7 +114,7 @@ class MarketHistory:
                 symbol,
                 float(price),
                 float(volume),
-                to_rfc3339(parse_text(ts)),
+                ts,
                 bool(is_anomaly),
                 _number(ma_1m),
                 _number(ma_5m),
@@ -131,7 +131,7 @@ class MarketHistory:
             binds["symbol"] = symbol
             statement = self._statements.anomalies_of_symbol
         found = [
-            PastAnomaly(name, to_rfc3339(parse_text(ts)), float(price), each.kind, each.severity, each.text)
+            PastAnomaly(name, ts, float(price), each.kind, each.severity, each.text)
             for name, ts, price, anomalies in await self._database.fetch(statement, binds)
             for each in _decode_anomalies(anomalies)
         ]

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaException
 
 from clients.kafka import ClientOptions
 from core.errors import NotAnsweredError
-from market.alerts import RuleMessage, decode_rule
+from market.alerts import AlertRule, decode_rule, make_rule
 from sinks.dead_letters.tail import GROWTH, SCAN_MAX, TopicTail
 from sinks.kafka.market import AlertMessage
 
@@ -26,9 +26,9 @@ class MarketTopics:
         self._rules = rules
         self._alerts = alerts
 
-    def rules(self, *, within_s: float) -> list[RuleMessage]:
+    def rules(self, *, within_s: float) -> list[AlertRule]:
         """All rules, by symbol and id."""
-        found: dict[str, RuleMessage | None] = {}
+        found: dict[str, AlertRule | None] = {}
         with self._tail(self._rules, within_s, sys.maxsize) as tail:
             for partition in tail.partitions:
                 for message in tail.window(partition, sys.maxsize):
@@ -65,11 +65,11 @@ class MarketTopics:
             raise NotAnsweredError("Kafka does not answer in time")
 
 
-def _read_rule(value: bytes | None) -> RuleMessage | None:
+def _read_rule(value: bytes | None) -> AlertRule | None:
     """The rule of a message; None for a removal, and for what the flow refuses too."""
     try:
-        return None if value is None else decode_rule(value)
-    except msgspec.MsgspecError:
+        return None if value is None else make_rule(decode_rule(value))
+    except (msgspec.MsgspecError, ValueError):
         return None
 
 

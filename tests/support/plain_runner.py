@@ -12,9 +12,10 @@ from connectors.decode.pricing import SignalKind
 from connectors.kafka import CaughtUp, RawBatch
 from core.placement import Placement
 from core.work import RefillRequest
+from dataflows.steps.clock import Clock, wall_clock_ms
 from dataflows.steps.decode import Decoding
 from dataflows.steps.encode import Encode, encode_rows, letters_encoder
-from dataflows.steps.price import Clock, PricingStep, Work, wall_clock_ms
+from dataflows.steps.price import PricingStep, Work
 from dataflows.steps.room import ProductRoom
 from dataflows.workers import PerWorker
 from pricing.policy import PricingPolicy

@@ -4,10 +4,9 @@ import { Snowflake } from "lucide-react";
 import { memo } from "react";
 import type { Source } from "../api/types";
 import { formatPercent } from "../ui/format";
+import { Moving } from "./moving";
 import { useMoney, useRules } from "./policy";
 import "./prices.css";
-
-const FLASH_MS = 900;
 
 interface PriceProps {
   price: number;
@@ -17,17 +16,7 @@ interface PriceProps {
 
 export const Price = memo(function Price({ price, moved, movedAt }: PriceProps) {
   const money = useMoney();
-  const fresh = moved !== 0 && Date.now() - movedAt < FLASH_MS;
-  return (
-    // A new key starts the flash again.
-    <span key={movedAt} className={`amount ${fresh ? (moved > 0 ? "flash-up" : "flash-down") : ""}`}>
-      <span className="arrow" aria-hidden="true">
-        {moved > 0 ? "▲" : moved < 0 ? "▼" : ""}
-      </span>
-      {money.format(price)}
-      <span className="visually-hidden">{moved > 0 ? " up" : moved < 0 ? " down" : ""}</span>
-    </span>
-  );
+  return <Moving text={money.format(price)} moved={moved} movedAt={movedAt} />;
 });
 
 export function ChangeText({ change }: { change: number | null }) {

@@ -1,25 +1,19 @@
-/** Draws the chart of a product. Only this file and `price-chart.tsx` import the chart library. */
+/** Draws the chart of a product. `price-chart.tsx` loads it with the chart library. */
 
 import {
   AreaSeries,
-  ColorType,
-  createChart,
   createSeriesMarkers,
   HistogramSeries,
   type IChartApi,
   LineSeries,
   LineType,
-  TickMarkType,
   type UTCTimestamp,
 } from "lightweight-charts";
 import type { PastOverride } from "../api/types";
 import type { Money } from "../prices/money";
-import { type TickUnit, tickText } from "../ui/chart-ticks";
-import { formatNumber, formatTime } from "../ui/format";
+import { type Colors, emptyChart, themeColors } from "../ui/chart-look";
+import { formatNumber } from "../ui/format";
 import { bySecond, type ChartPoint, spansOf } from "./chart-points";
-
-/** A colour of the theme by its name, such as `--card`. */
-type Colors = (name: string) => string;
 
 /** The last point of a second, with the second. */
 type TimedPoint = [UTCTimestamp, ChartPoint];
@@ -33,11 +27,10 @@ export function drawChart(
   money: Money,
   onPoint: (point: ChartPoint | undefined) => void,
 ): IChartApi {
-  const style = getComputedStyle(document.documentElement);
-  const color: Colors = (name) => style.getPropertyValue(name).trim();
+  const color = themeColors();
   const seconds = bySecond(points);
   const timed = [...seconds] as TimedPoint[];
-  const chart = emptyChart(host, color, style.fontFamily);
+  const chart = emptyChart(host, color, { attributionLogo: false, rightOffset: 4 });
   addShade(chart, color, timed, overrides);
   addPrice(chart, color, timed, money);
   addDemand(chart, color, timed);
@@ -45,37 +38,6 @@ export function drawChart(
   chart.subscribeCrosshairMove(({ time }) => onPoint(time === undefined ? undefined : seconds.get(time as number)));
   return chart;
 }
-
-function emptyChart(host: HTMLElement, color: Colors, fontFamily: string): IChartApi {
-  return createChart(host, {
-    autoSize: true,
-    layout: {
-      background: { type: ColorType.Solid, color: color("--card") },
-      textColor: color("--dim"),
-      fontFamily,
-      attributionLogo: false,
-      panes: { separatorColor: color("--line"), enableResize: false },
-    },
-    grid: { vertLines: { color: color("--line") }, horzLines: { color: color("--line") } },
-    timeScale: {
-      timeVisible: true,
-      secondsVisible: true,
-      rightOffset: 4,
-      borderColor: color("--line"),
-      tickMarkFormatter: (time: number, kind: TickMarkType) => tickText(time * 1000, UNITS[kind]),
-    },
-    rightPriceScale: { borderColor: color("--line") },
-    localization: { timeFormatter: (time: number) => formatTime(time * 1000) },
-  });
-}
-
-const UNITS: Record<TickMarkType, TickUnit> = {
-  [TickMarkType.Year]: "month",
-  [TickMarkType.Month]: "month",
-  [TickMarkType.DayOfMonth]: "day",
-  [TickMarkType.Time]: "minute",
-  [TickMarkType.TimeWithSeconds]: "second",
-};
 
 function addShade(chart: IChartApi, color: Colors, timed: TimedPoint[], overrides: PastOverride[]): void {
   const times = timed.map(([time]) => time);

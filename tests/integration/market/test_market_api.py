@@ -138,6 +138,10 @@ def test_websockets(traded: MarketPipeline) -> None:
 def test_rules_fire_alerts(traded: MarketPipeline) -> None:
     http = traded.http
     assert http.get("/market/rules").status_code == http.post("/market/rules", json={}).status_code == 401
+    # A message that the flow refuses is no rule, and stops neither of them.
+    unusable = {"id": "x", "symbol": "ETH", "kind": "above", "threshold": "NaN"}
+    traded.send("market-rules", "x", unusable)
+    traded.flush()
     body = {"symbol": "ETH", "kind": "above", "threshold": 7.5}
     rule = http.post("/market/rules", json=body, headers=ADMIN).json()
     assert rule == {"id": rule["id"], **body, "window_s": None, "webhook": None}

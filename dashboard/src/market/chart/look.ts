@@ -1,51 +1,15 @@
-/** The look of a chart of the market: colours of the theme, axes, and the zone of its times. */
+/** The look of a chart of the market, and of its picture. */
 
-import { ColorType, createChart, CrosshairMode, type IChartApi, TickMarkType } from "lightweight-charts";
-import { type TickUnit, tickText } from "../../ui/chart-ticks";
-import { formatTime } from "../../ui/format";
+import { CrosshairMode, type IChartApi } from "lightweight-charts";
+import { type Colors, emptyChart } from "../../ui/chart-look";
 
-/** A colour of the theme by its name, such as `--card`. */
-export type Colors = (name: string) => string;
-
-export function themeColors(): Colors {
-  const style = getComputedStyle(document.documentElement);
-  return (name) => style.getPropertyValue(name).trim();
+/** A chart of the market, without series. */
+export function marketChart(host: HTMLElement, color: Colors): IChartApi {
+  // The licence of the library asks for a link to its maker.
+  const chart = emptyChart(host, color, { attributionLogo: true, rightOffset: 3 });
+  chart.applyOptions({ crosshair: { mode: CrosshairMode.Normal }, timeScale: { minBarSpacing: 0.3 } });
+  return chart;
 }
-
-/** A chart without series. */
-export function emptyChart(host: HTMLElement, color: Colors): IChartApi {
-  return createChart(host, {
-    autoSize: true,
-    layout: {
-      background: { type: ColorType.Solid, color: color("--card") },
-      textColor: color("--dim"),
-      fontFamily: getComputedStyle(document.documentElement).fontFamily,
-      // The licence of the library asks for a link to its maker.
-      attributionLogo: true,
-      panes: { separatorColor: color("--line"), enableResize: false },
-    },
-    grid: { vertLines: { color: color("--line") }, horzLines: { color: color("--line") } },
-    crosshair: { mode: CrosshairMode.Normal },
-    timeScale: {
-      timeVisible: true,
-      secondsVisible: true,
-      rightOffset: 3,
-      minBarSpacing: 0.3,
-      borderColor: color("--line"),
-      tickMarkFormatter: (time: number, kind: TickMarkType) => tickText(time * 1000, UNITS[kind]),
-    },
-    rightPriceScale: { borderColor: color("--line") },
-    localization: { timeFormatter: (time: number) => formatTime(time * 1000) },
-  });
-}
-
-const UNITS: Record<TickMarkType, TickUnit> = {
-  [TickMarkType.Year]: "month",
-  [TickMarkType.Month]: "month",
-  [TickMarkType.DayOfMonth]: "day",
-  [TickMarkType.Time]: "minute",
-  [TickMarkType.TimeWithSeconds]: "second",
-};
 
 const CAPTION_PX = 34;
 

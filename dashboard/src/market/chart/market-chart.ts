@@ -7,7 +7,8 @@ import {
   type MouseEventParams,
   type UTCTimestamp,
 } from "lightweight-charts";
-import { type Colors, emptyChart, themeColors, withCaption } from "./look";
+import { type Colors, themeColors } from "../../ui/chart-look";
+import { marketChart, withCaption } from "./look";
 import type { ChartModel } from "./model";
 import { addMarkers, addSeries, type Filled, markersOf, type Style } from "./series";
 
@@ -29,7 +30,7 @@ export class MarketChart {
     private readonly onPoint: OnPoint,
   ) {
     this.color = themeColors();
-    this.chart = emptyChart(host, this.color);
+    this.chart = marketChart(host, this.color);
     this.series = addSeries(this.chart, this.color, model, style);
     this.markers = addMarkers(this.first.series);
     this.fill();

@@ -15,7 +15,7 @@ import { formatPercent } from "../../ui/format";
 import { decimalsOf, formatAxis, formatVolume } from "../prices";
 import type { Bar } from "../types";
 import type { AveragePoint } from "./averages";
-import type { Colors } from "./look";
+import type { Colors } from "../../ui/chart-look";
 import type { ChartModel, SymbolModel } from "./model";
 
 export type Style = "candles" | "line";
