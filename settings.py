@@ -230,7 +230,7 @@ class Settings(BaseSettings):
         description="the number of ticks of a symbol that Redis keeps, a whole number from 1 to 10000",
     )
     market_symbols_max: int = Field(
-        100_000, ge=1, description="the number of symbols that a process of the market's flow reads, 1 or more"
+        100_000, ge=1, description="the number of symbols that a process of the market's flow may hold, 1 or more"
     )
     market_retention_days: int = Field(
         0,

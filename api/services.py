@@ -11,6 +11,7 @@ from starlette.websockets import WebSocket
 
 from api.commands.applied import AppliedCommands
 from api.commands.producer import Commands
+from api.commands.repairs import Repairs
 from api.live.feed import LiveFeed
 from api.live.frames import text_frame
 from api.market.services import Market, make_market
@@ -20,7 +21,6 @@ from api.pricing.board import Board, SeenUpdate, SeenWithdrawal
 from api.pricing.price_cache import PriceCache
 from api.pricing.price_feed import encode_withdrawal, make_price_feed
 from api.pricing.recent_changes import RecentChanges
-from api.pricing.repairs import Repairs
 from api.web.work import WorkPool
 from clients.kafka import client_options
 from pricing.policy import PricingPolicy
@@ -31,7 +31,7 @@ from sinks.history.pricing import TABLES
 from sinks.history.reader import HistoryReader
 from sinks.history.schema import prepare_schema
 from sinks.redis.pricing import FREEZES, override_key, price_key
-from sinks.redis.reader import PriceReader
+from sinks.redis.reader import PriceReader, StoredPrice
 from sinks.redis.tracking import KeyTracker
 
 
@@ -49,7 +49,7 @@ class Services(msgspec.Struct, frozen=True):
     applied_freezes: AppliedCommands
     price_feed: LiveFeed
     board: Board
-    repairs: Repairs
+    repairs: Repairs[StoredPrice]
     history: HistoryReader | None
     history_url: str | None
     history_schema: str | None
@@ -104,7 +104,7 @@ def make_services(settings: Settings, policy: PricingPolicy) -> Services:
     prices = PriceReader(redis)
     flow_metrics = FlowMetrics(settings.flow_metrics.split(","))
     board = Board()
-    repairs = Repairs(prices, board)
+    repairs = Repairs(prices, lambda product_id: board.get(product_id) is not None)
     cache = PriceCache(board)
     overrides, freezes = AppliedCommands(), AppliedCommands()
     reconnects: set[asyncio.Task[None]] = set()

@@ -12,11 +12,11 @@ from benchmarks.rows.loop import WEIGHTS, Event, Update
 from connectors.decode.pricing import SignalKind
 from connectors.kafka import RawBatch
 from core.placement import Placement
+from core.room import UNBOUNDED
 from dataflows.steps.decode import Decoding
 from pricing.batches import EventBatch
 from pricing.decision import to_priced
 from pricing.policy import default_policy
-from pricing.state.event_loop import UNBOUNDED
 from pricing.state.lane import Lane
 from pricing.state.shard import Shard
 from sinks.history.pricing import encode_history

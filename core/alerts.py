@@ -48,6 +48,14 @@ ALERTS: dict[str, AlertKind] = {
         "A process of the flow holds as many products as it may (PRODUCTS_MAX = {subject}). Messages of other"
         " products become dead letters (too_many_products)."
     ),
+    "symbols_near_limit": AlertKind(
+        "A process of the market's flow holds nine tenths of the symbols that it may (MARKET_SYMBOLS_MAX ="
+        " {subject})."
+    ),
+    "symbols_at_limit": AlertKind(
+        "A process of the market's flow holds as many symbols as it may (MARKET_SYMBOLS_MAX = {subject}). Ticks of"
+        " other symbols become dead letters (too_many_symbols)."
+    ),
     "topic_missing": AlertKind(
         "The topic {subject} does not exist. Make it again, or start the flow again, which makes it.", True
     ),

@@ -33,7 +33,7 @@ from dataflows.steps.clock import Clock, wall_clock_ms
 from dataflows.steps.decode import Decoding
 from dataflows.steps.encode import Encode, encode_rows, letters_encoder, with_encoders
 from dataflows.steps.price import PricingStep, Work
-from dataflows.steps.room import ProductRoom
+from dataflows.steps.room import CountedRoom, product_room
 from dataflows.workers import PerWorker
 from pricing.policy import PricingPolicy, encode_policy
 from pricing.state.lane import Lane
@@ -88,7 +88,7 @@ def build(
     state_log: StateLog | None = None,
     version_base: int = 0,
     execution: int = 0,
-    room: ProductRoom | None = None,
+    room: CountedRoom | None = None,
     ttl_ms: int = 0,
 ) -> Dataflow:
     """The flow on these sources and sinks. It starts nothing.
@@ -106,7 +106,7 @@ def build(
     work: op.KeyedStream[Work] = op.input(
         "messages", flow, AlignedSources(messages, through=decoding, refills=refills)
     )
-    room = room or ProductRoom(sys.maxsize)
+    room = room or product_room(sys.maxsize)
     outputs = sinks.with_encoders(clock)
     encoders = [encode for _, encode in outputs.values()]
     price = partial(
@@ -175,6 +175,6 @@ def flow(*, with_redis: bool = True) -> Dataflow:
         state_log=started.state_log,
         version_base=started.version_base,
         execution=started.execution,
-        room=ProductRoom(settings.products_max),
+        room=product_room(settings.products_max),
         ttl_ms=settings.product_ttl_days * DAY_MS,
     )

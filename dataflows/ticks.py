@@ -28,6 +28,7 @@ from dataflows.startup import start_flow
 from dataflows.steps.clock import Clock, wall_clock_ms
 from dataflows.steps.decode_ticks import TickDecoding
 from dataflows.steps.encode import Encode, encode_rows, letters_encoder, with_encoders
+from dataflows.steps.room import CountedRoom, symbol_room
 from dataflows.steps.tick import TickStep, TickWork
 from dataflows.workers import PerWorker
 from market.bars import VERSIONS_APART
@@ -89,7 +90,7 @@ def build(
     kinds: Mapping[str, TickKind | None],
     shards: int,
     limits: Limits,
-    symbols_max: int = sys.maxsize,
+    room: CountedRoom | None = None,
     clock: Clock = wall_clock_ms,
     state_log: StateLog | None = None,
     execution: int = 0,
@@ -97,23 +98,26 @@ def build(
     """The flow on these sources and sinks. It starts nothing.
 
     kinds: topic to the kind of its ticks, None for the topic of rules. shards: number of shards, fixed for a
-    recovery store. symbols_max: of `TickDecoding`. clock: processing time. state_log: None if a snapshot of a shard
-    is to hold all of it. execution: a number that grows with each execution of the flow, also if it starts over."""
+    recovery store. room: for symbols, shared by all workers of the process. clock: processing time. state_log: None
+    if a snapshot of a shard is to hold all of it. execution: a number that grows with each execution of the flow,
+    also if it starts over."""
     flow = Dataflow("ticks")
     placement = Placement()
     op.input("workers", flow, WorkerCount(placement))
-    decoding = TickDecoding(kinds, shards, placement, symbols_max)
+    decoding = TickDecoding(kinds, shards, placement)
     # (shard or lane, TickWork)
     work: op.KeyedStream[TickWork] = op.input(
         "messages", flow, AlignedSources(messages, through=decoding, refills=refills)
     )
+    room = room or symbol_room(sys.maxsize)
     outputs = sinks.with_encoders(clock, execution)
     step = partial(
         TickStep,
         policy,
         limits=limits,
-        lanes=PerWorker(partial(Lane, watches_silence=policy.silence.silence_s is not None)),
+        lanes=PerWorker(partial(Lane, watches_silence=policy.silence.silence_s is not None, room=room)),
         clock=clock,
+        room=room,
         state_log=state_log,
         encode=partial(encode_rows, encoders=[encode for _, encode in outputs.values()]),
     )
@@ -174,7 +178,7 @@ def flow() -> Dataflow:
             base + execution * VERSIONS_APART,
             base,
         ),
-        symbols_max=settings.market_symbols_max,
+        room=symbol_room(settings.market_symbols_max),
         state_log=started.state_log,
         execution=base + execution,
     )

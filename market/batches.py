@@ -1,5 +1,6 @@
 """Ticks in batches, as the market's step takes them."""
 
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
@@ -12,8 +13,9 @@ from market.ticks import Tick
 class TickBatch(msgspec.Struct, array_like=True, gc=False):
     """Ticks from one topic, those of each partition in order of offset.
 
-    `partitions`, `offsets`, `ticks` and `shards` (of the symbols) have one entry for each tick. kafka_time_ms:
-    Kafka's time stamp of the first tick, UTC milliseconds; 0 if it has none."""
+    `partitions`, `offsets`, `ticks`, `shards` (of the symbols) and `values` (the messages as they came, for the
+    letters of those that are refused; or none of them) have one entry for each tick. kafka_time_ms: Kafka's time
+    stamp of the first tick, UTC milliseconds; 0 if it has none."""
 
     topic: str
     partitions: list[int]
@@ -21,10 +23,11 @@ class TickBatch(msgspec.Struct, array_like=True, gc=False):
     ticks: list[Tick]
     shards: list[int]
     kafka_time_ms: int = 0
+    values: list[bytes | None] = []
 
     def only(self, indexes: list[int]) -> "TickBatch":
         """A batch of these ticks."""
-        take = itemgetter(*indexes) if len(indexes) > 1 else lambda column: (column[indexes[0]],)
+        take: Any = itemgetter(*indexes) if len(indexes) > 1 else partial(_take_few, indexes)
         return TickBatch(
             self.topic,
             list(take(self.partitions)),
@@ -32,6 +35,7 @@ class TickBatch(msgspec.Struct, array_like=True, gc=False):
             list(take(self.ticks)),
             list(take(self.shards)),
             self.kafka_time_ms,
+            list(take(self.values)) if self.values else [],
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -43,6 +47,10 @@ class RuleChanges(msgspec.Struct, array_like=True):
     """Rules that begin and end, of one shard, in order."""
 
     changes: list[AlertRule | RuleRemoval]
+
+
+def _take_few(indexes: list[int], column: list[Any]) -> list[Any]:
+    return [column[index] for index in indexes]
 
 
 _pack = msgspec.msgpack.Encoder().encode

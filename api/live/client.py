@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 from starlette.websockets import WebSocketDisconnect
@@ -20,6 +20,10 @@ NOT_NEWER = telemetry.NOT_NEWER.labels("websocket")
 """Updates that a client has already, looked up once because it is counted for every read."""
 
 
+def _always(key: str, version: int) -> bool:
+    return True
+
+
 class FrameWriter(Protocol):
     """The part of a `PushConnection` that a client writes to."""
 
@@ -33,14 +37,15 @@ class Client:
 
     keys: the keys that the client watches; None for all. conflate: keep only the newest update of each key. push:
     the client's connection. If it is given, and the session waits in `take`, the hub's updates are written to it at
-    once. by_message: the client chooses its keys by message, and takes withdrawals too.
+    once. by_message: the client chooses its keys by message, and takes withdrawals too. is_current: as in
+    `StateStore`.
 
     Memory is bounded: QUEUE_FRAMES_MAX updates in order, then one for each key. Belongs to the event loop's
     thread."""
 
     # With ten thousand clients, every object that a delivery touches is a miss of the processor's cache.
     __slots__ = (
-        *("by_message", "keys", "_asked", "_conflate", "_newest", "_push", "_queue"),
+        *("by_message", "keys", "_asked", "_conflate", "_is_current", "_newest", "_push", "_queue"),
         *("_snapshot", "_wake_up", "_writes_at_once"),
     )
 
@@ -51,10 +56,12 @@ class Client:
         push: FrameWriter | None = None,
         *,
         by_message: bool = False,
+        is_current: Callable[[str, int], bool] = _always,
     ) -> None:
         self.keys = None if keys is None else frozenset(keys)
         self.by_message = by_message
         self._conflate = conflate
+        self._is_current = is_current
         self._push = None if conflate else push
         self._writes_at_once = False
         self._snapshot: Versions | None = None
@@ -104,6 +111,9 @@ class Client:
         # Updates after this one must not be written before it.
         self._writes_at_once = False
         if self._conflate or self._newest or len(self._queue) >= QUEUE_FRAMES_MAX:
+            if not self._is_current(update[0], update[1]):
+                telemetry.WS_CONFLATED.inc()
+                return
             if self._newest.pop(update[0], None):
                 telemetry.WS_CONFLATED.inc()
             self._newest[update[0]] = update

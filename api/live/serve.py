@@ -62,7 +62,13 @@ class Session:
         self._subscription = subscription
         conflate = subscription.conflate_s is not None
         push = None if subscription.by_message else self._push
-        self.client = Client(subscription.keys, conflate, push, by_message=subscription.by_message)
+        self.client = Client(
+            subscription.keys,
+            conflate,
+            push,
+            by_message=subscription.by_message,
+            is_current=feed.states.is_current,
+        )
 
     async def run(self) -> None:
         """Serve until either task ends."""

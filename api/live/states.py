@@ -33,6 +33,10 @@ class StateStore(Protocol[State]):
     def encode(self, state: State) -> str:
         """The state as the text of a message to a client."""
 
+    def is_current(self, key: str, version: int) -> bool:
+        """True if an update of this key and version takes the place of those before it. False for one that only
+        came later."""
+
     def withdrawals(self, keys: list[str]) -> list[tuple[str, int, str]]:
         """Key, version and message of those keys whose state this process has seen withdrawn."""
 

@@ -68,7 +68,7 @@ def parse_subscription(query: dict[str, str], form: KeyForm) -> Subscription:
         raise ApiError(400, f"subscribe takes 0 or 1, and 1 only without {plural}")
     keys: list[str] | None = [] if by_message == "1" else None
     if plural in query:
-        keys = _parse_keys(query[plural], form)
+        keys = list(dict.fromkeys(_parse_keys(query[plural], form)))
     snapshot = query.get("snapshot", "0")
     if snapshot not in {"0", "1"}:
         raise ApiError(400, "snapshot takes 0 or 1")

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
 from api.market import models
+from api.market.services import Market
 from api.market.symbols import check_symbol
 from api.services import services_of
 from api.web.cursors import TextCursorQuery, read_text_cursor, write_text_cursor
@@ -16,6 +17,7 @@ from sinks.redis.market_reader import StoredTick
 
 DEFAULT_PAGE = 100
 LAST_PRICES_MAX = 10_000
+LOST = "the store has lost this symbol's ticks; they are being written again"
 
 router = APIRouter(prefix="/market", tags=["market"])
 
@@ -34,7 +36,7 @@ async def symbols(
     found = [name for name in names if name > after and wanted in name.lower()]
     size = min(limit or DEFAULT_PAGE, PAGE_MAX)
     page = found[:size]
-    ticks = await market.reader.ticks(page)
+    ticks = await ticks_of(market, page)
     next_cursor = write_text_cursor(page[-1]) if len(found) > size else None
     return json_response({"symbols": [_shown(tick) for tick in ticks], "next_cursor": next_cursor})
 
@@ -54,8 +56,8 @@ def _shown(tick: StoredTick) -> dict[str, Any]:
 @router.get("/prices", response_model=models.PricesAnswer, responses=responses(503))
 async def prices(request: Request) -> Response:
     """The latest price of every symbol."""
-    reader = services_of(request).market.reader
-    ticks = await reader.ticks(await reader.symbols())
+    market = services_of(request).market
+    ticks = await ticks_of(market, await market.reader.symbols())
     return json_response(_answer("latest prices", {tick.symbol: tick.price for tick in ticks}))
 
 
@@ -71,9 +73,13 @@ async def last_prices(
 ) -> Response:
     """The last prices of a symbol, the newest first; as many as Redis keeps (`MARKET_HISTORY`)."""
     name = check_symbol(symbol)
-    found = await services_of(request).market.reader.last_prices(name, min(limit, LAST_PRICES_MAX))
+    market = services_of(request).market
+    found = await market.reader.last_prices(name, min(limit, LAST_PRICES_MAX))
     if not found:
-        raise ApiError(404, "no such symbol")
+        await latest_of(request, name)
+        # The list alone is lost.
+        market.repairs.ask([name])
+        raise ApiError(503, LOST)
     return json_response(_answer(f"last prices of {name}", found))
 
 
@@ -84,11 +90,21 @@ async def price(symbol: models.SymbolPath, request: Request) -> Response:
     return json_response(_answer(f"latest price of {tick.symbol}", {"symbol": tick.symbol, "price": tick.price}))
 
 
+async def ticks_of(market: Market, symbols: list[str]) -> list[StoredTick]:
+    """The latest ticks of symbols. The flow is asked for those that Redis has lost."""
+    found = await market.reader.ticks(symbols)
+    market.repairs.check(symbols, (tick.symbol for tick in found))
+    return found
+
+
 async def latest_of(request: Request, symbol: str) -> StoredTick:
-    """The latest tick of a symbol. Raises ApiError (400, 404)."""
-    tick = await services_of(request).market.reader.tick(check_symbol(symbol))
+    """The latest tick of a symbol. Raises ApiError (400, 404; 503 if Redis has lost it)."""
+    market, name = services_of(request).market, check_symbol(symbol)
+    tick = await market.reader.tick(name)
     if tick is None:
-        raise ApiError(404, "no such symbol")
+        tick, lost = await market.repairs.find(name)
+        if tick is None:
+            raise ApiError(503, LOST) if lost else ApiError(404, "no such symbol")
     return tick
 
 

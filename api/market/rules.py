@@ -8,6 +8,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
+import msgspec
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
@@ -27,6 +28,13 @@ DEFAULT_LIMIT = 50
 RULES_MAX = 10_000
 READ_WITHIN_S = 2.7
 """Seconds in which a topic is read: a little less than the 3 s in which every read of the API is answered."""
+
+
+class _Threshold(msgspec.Struct):
+    threshold: Decimal | None = None
+
+
+_decode_threshold = msgspec.json.Decoder(_Threshold).decode
 
 router = APIRouter(prefix="/market", tags=["market"])
 open_router = APIRouter(prefix="/market", tags=["market"])
@@ -49,7 +57,8 @@ async def set_rule(request: Request) -> Response:
     """Add an alert rule. It fires when its condition becomes true, once per crossing."""
     services = services_of(request)
     body = await read_body(request, models.RuleRequest)
-    threshold = None if body.threshold is None else Decimal(repr(body.threshold))
+    # A double may not have all digits of the number.
+    threshold = _decode_threshold(await request.body()).threshold
     rule = AlertRule(secrets.token_hex(8), body.symbol, body.kind, threshold, body.window_s, body.webhook)
     try:
         rule = make_rule(rule)

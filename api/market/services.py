@@ -2,6 +2,7 @@
 
 import msgspec
 
+from api.commands.repairs import Repairs
 from api.live.feed import LiveFeed
 from api.market.deliveries import Deliveries, make_deliveries
 from api.market.tick_feed import SYMBOLS, SeenTicks, SimpleFrames, make_tick_feed
@@ -11,7 +12,7 @@ from settings import Settings
 from sinks.history.databases import open_database
 from sinks.history.market_reader import MarketHistory
 from sinks.kafka.market_reader import MarketTopics
-from sinks.redis.market_reader import MarketReader
+from sinks.redis.market_reader import MarketReader, StoredTick
 
 
 class Market(msgspec.Struct, frozen=True):
@@ -29,6 +30,7 @@ class Market(msgspec.Struct, frozen=True):
     feed: LiveFeed
     simple: LiveFeed
     seen: SeenTicks
+    repairs: Repairs[StoredTick]
     deliveries: Deliveries | None
     private_webhooks: bool
 
@@ -58,7 +60,9 @@ def make_market(settings: Settings, client: ClientOptions) -> Market:
     """The services that the settings describe, not started yet."""
     url, seen = settings.history_dsn, SeenTicks()
     reader = MarketReader(settings.redis)
-    feed = make_tick_feed(client, settings.ticks_enriched_topic, settings.market_topics, reader=reader, seen=seen)
+    repairs = Repairs(reader, seen.knows)
+    ticks, topics = settings.ticks_enriched_topic, settings.market_topics
+    feed = make_tick_feed(client, ticks, topics, reader=reader, seen=seen, repairs=repairs)
     return Market(
         reader=reader,
         history=MarketHistory(open_database(url, settings.history_schema)) if url else None,
@@ -68,6 +72,7 @@ def make_market(settings: Settings, client: ClientOptions) -> Market:
         feed=feed,
         simple=LiveFeed(form=SYMBOLS, relay=feed.relay, states=feed.states),
         seen=seen,
+        repairs=repairs,
         deliveries=make_deliveries(settings),
         private_webhooks=settings.webhook_private == "on",
     )

@@ -12,6 +12,9 @@ PREFIX = "/market/"
 SLASH = "\u2215"
 """In place of a slash that is part of a symbol, while a path is routed."""
 
+_OTHER = "\ufffd"
+"""In place of `SLASH` in a path, so that it does not pass for a slash. No symbol has it."""
+
 
 class EncodedSlashes:
     """An ASGI application around another: in paths under `/market/`, a percent-encoded slash does not separate.
@@ -23,8 +26,11 @@ class EncodedSlashes:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(PREFIX):
             raw: str = (scope.get("raw_path") or b"").decode("latin-1")
-            if "%2f" in raw.lower():
-                parts = (unquote(part).replace("/", SLASH) for part in raw.split("?")[0].split("/"))
+            if "%2f" in raw.lower() or SLASH in scope["path"]:
+                parts = (
+                    unquote(part).replace(SLASH, _OTHER).replace("/", SLASH)
+                    for part in raw.split("?")[0].split("/")
+                )
                 scope = {**scope, "path": "/".join(parts)}
         await self._app(scope, receive, send)
 

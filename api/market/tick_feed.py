@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
+from api.commands.repairs import Repairs
 from api.live.client import Update
 from api.live.feed import LiveFeed
 from api.live.frames import payload_of, text_frame
@@ -46,6 +47,15 @@ class SeenTicks:
         if not tick.is_late and at > self._latest.get(tick.key, (0, 0)):
             self._latest[tick.key] = at
 
+    def knows(self, symbol: str) -> bool:
+        """True for a symbol of which a tick was relayed."""
+        return symbol in self._latest
+
+    def is_latest(self, symbol: str, seq: int) -> bool:
+        """True if this is the number of the latest tick of a symbol, or if none was relayed."""
+        latest = self._latest.get(symbol)
+        return latest is None or latest[1] == seq
+
     def newer_than(self, versions: Versions, keys: list[str] | None) -> dict[str, int]:
         """Of these symbols (None: of all), the number of the latest tick, if it is newer than in `versions`."""
         names = self._latest if keys is None else (key for key in keys if key in self._latest)
@@ -68,9 +78,10 @@ class StoredTicks:
 
     name = "the store of ticks"
 
-    def __init__(self, reader: MarketReader, seen: SeenTicks) -> None:
+    def __init__(self, reader: MarketReader, seen: SeenTicks, repairs: Repairs[StoredTick]) -> None:
         self._reader = reader
         self._seen = seen
+        self._repairs = repairs
 
     async def answers(self) -> bool:
         """True if Redis can be read."""
@@ -82,7 +93,9 @@ class StoredTicks:
 
     async def read(self, keys: list[str]) -> list[tuple[str, int, StoredTick]]:
         """Symbol, number and tick of those symbols that have one. Raises RedisDownError."""
-        return [(tick.symbol, tick.seq, tick) for tick in await self._reader.ticks(keys)]
+        found = await self._reader.ticks(keys)
+        self._repairs.check(keys, (tick.symbol for tick in found))
+        return [(tick.symbol, tick.seq, tick) for tick in found]
 
     def encode(self, state: StoredTick) -> str:
         """The tick as a `tick` (JSON)."""
@@ -108,6 +121,10 @@ class StoredTicks:
         """None: a symbol keeps its latest tick."""
         return []
 
+    def is_current(self, key: str, version: int) -> bool:
+        """True for the latest tick of a symbol: one that came late says nothing about the price of now."""
+        return self._seen.is_latest(key, version)
+
     def seen_newer(self, versions: Versions, keys: list[str] | None) -> dict[str, int]:
         """Of these symbols (None: of all), those whose latest relayed tick is newer than in `versions`."""
         return self._seen.newer_than(versions, keys)
@@ -120,10 +137,11 @@ def make_tick_feed(
     *,
     reader: MarketReader,
     seen: SeenTicks,
+    repairs: Repairs[StoredTick],
 ) -> LiveFeed:
     """The feed that `/ws/ticks` serves. client, topic, topics: as a `Relay` takes them."""
     relay = Relay(client, topic, topics, decode_tick)
-    return LiveFeed(form=SYMBOLS, relay=relay, states=StoredTicks(reader, seen))
+    return LiveFeed(form=SYMBOLS, relay=relay, states=StoredTicks(reader, seen, repairs))
 
 
 class _SimpleTick(msgspec.Struct, gc=False):
@@ -141,6 +159,17 @@ class _FullTick(_SimpleTick, gc=False):
 _decode_full = msgspec.json.Decoder(_FullTick).decode
 
 
+def _simple_frame(frame: bytes) -> bytes | None:
+    """The frame of `/market/ws` for one of `/ws/ticks`. None for a late tick, and for what another program has
+    written."""
+    try:
+        tick = _decode_full(payload_of(frame))
+    except msgspec.MsgspecError:
+        return None
+    simple = _SimpleTick(tick.symbol, tick.price, tick.timestamp)
+    return None if tick.is_late else text_frame(_encode(simple))
+
+
 class SimpleFrames:
     """The frames of `/market/ws`: symbol, price and time of each tick that is not late. They are made only while
     somebody receives them. hub: of the clients. Belongs to the event loop's thread."""
@@ -155,13 +184,7 @@ class SimpleFrames:
             publish(updates)
             if not self._hub.clients:
                 return
-            ticks = ((key, version, _decode_full(payload_of(frame))) for key, version, frame in updates)
-            self._hub.publish(
-                [
-                    (key, version, text_frame(_encode(_SimpleTick(tick.symbol, tick.price, tick.timestamp))))
-                    for key, version, tick in ticks
-                    if not tick.is_late
-                ]
-            )
+            frames = ((key, version, _simple_frame(frame)) for key, version, frame in updates)
+            self._hub.publish([(key, version, frame) for key, version, frame in frames if frame is not None])
 
         return publish_both

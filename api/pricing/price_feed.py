@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 import msgspec
 
+from api.commands.repairs import Repairs
 from api.live.feed import LiveFeed
 from api.live.relay import Relay
 from api.live.subscription import KeyForm
 from api.live.versions import Versions
 from api.pricing.board import Board, SeenUpdate, SeenWithdrawal
-from api.pricing.repairs import Repairs
 from clients.kafka import ClientOptions
 from pricing.decision import PriceUpdate, encode_update
 from sinks.redis.reader import PriceReader, StoredPrice
@@ -40,7 +40,7 @@ class StoredPrices:
 
     name = "the price store"
 
-    def __init__(self, prices: PriceReader, board: Board, repairs: Repairs) -> None:
+    def __init__(self, prices: PriceReader, board: Board, repairs: Repairs[StoredPrice]) -> None:
         self._prices = prices
         self._repairs = repairs
         self._board = board
@@ -56,7 +56,7 @@ class StoredPrices:
     async def read(self, keys: list[str]) -> list[tuple[str, int, StoredPrice]]:
         """Product id, version and price of those products that have one. Raises RedisDownError."""
         found = await self._prices.prices(keys)
-        self._repairs.check(keys, found)
+        self._repairs.check(keys, (stored.product_id for stored in found))
         return [(stored.product_id, stored.version, stored) for stored in found]
 
     def encode(self, state: StoredPrice) -> str:
@@ -80,6 +80,10 @@ class StoredPrices:
         found = ((key, self._board.withdrawn_version(key)) for key in keys)
         return [(key, version, encode_withdrawal(key, version).decode()) for key, version in found if version]
 
+    def is_current(self, key: str, version: int) -> bool:
+        """True: of two updates of a product, the one that comes later is newer."""
+        return True
+
     def seen_newer(self, versions: Versions, keys: list[str] | None) -> dict[str, int]:
         """Of these products (None: of all), those whose row on the board is newer than in `versions`."""
         return self._board.newer_than(versions, keys)
@@ -92,7 +96,7 @@ def make_price_feed(
     *,
     prices: PriceReader,
     board: Board,
-    repairs: Repairs,
+    repairs: Repairs[StoredPrice],
 ) -> LiveFeed:
     """The feed that `/ws/prices` serves. client, topic, topics: as a `Relay` takes them."""
     relay = Relay(client, topic, topics, decode_update)

@@ -151,7 +151,7 @@ async def prices(
     start = 0 if last_id is None else bisect.bisect_right(candidates, last_id)
     page = candidates[start : start + size]
     found = await services.prices.prices(page)
-    services.repairs.check(page, found)
+    services.repairs.check(page, (stored.product_id for stored in found))
     for stored in found:
         services.board.note_stored(stored)
     more = start + size < len(candidates)

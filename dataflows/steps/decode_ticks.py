@@ -1,15 +1,13 @@
 """The decoding step of the market's flow: messages of a poll to ticks for lanes, to rules for shards, and to dead
 letters."""
 
-import sys
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from connectors.decode.market import TickKind, decode, decode_rule
-from connectors.decode.wire import STAGE, RawMessage
 from connectors.kafka import RawBatch
-from core.dead_letter import DeadLetter, ErrorCode
+from core.dead_letter import DeadLetter
 from core.placement import Placement
-from core.positions import SourcePosition
 from core.shards import shard_of
 from dataflows.steps.lanes import RoutedDecoding
 from dataflows.steps.tick import TickWork
@@ -20,24 +18,19 @@ Routed = tuple[str, TickWork]
 """Shard or lane, and an input of the market's step for it."""
 
 
+SYMBOLS_CACHED = 100_000
+
+
 class TickDecoding(RoutedDecoding[Routed]):
     """`RawBatch` in, `Routed` out; what is routed already stays as it is. Runs in the worker that has read the
     messages. All workers of a process share it.
 
-    kinds: topic to the kind of its ticks; the topic of rules has None. symbols_max: ticks of further symbols become
-    letters, so that a producer of random names does not fill the memory."""
+    kinds: topic to the kind of its ticks; the topic of rules has None."""
 
-    def __init__(
-        self,
-        kinds: Mapping[str, TickKind | None],
-        shards: int,
-        placement: Placement,
-        symbols_max: int = sys.maxsize,
-    ) -> None:
+    def __init__(self, kinds: Mapping[str, TickKind | None], shards: int, placement: Placement) -> None:
         super().__init__(kinds, shards, placement)
         self._kinds = kinds
-        self._symbols_max = symbols_max
-        self._shard_of: dict[str, int] = {}
+        self._shard_of = lru_cache(SYMBOLS_CACHED)(lambda symbol: shard_of(symbol.encode(), shards))
 
     def _decode(self, topic: str, batch: RawBatch, letters: list[DeadLetter], routed: list[Routed]) -> None:
         kind = self._kinds[topic]
@@ -49,27 +42,18 @@ class TickDecoding(RoutedDecoding[Routed]):
                 self._routing.route(ticks, batch.epoch, routed)
 
     def _decode_ticks(self, kind: TickKind, batch: RawBatch, letters: list[DeadLetter]) -> TickBatch:
-        ticks = TickBatch(batch.topic, [], [], [], [], max(0, batch.kafka_times_ms[0]))
+        ticks = TickBatch(batch.topic, [], [], [], [], max(0, batch.kafka_times_ms[0]), [])
         for partition, raw in zip(batch.partitions, batch.messages(), strict=True):
             tick = decode(kind, raw, batch.topic, partition)
             if isinstance(tick, DeadLetter):
                 letters.append(tick)
                 continue
-            shard = self._shard_of.get(tick.symbol)
-            if shard is None:
-                if len(self._shard_of) >= self._symbols_max:
-                    letters.append(self._refuse(raw, SourcePosition(batch.topic, partition, raw.offset)))
-                    continue
-                shard = self._shard_of[tick.symbol] = shard_of(tick.symbol.encode(), self._shards)
             ticks.partitions.append(partition)
             ticks.offsets.append(raw.offset)
             ticks.ticks.append(tick)
-            ticks.shards.append(shard)
+            ticks.shards.append(self._shard_of(tick.symbol))
+            ticks.values.append(raw.value)
         return ticks
-
-    def _refuse(self, raw: RawMessage, position: SourcePosition) -> DeadLetter:
-        detail = f"there are {self._symbols_max} symbols already (MARKET_SYMBOLS_MAX)"
-        return DeadLetter(ErrorCode.TOO_MANY_SYMBOLS, STAGE, detail, position, raw.value or b"")
 
     def _decode_rules(self, batch: RawBatch, letters: list[DeadLetter], routed: list[Routed]) -> None:
         """Append the rules, each for the shard of its symbol. The message that ends a rule does not name its

@@ -18,7 +18,7 @@ from core.work import RefillRequest, Refused, Touched
 from dataflows.recovery.state_log import StateLog
 from dataflows.steps.clock import Clock, wall_clock_ms
 from dataflows.steps.kept_shard import KeptShard
-from dataflows.steps.room import ProductRoom
+from dataflows.steps.room import CountedRoom
 from dataflows.workers import PerWorker
 from pricing.batches import Batch, ChangeBatch, EventBatch
 from pricing.decision import Cause, Priced, PriceDecision, PriceSource, to_priced
@@ -66,7 +66,7 @@ class PricingStep(StatefulBatchLogic[Work, Any, bytes | None]):
         state_log: StateLog | None = None,
         version_base: int = 0,
         execution: int = 0,
-        room: ProductRoom,
+        room: CountedRoom,
         ttl_ms: int = 0,
         encode: Callable[[list[Priced]], list[Any]] = list,
     ) -> None:

@@ -16,6 +16,7 @@ from core.work import RefillRequest, Refused, Touched
 from dataflows.recovery.state_log import StateLog
 from dataflows.steps.clock import Clock
 from dataflows.steps.kept_shard import KeptShard
+from dataflows.steps.room import CountedRoom
 from dataflows.workers import PerWorker
 from market.applied import Applied
 from market.batches import RuleChanges, TickBatch
@@ -38,7 +39,8 @@ class TickStep(StatefulBatchLogic[TickWork, Any, bytes | None]):
 
     A key is a lane or a shard (`core/placement.py`). A lane gets the ticks of all shards of its worker, and writes
     their bars now and then. A shard has state, and gets what is no tick. Resume state: of `KeptShard`; None for a
-    lane. lanes: of the process, each with the shards of its worker. clock: processing time, UTC milliseconds."""
+    lane. lanes: of the process, each with the shards of its worker. clock: processing time, UTC milliseconds. room:
+    of the process, for symbols."""
 
     def __init__(
         self,
@@ -48,6 +50,7 @@ class TickStep(StatefulBatchLogic[TickWork, Any, bytes | None]):
         limits: Limits,
         lanes: PerWorker[Lane],
         clock: Clock,
+        room: CountedRoom,
         state_log: StateLog | None = None,
         encode: Callable[[list[Applied]], list[Any]] = list,
     ) -> None:
@@ -55,15 +58,15 @@ class TickStep(StatefulBatchLogic[TickWork, Any, bytes | None]):
         self._limits = limits
         self._lane = lanes.mine()
         self._clock = clock
+        self._room = room
         self._encode = encode
         self._is_lane = False
         self._write_bars_at_ms: int | None = None
         self._look_at_ms: int | None = None
-        self._symbols = 0
         self._kept = KeptShard(self._make, resume_state, state_log)
 
     def _make(self, documents: list[bytes]) -> Shard:
-        shard = Shard(self._policy, self._limits, documents)
+        shard = Shard(self._policy, self._limits, documents, self._room)
         if self._policy.silence.silence_s is not None:
             now_ms = self._clock()
             # Symbols that fell silent while the flow was away have the whole time once more.
@@ -119,9 +122,6 @@ class TickStep(StatefulBatchLogic[TickWork, Any, bytes | None]):
         if self._look_at_ms is not None and now_ms >= self._look_at_ms:
             self._look_at_ms = now_ms + LOOK_FOR_SILENCE_MS
             results.append(Applied(alerts=self._kept.shard.report_silence(now_ms)))
-        if (shard := self._kept.opened) is not None and len(shard) != self._symbols:
-            telemetry.SYMBOLS.inc(len(shard) - self._symbols)
-            self._symbols = len(shard)
         for applied in results:
             _count(applied)
         return self._encode(results), StatefulBatchLogic.RETAIN

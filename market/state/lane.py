@@ -1,5 +1,8 @@
 """A lane: the shards of one worker, as ticks see them (`core/placement.py`)."""
 
+from core.dead_letter import DeadLetter
+from core.room import UNBOUNDED, Room
+from market.admission import admit_ticks
 from market.alerts import Alert
 from market.applied import Applied
 from market.bars import Bar
@@ -14,9 +17,11 @@ class Lane:
     worker's thread.
 
     A tick changes five bars, and most change again within a second, so bars are written now and then. A bar that
-    becomes final is written at once: it is no part of the state any more. watches_silence: note arrivals."""
+    becomes final is written at once: it is no part of the state any more. watches_silence: note arrivals. room: for
+    symbols, in the process."""
 
-    def __init__(self, *, watches_silence: bool) -> None:
+    def __init__(self, *, watches_silence: bool, room: Room = UNBOUNDED) -> None:
+        self._room = room
         self._shards: dict[int, Shard] = {}
         self._watches_silence = watches_silence
         self._changed: dict[int, Bar] = {}
@@ -39,6 +44,9 @@ class Lane:
     def apply(self, batch: TickBatch, now_ms: int) -> Applied:
         """Apply the ticks of a batch, each of any shard of the lane."""
         shards, changed = self._shards, self._changed
+        letters: list[DeadLetter] = []
+        if self._room.free < len(batch.ticks):
+            batch, letters = admit_ticks(batch, lambda number, symbol: symbol in shards[number], self._room.free)
         ticks, final = [], list[Bar]()
         symbols: dict[str, tuple[SymbolState, list[AppliedTick]]] = {}
         for tick, number in zip(batch.ticks, batch.shards, strict=True):
@@ -68,5 +76,13 @@ class Lane:
                 alerts += state.alerts
                 state.alerts = []
         return Applied(
-            batch.kafka_time_ms, batch.topic, batch.partitions, batch.offsets, ticks, final, alerts, latest
+            batch.kafka_time_ms,
+            batch.topic,
+            batch.partitions,
+            batch.offsets,
+            ticks,
+            final,
+            alerts,
+            latest,
+            letters,
         )

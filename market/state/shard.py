@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable
 
 import msgspec
 
+from core.room import UNBOUNDED, Room
 from market.alerts import Alert, AlertRule, RuleRemoval
 from market.bars import Bar
 from market.policy import MarketPolicy
@@ -21,11 +22,13 @@ BARS_BYTES = 1_200
 
 
 class Change(msgspec.Struct, array_like=True):
-    """Rules that were set and removed, and then ticks that were applied."""
+    """Rules that were set and removed, then ticks that were applied, and then symbols whose silence was
+    reported."""
 
-    rules: list[AlertRule]
-    removed: list[str]
-    ticks: list[Tick]
+    rules: list[AlertRule] = []
+    removed: list[str] = []
+    ticks: list[Tick] = []
+    silent: list[str] = []
 
 
 class ShardDocument(msgspec.Struct, array_like=True):
@@ -53,12 +56,15 @@ class Shard:
     """The symbols of one shard. Belongs to the thread of its worker.
 
     Changes are saved as the ticks and rules that made them: applied again, they give the same state. documents: of
-    the state, the oldest first. unwritten: bars that may not be written yet, of a shard that was restored. Raises
-    ValueError for a document of a newer version."""
+    the state, the oldest first. room: for symbols, in the process. unwritten: bars that may not be written yet, of
+    a shard that was restored. Raises ValueError for a document of a newer version."""
 
-    def __init__(self, policy: MarketPolicy, limits: Limits, documents: Iterable[bytes] = ()) -> None:
+    def __init__(
+        self, policy: MarketPolicy, limits: Limits, documents: Iterable[bytes] = (), room: Room = UNBOUNDED
+    ) -> None:
         self._policy = policy
         self._limits = limits
+        self._room = UNBOUNDED
         self._symbols: dict[str, SymbolState] = {}
         self._changes: list[Change] = []
         # Symbol to the time at which a tick of it came last, UTC milliseconds; only those that may fall silent.
@@ -66,12 +72,17 @@ class Shard:
         for document in documents:
             self._restore(document)
         self._changes = []
+        self._room = room
+        room.note(len(self._symbols))
         self.unwritten: list[Bar] = [bar for state in self._symbols.values() for bar in state.resume()]
         for state in self._symbols.values():
             state.alerts.clear()
 
     def __len__(self) -> int:
         return len(self._symbols)
+
+    def __contains__(self, symbol: str) -> bool:
+        return symbol in self._symbols
 
     def apply(self, tick: Tick) -> tuple[Enriched, list[Bar], SymbolState]:
         """Apply a tick. Returns it enriched, the bars that it changed, and its symbol's state."""
@@ -81,7 +92,7 @@ class Shard:
         if self._changes:
             self._changes[-1].ticks.append(tick)
         else:
-            self._changes.append(Change([], [], [tick]))
+            self._changes.append(Change(ticks=[tick]))
         enriched, bars = state.apply(tick)
         return enriched, bars, state
 
@@ -90,9 +101,9 @@ class Shard:
         for change in changes:
             if isinstance(change, AlertRule):
                 self._state(change.symbol).set_rule(change)
-                self._changes.append(Change([change], [], []))
+                self._changes.append(Change(rules=[change]))
             elif self._remove_rule(change.id):
-                self._changes.append(Change([], [change.id], []))
+                self._changes.append(Change(removed=[change.id]))
 
     def latest(self, symbols: Collection[str] = ()) -> list[LatestState]:
         """All that is kept of the latest tick of these symbols; of all if there are none."""
@@ -109,6 +120,9 @@ class Shard:
         silent = [symbol for symbol, at_ms in self._arrived_ms.items() if at_ms <= before_ms]
         for symbol in silent:
             del self._arrived_ms[symbol]
+        if silent:
+            # Ticks that follow belong to a change of their own.
+            self._changes += Change(silent=silent), Change()
         return [alert for symbol in silent for alert in self._symbols[symbol].report_silence(now_ms * 1000)]
 
     def snapshot(self) -> bytes:
@@ -132,6 +146,7 @@ class Shard:
         state = self._symbols.get(symbol)
         if state is None:
             state = self._symbols[symbol] = SymbolState(self._limits, self._policy)
+            self._room.note(1)
         return state
 
     def _restore(self, packed: bytes) -> None:
@@ -145,3 +160,5 @@ class Shard:
             self.change_rules([*change.rules, *map(RuleRemoval, change.removed)])
             for tick in change.ticks:
                 self.apply(tick)
+            for symbol in change.silent:
+                self._symbols[symbol].report_silence(0)

@@ -12,6 +12,7 @@ import msgspec
 
 from core.dead_letter import DeadLetter
 from core.positions import SourcePosition
+from core.room import Room
 from core.timestamps import DAY_MS
 from pricing.batches import EventBatch
 from pricing.decision import Cause, PriceDecision, PricedEvents, PriceSource, PriceUpdate, encode_update
@@ -57,22 +58,6 @@ class EventHolder(Protocol):
 
     @property
     def version_base(self) -> int: ...
-
-
-class Room(Protocol):
-    """The room for products in a process."""
-
-    def take(self) -> bool:
-        """Take the place of one product. False if there is none left."""
-
-
-class _Unbounded:
-    def take(self) -> bool:
-        return True
-
-
-UNBOUNDED: Room = _Unbounded()
-"""Room for any number of products."""
 
 
 def apply_event(

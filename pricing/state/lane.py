@@ -4,10 +4,11 @@ State is kept by shard, because shards move between processes. But the events of
 batch for each would cost more than its events. So a lane prices events of all its shards in one loop."""
 
 from core.dead_letter import DeadLetter
+from core.room import Room
 from pricing.batches import EventBatch
 from pricing.decision import PriceDecision, PricedEvents
 from pricing.policy import PricingPolicy
-from pricing.state.event_loop import EventNumbers, Room, price_events
+from pricing.state.event_loop import EventNumbers, price_events
 from pricing.state.product import Decider
 from pricing.state.shard import Shard
 

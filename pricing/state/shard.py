@@ -10,6 +10,7 @@ from collections.abc import Iterable
 import msgspec
 
 from core.positions import NO_POSITION, SourcePosition
+from core.room import UNBOUNDED
 from pricing.batches import ChangeBatch, EventBatch
 from pricing.catalogue import CatalogueChange
 from pricing.commands import Freeze, FreezeLift, OverrideRemoval, PriceOverride, ProductCorrection
@@ -19,7 +20,7 @@ from pricing.state import freezes as frozen
 from pricing.state import overrides
 from pricing.state.catalogue import change_catalogue
 from pricing.state.corrections import correct
-from pricing.state.event_loop import UNBOUNDED, EventNumbers, price_events
+from pricing.state.event_loop import EventNumbers, price_events
 from pricing.state.forgetting import Forgetting
 from pricing.state.freezes import Freezes
 from pricing.state.overrides import Expiries

@@ -68,6 +68,13 @@ class MarketReader(RedisReader):
         """The latest tick of a symbol, None if it has none."""
         return _read(symbol, await self._call("HMGET", keys.tick_key(symbol), *READ_FIELDS))
 
+    async def look_again(self, symbol: str) -> tuple[StoredTick | None, bool]:
+        """The latest tick of a symbol that `tick` did not find, and if the symbol is in the set of symbols."""
+        values, listed = await self._calls(
+            [("HMGET", keys.tick_key(symbol), *READ_FIELDS), ("SISMEMBER", keys.SYMBOLS, symbol)]
+        )
+        return _read(symbol, values), bool(listed)
+
     async def ticks(self, symbols: list[str]) -> list[StoredTick]:
         """The latest ticks of these symbols, in their order, without symbols that have none."""
         found: list[StoredTick] = []

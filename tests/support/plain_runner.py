@@ -16,7 +16,7 @@ from dataflows.steps.clock import Clock, wall_clock_ms
 from dataflows.steps.decode import Decoding
 from dataflows.steps.encode import Encode, encode_rows, letters_encoder
 from dataflows.steps.price import PricingStep, Work
-from dataflows.steps.room import ProductRoom
+from dataflows.steps.room import product_room
 from dataflows.workers import PerWorker
 from pricing.policy import PricingPolicy
 from pricing.state.lane import Lane
@@ -55,7 +55,7 @@ class PlainRunner:
         encoders: list[Encode] = [encode_updates]
         if not updates_only:
             encoders += [encode_latest, encode_history, letters_encoder(clock)]
-        room = ProductRoom(10**9)
+        room = product_room(10**9)
         self._make_step = partial(
             PricingStep,
             policy,

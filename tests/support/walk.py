@@ -28,7 +28,7 @@ from core.placement import Placement
 from dataflows.steps.decode import Decoding
 from dataflows.steps.encode import encode_rows
 from dataflows.steps.price import PricingStep
-from dataflows.steps.room import ProductRoom
+from dataflows.steps.room import product_room
 from dataflows.workers import PerWorker
 from pricing.policy import default_policy
 from pricing.state.lane import Lane
@@ -170,7 +170,7 @@ class Stages:
         reader = WorkerReader(self.consumer, SHARDS)  # type: ignore[arg-type]
         self.source = reader.add("product-events", 0, (None, None, False), CaughtUp(1, False))
         self.decoding = Decoding({"product-events": SignalKind.PRODUCT_EVENTS}, SHARDS, Placement())
-        policy, room = default_policy(), ProductRoom(1000)
+        policy, room = default_policy(), product_room(1000)
         encode = partial(encode_rows, encoders=[encode_updates, encode_latest, encode_history])
         lanes = PerWorker(partial(Lane, policy, room))
         make = partial(PricingStep, policy, None, lanes=lanes, room=room, encode=encode)

@@ -86,8 +86,27 @@ def test_current_prices(traded: MarketPipeline) -> None:
         "/market/symbols?limit=0",
         "/market/symbols?cursor=%21",
         "/market/anomalies?symbol=a%20b",
+        # A character that looks like a slash.
+        "/market/prices/BTC%E2%88%95USD",
+        "/market/prices/BTC%E2%88%95USD%2FX",
     ):
         assert (get(path).status_code, list(get(path).json())) == (400, ["error"]), path
+
+
+def test_a_tick_that_redis_has_lost_is_written_again(traded: MarketPipeline) -> None:
+    get = traded.http.get
+    for key, path in (
+        ("tick:ETH", "/market/prices/ETH"),
+        ("ticks:BTC/USD", f"/market/price/history/{BTC}/3"),
+    ):
+        whole = get(path).json()
+        traded.redis.delete(key)
+        assert get(path).status_code == 503
+        wait_for(lambda key=key: traded.redis.exists(key))  # type: ignore[misc]
+        assert get(path).json() == whole
+    # The list of a page asks too.
+    traded.redis.delete("tick:A/history")
+    wait_for(lambda: len(get("/market/symbols").json()["symbols"]) == 3)
 
 
 def test_past_ticks_bars_and_anomalies(traded: MarketPipeline) -> None:
@@ -146,6 +165,11 @@ def test_rules_fire_alerts(traded: MarketPipeline) -> None:
     rule = http.post("/market/rules", json=body, headers=ADMIN).json()
     assert rule == {"id": rule["id"], **body, "window_s": None, "webhook": None}
     assert http.get("/market/rules", headers=ADMIN).json() == {"rules": [rule]}
+    # A threshold keeps digits that a double has not.
+    digits = '"threshold":12345.678901234567891'
+    exact = http.post("/market/rules", content=f'{{"symbol":"ETH","kind":"above",{digits}}}', headers=ADMIN)
+    assert digits in exact.text
+    assert http.delete(f"/market/rules/{exact.json()['id']}", headers=ADMIN).status_code == 200
     for bad in (
         {"symbol": "ETH", "kind": "above"},
         {"symbol": "a b", "kind": "above", "threshold": 1},

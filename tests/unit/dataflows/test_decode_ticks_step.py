@@ -84,19 +84,6 @@ def test_each_bad_message_is_one_letter_and_no_tick() -> None:
     assert [len(work.ticks) for _, work in routed if isinstance(work, TickBatch)] == [1]
 
 
-def test_ticks_of_more_symbols_than_are_allowed_are_letters() -> None:
-    decoding = TickDecoding(KINDS, SHARDS, Placement(), symbols_max=2)
-    routed = decoding([batch("ticks", tick("A"), tick("B"), tick("C"), tick("A"))])
-    ((ticks, letters),) = [
-        (
-            [each.symbol for _, work in routed if isinstance(work, TickBatch) for each in work.ticks],
-            [each for _, work in routed if isinstance(work, Refused) for each in work.letters],
-        )
-    ]
-    assert ticks == ["A", "B", "A"]
-    assert [(letter.error_code, letter.position.offset) for letter in letters] == [("too_many_symbols", 2)]
-
-
 def test_what_is_routed_already_stays_as_it_is() -> None:
     request = ("3", RefillRequest("start"))
     assert decode(1, request)[1] == [request]

@@ -11,7 +11,7 @@ from connectors.kafka import CaughtUp
 from core.timestamps import DAY_MS
 from core.work import Touched
 from dataflows.steps.price import ANNOUNCED_MS, PricingStep, Work
-from dataflows.steps.room import ProductRoom
+from dataflows.steps.room import product_room
 from dataflows.workers import PerWorker
 from pricing.batches import ChangeBatch, EventBatch
 from pricing.decision import Priced
@@ -37,7 +37,7 @@ class Step:
 
     def __init__(self, *, limit: int = 100, ttl_ms: int = TTL_MS) -> None:
         self.clock = Clock()
-        self.room = ProductRoom(limit)
+        self.room = product_room(limit)
         policy, room = default_policy(), self.room
         lanes = PerWorker(partial(Lane, policy, room))
         make = partial(PricingStep, policy, None, lanes=lanes, clock=self.clock, room=room, ttl_ms=ttl_ms)
@@ -91,7 +91,7 @@ def test_messages_of_products_beyond_the_limit_become_dead_letters() -> None:
 
 
 def test_alerts_are_raised_before_the_limit_and_at_it_and_cleared() -> None:
-    room = ProductRoom(10)
+    room = product_room(10)
     room.note(8)
     assert telemetry.alerts_in_force() == []
     room.note(1)
@@ -105,7 +105,7 @@ def test_alerts_are_raised_before_the_limit_and_at_it_and_cleared() -> None:
 
 
 def test_the_threads_of_a_process_share_the_room() -> None:
-    room = ProductRoom(100_000)
+    room = product_room(100_000)
 
     def add() -> None:
         for _ in range(5000):

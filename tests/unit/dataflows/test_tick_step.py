@@ -1,9 +1,12 @@
 """The market's step: bars are written now and then, final ones at once, and silence is found by a timer."""
 
+import sys
 from datetime import UTC, datetime
 from functools import partial
 
+import telemetry
 from core.work import RefillRequest, Touched
+from dataflows.steps.room import symbol_room
 from dataflows.steps.tick import LOOK_FOR_SILENCE_MS, WRITE_BARS_MS, TickStep
 from dataflows.workers import PerWorker
 from market.applied import Applied
@@ -20,11 +23,14 @@ SILENCE = parse_policy("[silence]\nsilence_s = 5\n")
 class Steps:
     """A shard and the lane of its worker, on a clock that the test sets."""
 
-    def __init__(self, policy: MarketPolicy | None = None, state: bytes | None = None) -> None:
+    def __init__(
+        self, policy: MarketPolicy | None = None, state: bytes | None = None, limit: int = sys.maxsize
+    ) -> None:
         self.now_ms = 1_000_000
         policy = policy or MarketPolicy()
-        lanes = PerWorker(partial(Lane, watches_silence=policy.silence.silence_s is not None))
-        make = partial(TickStep, policy, limits=Limits(), lanes=lanes, clock=lambda: self.now_ms)
+        self.room = room = symbol_room(limit)
+        lanes = PerWorker(partial(Lane, watches_silence=policy.silence.silence_s is not None, room=room))
+        make = partial(TickStep, policy, limits=Limits(), lanes=lanes, clock=lambda: self.now_ms, room=room)
         self.shard, self.lane = make(state), make(None)
 
     def tick(self, *at_s: int) -> list[Applied]:
@@ -49,6 +55,31 @@ def test_bars_are_written_once_some_time_after_the_first_change() -> None:
     assert [bar.trades for bar in written.bars] == [2] * 5
     assert steps.wakes_in_ms(steps.lane) is None
     assert steps.lane.on_notify()[0] == []
+
+
+def test_ticks_of_more_symbols_than_are_allowed_are_letters_also_after_a_start() -> None:
+    symbols = telemetry.SYMBOLS._value.get()
+
+    def apply(steps: Steps, names: str) -> tuple[list[str], list[tuple[str, int, bytes]]]:
+        ticks, zeros = [Tick(name, 5, 1, START_US) for name in names], [0] * len(names)
+        steps.shard.on_batch([Touched(0, 0)])
+        batch = TickBatch("t", zeros, list(range(len(names))), ticks, zeros, 0, [name.encode() for name in names])
+        (applied,) = steps.lane.on_batch([batch])[0]
+        letters = [(each.error_code, each.position.offset, each.raw) for each in applied.dead_letters]
+        assert len(applied.offsets) == len(applied.ticks)
+        return [each.tick.symbol for each in applied.ticks], letters
+
+    steps = Steps(limit=2)
+    assert apply(steps, "ABCAC") == (list("ABA"), [("too_many_symbols", 2, b"C"), ("too_many_symbols", 4, b"C")])
+    assert telemetry.SYMBOLS._value.get() == symbols + 2
+    assert ("symbols_at_limit", "2") in telemetry.alerts_in_force()
+    restored = Steps(state=steps.shard.snapshot(), limit=3)
+    assert apply(restored, "ABCD") == (list("ABC"), [("too_many_symbols", 3, b"D")])
+    assert apply(restored, "D") == ([], [("too_many_symbols", 0, b"D")])
+    steps.room.note(-2)
+    restored.room.note(-3)
+    assert telemetry.SYMBOLS._value.get() == symbols
+    assert telemetry.alerts_in_force() == []
 
 
 def test_the_end_of_input_writes_the_bars_that_wait() -> None:

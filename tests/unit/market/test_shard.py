@@ -156,6 +156,21 @@ def test_silence_is_reported_once_after_each_tick_and_to_the_rules() -> None:
     assert [each.id for each in shard.report_silence(66_000)] == ["X-silence-2", "a-silence-2"]
 
 
+def test_a_silence_that_was_reported_is_not_reported_again_after_a_start() -> None:
+    shard = Shard(ALL_ON, LIMITS)
+    lane = lane_of(shard)
+    documents = []
+    for at_ms in (1_000, 61_000):
+        apply(lane, [Tick("X", 5, 1, START_US)], now_ms=at_ms)
+        assert shard.report_silence(at_ms + 5_000)
+        documents.append(shard.changes() or b"")
+        restored = Shard(ALL_ON, LIMITS, documents)
+        restored.note_arrivals(0)
+        assert restored.report_silence(1_000_000) == []
+    apply(lane_of(restored), [Tick("X", 5, 1, START_US)], now_ms=2_000_000)
+    assert restored.report_silence(2_005_000)
+
+
 def test_there_is_nothing_to_save_without_ticks() -> None:
     shard = Shard(MarketPolicy(), LIMITS)
     assert shard.changes() is None

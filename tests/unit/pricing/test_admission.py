@@ -21,6 +21,13 @@ class Places:
         self.count -= 1
         return self.count >= 0
 
+    @property
+    def free(self) -> int:
+        return max(0, self.count)
+
+    def note(self, change: int) -> None:
+        self.count -= change
+
 
 def test_events_of_known_products_always_pass_and_others_become_letters_with_the_whole_message() -> None:
     names = ["A", "B", "C", "B", "D", "A"]

@@ -7,13 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.positions import SourcePosition
+from core.room import UNBOUNDED
 from pricing.batches import Change, ChangeBatch, EventBatch
 from pricing.catalogue import CatalogueChange, CatalogueEntry
 from pricing.commands import Freeze, FreezeLift, OverrideRemoval, PriceOverride
 from pricing.decision import Cause, PriceDecision, PriceUpdate, encode_update
 from pricing.events import ProductEvent
 from pricing.policy import default_policy, parse_policy
-from pricing.state.event_loop import UNBOUNDED, EventNumbers, apply_event, price_events
+from pricing.state.event_loop import EventNumbers, apply_event, price_events
 from pricing.state.product import Decider, ProductState
 from pricing.state.shard import Shard
 from tests.support.shards import NOW_MS

@@ -31,6 +31,14 @@ def test_a_conflating_client_gets_the_newest_of_each_product() -> None:
     assert [frame for _, _, frame in take(client)] == [b"b1", b"a2"]
 
 
+def test_a_conflating_client_keeps_what_is_current_although_something_older_comes_later() -> None:
+    hub = Hub()
+    client = Client(None, conflate=True, is_current=lambda key, version: (key, version) != ("A", 2))
+    hub.add(client)
+    hub.publish([("A", 1, b"a1"), ("A", 2, b"late"), ("B", 2, b"b2")])
+    assert [frame for _, _, frame in take(client)] == [b"a1", b"b2"]
+
+
 def test_a_slow_client_is_conflated_and_ends_with_the_newest_of_each_product() -> None:
     hub, client = Hub(), Client(None, conflate=False)
     hub.add(client)

@@ -42,6 +42,9 @@ class LateStore:
     def withdrawals(self, keys: list[str]) -> list[tuple[str, int, str]]:
         return []
 
+    def is_current(self, key: str, version: int) -> bool:
+        return True
+
     def seen_newer(self, versions: Versions, keys: list[str] | None) -> dict[str, int]:
         wanted = self.seen if keys is None else keys
         newer = versions.newer_among((key, self.seen[key]) for key in wanted if key in self.seen)

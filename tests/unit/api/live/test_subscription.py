@@ -9,7 +9,8 @@ from api.web.errors import ApiError
 def test_a_query_string_names_keys_by_the_systems_word() -> None:
     assert parse_subscription({}, KeyForm("product")) == Subscription(None, False, None, False)
     assert parse_subscription({"subscribe": "1"}, KeyForm("product")) == Subscription([], False, None, True)
-    query = {"symbols": "B,A", "snapshot": "1", "conflate_ms": "250"}
+    # A key that is named twice is watched once, and its state comes once.
+    query = {"symbols": "B,A,B", "snapshot": "1", "conflate_ms": "250"}
     assert parse_subscription(query, KeyForm("symbol")) == Subscription(["B", "A"], True, 0.25, False)
 
 
