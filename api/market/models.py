@@ -145,7 +145,7 @@ class RuleRequest(BaseModel):
     )
 
 
-class RuleShown(BaseModel):
+class AlertRuleShown(BaseModel):
     id: str
     symbol: str
     kind: RuleKind
@@ -155,7 +155,7 @@ class RuleShown(BaseModel):
 
 
 class RuleList(BaseModel):
-    rules: list[RuleShown]
+    rules: list[AlertRuleShown]
 
 
 class RuleDeleted(BaseModel):
@@ -163,7 +163,7 @@ class RuleDeleted(BaseModel):
     deleted: Literal[True]
 
 
-class AlertShown(BaseModel):
+class MarketAlertShown(BaseModel):
     type: Literal["alert"]
     id: str
     symbol: str
@@ -176,4 +176,4 @@ class AlertShown(BaseModel):
 
 
 class AlertList(BaseModel):
-    alerts: list[AlertShown]
+    alerts: list[MarketAlertShown]

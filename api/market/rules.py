@@ -49,7 +49,7 @@ async def rules(request: Request) -> Response:
 
 @router.post(
     "/rules",
-    response_model=models.RuleShown,
+    response_model=models.AlertRuleShown,
     responses=responses(400, 401, 503),
     openapi_extra=body_of(models.RuleRequest),
 )

@@ -732,7 +732,37 @@ export interface components {
         /** AlertList */
         AlertList: {
             /** Alerts */
-            alerts: components["schemas"]["api__market__models__AlertShown"][];
+            alerts: components["schemas"]["MarketAlertShown"][];
+        };
+        /** AlertRuleShown */
+        AlertRuleShown: {
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "above" | "below" | "move_percent" | "anomaly";
+            /** Symbol */
+            symbol: string;
+            /** Threshold */
+            threshold: number | null;
+            /** Webhook */
+            webhook: string | null;
+            /** Window S */
+            window_s: number | null;
+        };
+        /** AlertShown */
+        AlertShown: {
+            /** Code */
+            code: string;
+            /**
+             * Subject
+             * @description The topic, store or group concerned; may be empty.
+             */
+            subject: string;
+            /** Text */
+            text: string;
         };
         /** AnomalyList */
         AnomalyList: {
@@ -1227,6 +1257,36 @@ export interface components {
              */
             success: true;
         };
+        /** MarketAlertShown */
+        MarketAlertShown: {
+            /** At */
+            at: string;
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @example above
+             */
+            kind: string;
+            /**
+             * Severity
+             * @enum {string}
+             */
+            severity: "warning" | "critical";
+            /** Symbol */
+            symbol: string;
+            /** Text */
+            text: string;
+            /** Threshold */
+            threshold: number | null;
+            /**
+             * Type
+             * @constant
+             */
+            type: "alert";
+            /** Value */
+            value: number | null;
+        };
         /** MarketPrice */
         MarketPrice: {
             /** Is Anomaly */
@@ -1470,7 +1530,7 @@ export interface components {
              * Rules
              * @description Every name that an adjustment can have, except `base`.
              */
-            rules: components["schemas"]["api__operations__models__RuleShown"][];
+            rules: components["schemas"]["RuleShown"][];
             /** Version */
             version: string;
         };
@@ -1651,7 +1711,31 @@ export interface components {
         /** RuleList */
         RuleList: {
             /** Rules */
-            rules: components["schemas"]["api__market__models__RuleShown"][];
+            rules: components["schemas"]["AlertRuleShown"][];
+        };
+        /** RuleShown */
+        RuleShown: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "rule" | "guardrail";
+            /**
+             * Label
+             * @example largest step
+             */
+            label: string;
+            /**
+             * Name
+             * @description As in adjustments, and in `bound_by`.
+             * @example max_step
+             */
+            name: string;
+            /**
+             * Reason
+             * @example limited to the largest step from the last price
+             */
+            reason: string;
         };
         /** SinkShown */
         SinkShown: {
@@ -1689,7 +1773,7 @@ export interface components {
              * Alerts
              * @description Conditions under which prices may be wrong or stand still although every service answers.
              */
-            alerts: components["schemas"]["api__operations__models__AlertShown"][];
+            alerts: components["schemas"]["AlertShown"][];
             /** At Ms */
             at_ms: number;
             dependencies: components["schemas"]["Dependencies"];
@@ -1781,90 +1865,6 @@ export interface components {
             msg: string;
             /** Error Type */
             type: string;
-        };
-        /** AlertShown */
-        api__market__models__AlertShown: {
-            /** At */
-            at: string;
-            /** Id */
-            id: string;
-            /**
-             * Kind
-             * @example above
-             */
-            kind: string;
-            /**
-             * Severity
-             * @enum {string}
-             */
-            severity: "warning" | "critical";
-            /** Symbol */
-            symbol: string;
-            /** Text */
-            text: string;
-            /** Threshold */
-            threshold: number | null;
-            /**
-             * Type
-             * @constant
-             */
-            type: "alert";
-            /** Value */
-            value: number | null;
-        };
-        /** RuleShown */
-        api__market__models__RuleShown: {
-            /** Id */
-            id: string;
-            /**
-             * Kind
-             * @enum {string}
-             */
-            kind: "above" | "below" | "move_percent" | "anomaly";
-            /** Symbol */
-            symbol: string;
-            /** Threshold */
-            threshold: number | null;
-            /** Webhook */
-            webhook: string | null;
-            /** Window S */
-            window_s: number | null;
-        };
-        /** AlertShown */
-        api__operations__models__AlertShown: {
-            /** Code */
-            code: string;
-            /**
-             * Subject
-             * @description The topic, store or group concerned; may be empty.
-             */
-            subject: string;
-            /** Text */
-            text: string;
-        };
-        /** RuleShown */
-        api__operations__models__RuleShown: {
-            /**
-             * Kind
-             * @enum {string}
-             */
-            kind: "rule" | "guardrail";
-            /**
-             * Label
-             * @example largest step
-             */
-            label: string;
-            /**
-             * Name
-             * @description As in adjustments, and in `bound_by`.
-             * @example max_step
-             */
-            name: string;
-            /**
-             * Reason
-             * @example limited to the largest step from the last price
-             */
-            reason: string;
         };
     };
     responses: never;
@@ -3062,7 +3062,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["api__market__models__RuleShown"];
+                    "application/json": components["schemas"]["AlertRuleShown"];
                 };
             };
             /** @description The request is malformed. */
