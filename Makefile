@@ -53,9 +53,10 @@ $(NODE_BIN)/npm: requirements-node.lock
 demo: setup  ## the whole system on embedded parts, on http://localhost:8080; DEMO='--port 8081' and more
 	@exec $(BIN)/python -m stack.demo $(DEMO)
 
+# All tests wait more than they compute, so two processes share them, each with servers of its own.
 test: lint  ## lint, types and all tests; PYTEST='tests/unit -k cents' for some of them
 	@$(NPM) test --silent
-	@$(BIN)/python -m pytest $(PYTEST)
+	@$(BIN)/python -m pytest $(if $(PYTEST),,-n 2 --dist loadfile) $(PYTEST)
 
 bench: setup  ## every benchmark of speed, shortened to a quarter of an hour; BENCH='--only cost'
 	@$(BIN)/python -m benchmarks $(BENCH)

@@ -142,7 +142,7 @@ class ExactLoop:
 
     def apply(self, value: bytes) -> bytes:
         """Return the message of a tick."""
-        enriched, _, _ = self._shard.apply(decode_tick(TickKind.PRICE_TICKS, value))
+        enriched, *_ = self._shard.apply(decode_tick(TickKind.PRICE_TICKS, value))
         self._shard.changes()
         return self._encode(to_tick_message(enriched))
 

@@ -60,6 +60,9 @@ VERSIONS_APART = 2**24
 """Distance between the versions of two executions. It is above the number of ticks that a bar gets in an epoch."""
 
 
+_NONE: list[Bar] = []
+
+
 class Bars:
     """The bars of one symbol that are not final. bars: those that it begins with. version_base: the version of a
     bar before its first change."""
@@ -69,6 +72,9 @@ class Bars:
         self._version_base = version_base
         self._open = {(bar.interval_s, bar.start_us): bar for bar in bars}
         self._next_end_us = min(map(_end_us, self._open.values()), default=0)
+        # The bars of the minute of the last tick: all intervals begin and end with a minute.
+        self._minute: list[Bar] = []
+        self._minute_from_us = self._minute_to_us = 0
 
     def __iter__(self) -> Iterator[Bar]:
         return iter(self._open.values())
@@ -85,10 +91,15 @@ class Bars:
         return None if bar is None else bar.open
 
     def add(self, tick: Tick, seq: int) -> list[Bar]:
-        """Count a tick that is not late in the bars of all intervals. Returns these bars."""
-        changed = []
+        """Count a tick that is not late in the bars of all intervals. Returns these bars, in a list that ticks of
+        the same minute share."""
         price, volume, time_us = tick.price, tick.volume, tick.time_us
         turnover, at = price * volume, (time_us, seq)
+        if self._minute_from_us <= time_us < self._minute_to_us:
+            for known in self._minute:
+                known.add(price, volume, turnover, at)
+            return self._minute
+        minute = []
         for interval_s, width_us in _WIDTHS:
             start_us = time_us - time_us % width_us
             bar = self._open.get((interval_s, start_us))
@@ -100,15 +111,17 @@ class Bars:
                 self._next_end_us = min(self._next_end_us or _end_us(bar), _end_us(bar))
             else:
                 bar.add(price, volume, turnover, at)
-            changed.append(bar)
-        return changed
+            minute.append(bar)
+        # A later tick of a minute whose bar is final would be late.
+        self._minute, self._minute_from_us, self._minute_to_us = minute, minute[0].start_us, _end_us(minute[0])
+        return minute
 
     def finish(self, newest_us: int) -> list[Bar]:
         """The bars that are final from now on: no tick that is not late can belong to them. newest_us: the greatest
         time of a tick so far."""
         until_us = newest_us - self._lateness_us
-        if not self._open or until_us < self._next_end_us:
-            return []
+        if until_us < self._next_end_us or not self._open:
+            return _NONE
         final = [bar for bar in self._open.values() if _end_us(bar) <= until_us]
         for bar in final:
             del self._open[bar.interval_s, bar.start_us]

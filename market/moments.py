@@ -20,6 +20,9 @@ _CONTEXT = Context(prec=40, rounding=ROUND_DOWN, Emax=MAX_EMAX, Emin=MIN_EMIN)
 _SHIFTS = ((11, 6), (14, 3), (17, 0))
 """Digits below which a number is in seconds, milliseconds or microseconds, and the power of ten to microseconds."""
 
+_SCALES = [next((10**shift for below, shift in _SHIFTS if digits <= below), 0) for digits in range(20)]
+"""By the number of digits: the factor to microseconds; 0 for nanoseconds."""
+
 _OUT_OF_RANGE = "is not between the years 2000 and 2100"
 
 
@@ -46,11 +49,8 @@ def parse_number(text: str) -> int:
     """Microseconds of a JSON number, cut: seconds below 1e11, milliseconds below 1e14, microseconds below 1e17,
     else nanoseconds. Raises ValueError; its text is worded to follow a field name."""
     if text.isdecimal() and len(text) < 20 and text[0] != "0":
-        digits, whole = len(text), int(text)
-        for below, shift in _SHIFTS:
-            if digits <= below:
-                return _in_range(whole * 10**shift)
-        return _in_range(whole // 1000)
+        whole = int(text)
+        return _in_range(whole * scale if (scale := _SCALES[len(text)]) else whole // 1000)
     # Cut to 40 digits, of which the first 20 count.
     exact = _CONTEXT.plus(exact_decimal(text))
     if not 0 < exact.adjusted() < 20:

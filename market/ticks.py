@@ -4,8 +4,10 @@ import re
 
 import msgspec
 
-_SYMBOL = re.compile(r"[A-Za-z0-9_.:^=/-]{1,32}", re.ASCII)
+SYMBOL = r"[A-Za-z0-9_.:^=/-]{1,32}"
+"""A symbol, as a regular expression."""
 
+_SYMBOL = re.compile(SYMBOL, re.ASCII)
 
 SYMBOL_TAKES = "symbol takes 1 to 32 letters, digits and _.:^=/-"
 

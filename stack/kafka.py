@@ -1,5 +1,6 @@
 """A real Kafka: one KRaft node from the jars of Maven Central. It needs Java and Maven, and no Docker."""
 
+import fcntl
 import shutil
 import subprocess
 from pathlib import Path
@@ -43,6 +44,14 @@ def install() -> None:
     if _jars_ready():
         return
     CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        # Two processes may start at once.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _jars_ready():
+            _fetch()
+
+
+def _fetch() -> None:
     command = ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies"]
     done = subprocess.run(
         [*command, f"-DoutputDirectory={CACHE / 'libs'}"], capture_output=True, text=True, check=False

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -82,8 +83,20 @@ def market(
         yield made
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In a process of pytest-xdist, tell the main process which broker was used."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["brokers"] = _broker_used
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """In the main process, take what `pytest_sessionfinish` has told."""
+    _broker_used.extend(getattr(node, "workeroutput", {}).get("brokers", ()))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the broker that was used and the number of skipped tests."""
     stats = terminalreporter.stats
-    terminalreporter.write_line(f"broker: {_broker_used[0] if _broker_used else 'none was needed'}")
+    terminalreporter.write_line(f"broker: {', '.join(sorted({*_broker_used})) or 'none was needed'}")
     terminalreporter.write_line(f"skipped: {len(stats.get('skipped', []))} (reasons above)")

@@ -1,6 +1,7 @@
 """Decoders of the market's flow: bytes to a tick or a rule, or to a dead letter. Pure; `decode` and `decode_rule`
 never raise, for any input."""
 
+import re
 from enum import StrEnum
 from typing import Any
 
@@ -13,9 +14,9 @@ from core.identifiers import is_identifier
 from core.positions import SourcePosition
 from market import alerts
 from market.alerts import AlertRule, RuleRemoval, make_rule
-from market.amounts import parse_amount
+from market.amounts import DECIMALS, parse_amount
 from market.moments import parse_number, parse_text
-from market.ticks import SYMBOL_TAKES, Tick, is_symbol
+from market.ticks import SYMBOL, SYMBOL_TAKES, Tick, is_symbol
 
 
 class TickKind(StrEnum):
@@ -26,6 +27,24 @@ class TickKind(StrEnum):
 
 
 TIME_FIELD = {TickKind.PRICE_TICKS: "ts", TickKind.STOCK_PRICES: "timestamp"}
+
+
+_AMOUNT = r"(0|[1-9][0-9]{0,9})(?:\.([0-9]{1,8}))?"
+_TIME = r'(?:([1-9][0-9]{9,18})|"([^"\\]{20,40})")'
+
+
+def _usual_form(**fields: str) -> re.Pattern[str]:
+    return re.compile(r"\{" + ", ?".join(f'"{name}": ?{form}' for name, form in fields.items()) + r"\}", re.ASCII)
+
+
+_USUAL = {
+    TickKind.PRICE_TICKS: _usual_form(symbol=f'"({SYMBOL})"', price=_AMOUNT, volume=_AMOUNT, ts=_TIME),
+    TickKind.STOCK_PRICES: _usual_form(symbol=f'"({SYMBOL})"', price=f"{_AMOUNT}()()", timestamp=_TIME),
+}
+"""The usual text of a tick. Its groups: symbol, digits of the price and after its point, those of the volume, and
+the time as a number or as a text."""
+
+_SHIFTS = [10 ** (DECIMALS - digits) for digits in range(DECIMALS + 1)]
 
 
 class _Number(str):
@@ -88,6 +107,8 @@ def decode_tick(kind: TickKind, value: bytes | None) -> Tick:
     """A tick. Raises BadInputError with the first problem of the message."""
     if value is None:
         raise BadInputError(ErrorCode.TOMBSTONE, "a tick has no value")
+    if (usual := _USUAL[kind].fullmatch(value.decode("latin-1"))) and (tick := _decode_usual(usual)):
+        return tick
     symbol, price, volume, at = _fields(kind, value)
     if not isinstance(symbol, str) or isinstance(symbol, _Number):
         raise BadInputError(ErrorCode.WRONG_TYPE, "symbol takes a text")
@@ -102,6 +123,19 @@ def decode_tick(kind: TickKind, value: bytes | None) -> Tick:
         0 if volume is None else _amount(volume, "volume", ErrorCode.BAD_QUANTITY),
         _moment(at, TIME_FIELD[kind]),
     )
+
+
+def _decode_usual(found: re.Match[str]) -> Tick | None:
+    """The tick of a text in the usual form; None if it needs a closer look."""
+    symbol, price, price_part, volume, volume_part, number, text = found.groups("")
+    try:
+        at_us = parse_number(number) if number else parse_text(text)
+    except ValueError:
+        return None
+    units = int(price + price_part) * _SHIFTS[len(price_part)]
+    if not units:
+        return None
+    return Tick(symbol, units, int(volume + volume_part or "0") * _SHIFTS[len(volume_part)], at_us)
 
 
 def _fields(kind: TickKind, value: bytes) -> tuple[Any, Any, Any, Any]:

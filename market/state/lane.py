@@ -24,7 +24,8 @@ class Lane:
         self._room = room
         self._shards: dict[int, Shard] = {}
         self._watches_silence = watches_silence
-        self._changed: dict[int, Bar] = {}
+        # Lists that ticks of a minute share, by identity.
+        self._changed: dict[int, list[Bar]] = {}
 
     @property
     def has_bars(self) -> bool:
@@ -37,9 +38,9 @@ class Lane:
 
     def take_bars(self) -> list[Bar]:
         """The bars that have changed."""
-        bars = list(self._changed.values())
+        bars = {id(bar): bar for each in self._changed.values() for bar in each if not bar.is_final}
         self._changed = {}
-        return bars
+        return list(bars.values())
 
     def apply(self, batch: TickBatch, now_ms: int) -> Applied:
         """Apply the ticks of a batch, each of any shard of the lane."""
@@ -50,16 +51,13 @@ class Lane:
         ticks, final = [], list[Bar]()
         symbols: dict[str, tuple[SymbolState, list[AppliedTick]]] = {}
         for tick, number in zip(batch.ticks, batch.shards, strict=True):
-            enriched, bars, state = shards[number].apply(tick)
+            enriched, bars, done, state = shards[number].apply(tick)
             ticks.append(enriched)
             if enriched.is_late:
                 continue
-            for bar in bars:
-                if bar.is_final:
-                    changed.pop(id(bar), None)
-                    final.append(bar)
-                else:
-                    changed[id(bar)] = bar
+            changed[id(bars)] = bars
+            if done:
+                final += done
             last = AppliedTick(enriched.seq, tick.price, tick.volume, tick.time_us)
             if (found := symbols.get(tick.symbol)) is None:
                 symbols[tick.symbol] = state, [last]

@@ -84,8 +84,8 @@ class Shard:
     def __contains__(self, symbol: str) -> bool:
         return symbol in self._symbols
 
-    def apply(self, tick: Tick) -> tuple[Enriched, list[Bar], SymbolState]:
-        """Apply a tick. Returns it enriched, the bars that it changed, and its symbol's state."""
+    def apply(self, tick: Tick) -> tuple[Enriched, list[Bar], list[Bar], SymbolState]:
+        """Apply a tick. Returns what `SymbolState.apply` does, and the symbol's state."""
         state = self._symbols.get(tick.symbol)
         if state is None:
             state = self._state(tick.symbol)
@@ -93,8 +93,8 @@ class Shard:
             self._changes[-1].ticks.append(tick)
         else:
             self._changes.append(Change(ticks=[tick]))
-        enriched, bars = state.apply(tick)
-        return enriched, bars, state
+        enriched, bars, final = state.apply(tick)
+        return enriched, bars, final, state
 
     def change_rules(self, changes: Iterable[AlertRule | RuleRemoval]) -> None:
         """Set and remove rules, in order."""

@@ -107,6 +107,8 @@ class SymbolState:
             self._recent.add(*each)
         self._bars = Bars(lateness_us, document.bars, limits.version_base)
         self._returns = deque(document.returns, maxlen=policy.outlier.returns)
+        self._keeps_returns = policy.outlier.score is not None
+        self._keeps_volumes = policy.volume_spike.ratio is not None
 
     def pack(self) -> SymbolDocument:
         """The state, from which an equal one can be made."""
@@ -165,26 +167,27 @@ class SymbolState:
         """The number of ticks in memory, those of windows and the last ones."""
         return len(self._recent) + len(self._last)
 
-    def apply(self, tick: Tick) -> tuple[Enriched, list[Bar]]:
-        """Number and enrich a tick, and count it in its bars. Returns the bars that changed, those that became
-        final last. A late tick changes nothing but the number of the next one."""
-        self._seq += 1
-        at_us = tick.time_us
+    def apply(self, tick: Tick) -> tuple[Enriched, list[Bar], list[Bar]]:
+        """Number and enrich a tick, and count it in its bars. Returns it, the bars that it is in, and the bars that
+        became final. A late tick changes nothing but the number of the next one."""
+        self._seq = seq = self._seq + 1
+        at_us, price, recent = tick.time_us, tick.price, self._recent
         if self.latest is not None and at_us < self._newest_us - self._lateness_us:
-            return Enriched(tick, self._seq, True, False, None, None, None, None, []), []
+            return Enriched(tick, seq, True, False, None, None, None, None, []), [], []
         anomalies = detect(tick, self._before(at_us), self._policy)
-        if self._previous is not None and self._policy.outlier.score is not None:
-            self._returns.append(log(tick.price / self._previous))
-        self._previous = tick.price
-        self._recent.add(at_us, tick.price, tick.volume)
-        minute, five = self._recent.sums(at_us, MINUTE_US), self._recent.sums(at_us, FIVE_MINUTES_US)
+        if self._keeps_returns and self._previous is not None:
+            self._returns.append(log(price / self._previous))
+        self._previous = price
+        recent.add(at_us, price, tick.volume)
+        minute, five = recent.sums(at_us, MINUTE_US), recent.sums(at_us, FIVE_MINUTES_US)
         is_latest = at_us >= self._newest_us
-        self._newest_us = max(self._newest_us, at_us)
-        changed = self._bars.add(tick, self._seq)
-        changed += self._bars.finish(self._newest_us)
+        if is_latest:
+            self._newest_us = at_us
+        bars = self._bars.add(tick, seq)
+        final = self._bars.finish(self._newest_us)
         enriched = Enriched(
             tick,
-            self._seq,
+            seq,
             False,
             is_latest,
             divide(minute.price, minute.count),
@@ -195,15 +198,16 @@ class SymbolState:
         )
         if is_latest:
             self.latest = enriched
-        self._last.add(self._seq, tick.price, tick.volume, at_us)
+        self._last.add(seq, price, tick.volume, at_us)
         if self._rules:
-            observed = Observed(self._seq, tick.price, at_us, is_latest, anomalies)
+            observed = Observed(seq, price, at_us, is_latest, anomalies)
             for rule in self._rules.values():
                 if (alert := rule.observe(observed)) is not None:
                     self.alerts.append(alert)
-        return enriched, changed
+        return enriched, bars, final
 
     def _before(self, at_us: int) -> Before:
-        numbers = self._policy.volume_spike
-        volumes = NO_SUMS if numbers.ratio is None else self._recent.sums(at_us, numbers.window_s * SECOND_US)
+        volumes = NO_SUMS
+        if self._keeps_volumes:
+            volumes = self._recent.sums(at_us, self._policy.volume_spike.window_s * SECOND_US)
         return Before(self._previous, volumes, self._returns)

@@ -39,6 +39,34 @@ def test_a_tick_is_read_in_all_its_forms(value: str) -> None:
     assert read(value.encode()) == Tick("BTC/USD", 6_183_763_000_000, 2_000_000, AT_US)
 
 
+numbers = st.one_of(
+    st.from_regex(r"-?[0-9]{1,12}(\.[0-9]{1,10})?", fullmatch=True),
+    st.from_regex(r'"?(0|[1-9][0-9]{0,9})(\.[0-9]{1,8})?(e-?[0-9])?"?', fullmatch=True),
+)
+times = st.one_of(
+    st.from_regex(r"[0-9]{8,20}", fullmatch=True),
+    st.integers(946_684_800, 4_102_444_800).map(str),
+    st.datetimes().map(lambda at: f'"{at.isoformat()}Z"'),
+    st.sampled_from(['"2024-08-08T23:54:15.342Z"', '"2024-13-08T23:54:15.342Z"', '"2024\\u002d08-08T23:54:15Z"']),
+)
+
+
+@given(st.text("Aa/^\\é ", min_size=1, max_size=4), numbers, numbers, times, st.sampled_from(["", " "]))
+def test_the_usual_form_is_read_as_any_other(symbol: str, price: str, volume: str, at: str, space: str) -> None:
+    for kind, fields in (
+        (TickKind.PRICE_TICKS, {"price": price, "volume": volume, "ts": at}),
+        (TickKind.STOCK_PRICES, {"price": price, "timestamp": at}),
+    ):
+        parts = [f'"symbol":{space}"{symbol}"', *(f'"{name}":{space}{value}' for name, value in fields.items())]
+        usual = ("{" + f",{space}".join(parts) + "}").encode()
+        # With a space before it, a message is in another form.
+        found, other = read(usual, kind), read(b" " + usual, kind)
+        if isinstance(found, DeadLetter) and isinstance(other, DeadLetter):
+            assert found.error_code == other.error_code
+        else:
+            assert found == other
+
+
 def test_digits_beyond_a_double_are_kept() -> None:
     value = b'{"symbol":"X","price":9999999999.12345678,"volume":1234567890.87654321,"ts":1723161255342.123456}'
     assert read(value) == Tick("X", 999_999_999_912_345_678, 123_456_789_087_654_321, AT_US + 123)

@@ -35,9 +35,9 @@ def run(
     results, bars = [], {}
     versions: dict[tuple[int, int], int] = {}
     for tick in ticks:
-        enriched, changed = state.apply(tick)
+        enriched, changed, final = state.apply(tick)
         results.append(enriched)
-        for bar in changed:
+        for bar in (*changed, *final):
             key = bar.interval_s, bar.start_us
             bars[key] = bar
             # Every report has a newer version; a bar may be reported twice for a tick, as changed and as final.
