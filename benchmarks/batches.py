@@ -57,10 +57,13 @@ console = Console(stderr=True)
 
 
 class FakeMessage:
-    """A message as the Kafka client returns it."""
+    """A message as the Kafka client returns it. partition: None for one that follows from the offset."""
 
-    def __init__(self, offset: int, key: bytes, value: bytes, topic: str = EVENTS) -> None:
+    def __init__(
+        self, offset: int, key: bytes, value: bytes, topic: str = EVENTS, partition: int | None = None
+    ) -> None:
         self._offset, self._key, self._value, self._topic = offset, key, value, topic
+        self._partition = offset % PARTITIONS if partition is None else partition
         self._timestamp = (1, 1_700_000_000_000 + offset)
 
     def error(self) -> None:
@@ -70,7 +73,7 @@ class FakeMessage:
         return self._topic
 
     def partition(self) -> int:
-        return self._offset % PARTITIONS
+        return self._partition
 
     def offset(self) -> int:
         return self._offset

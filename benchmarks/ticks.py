@@ -2,14 +2,16 @@
 
 Cost: the market's real flow on Bytewax, with decoding, exact averages, bars, and the rows of all sinks, which drop
 them, beside two loops without an engine that keep the same windows and encode one message for each tick: one in
-floats, for ticks in order, and one with the exact state of the flow. Before, every symbol has had a tick. Ticks
-come in order, a thousand in a second of event time.
+floats, for ticks in order, and one with the exact state of the flow; and beside the engine alone, which reads the
+messages and hands them on. Before, every symbol has had a tick. Ticks come in order, a thousand in a second of
+event time.
 
 Fan-out: messages on ticks-enriched, one a second, to all clients of `/ws/ticks`: with one API process, with two
 that have half of the clients each, and the bare loop (benchmarks/bare.py). Each client must get every frame
 once."""
 
 import argparse
+import itertools
 import random
 import statistics
 import subprocess
@@ -18,21 +20,29 @@ import time
 from collections import deque
 from contextlib import ExitStack
 from functools import partial
+from typing import Any
 
+import bytewax.operators as op
 import msgspec
+from bytewax.dataflow import Dataflow
+from bytewax.operators import StatefulBatchLogic
 from confluent_kafka import Producer
 from rich.console import Console
 from rich.progress import Progress
 
-from benchmarks.batches import Dropping, FakeMessage, run_flow
+from benchmarks.batches import PARTITIONS, Dropping, FakeMessage, run_flow
 from benchmarks.bench import ROOT, Bench, describe, scratch, write_report
 from benchmarks.load import WsResult
 from benchmarks.read import WITHIN_S, Server, finish, reference_server, wait_for_result
 from connectors.decode.market import TickKind, decode_tick
+from connectors.epochs import AlignedSources
+from connectors.workers import WorkerCount
+from core.placement import Placement
 from dataflows.ticks import Sinks, build
 from market.policy import MarketPolicy
 from market.state.shard import Shard
 from market.state.symbol import Limits
+from sinks.base.fan_out import FanOut, Rows
 from sinks.kafka.market import to_tick_message
 from stack.process import Program
 
@@ -81,7 +91,8 @@ class Delivery(msgspec.Struct):
 
 
 def make_ticks(symbols: int) -> tuple[list[FakeMessage], list[FakeMessage]]:
-    """Make a tick of each symbol, and then ticks of random ones, in order of time."""
+    """Make a tick of each symbol, and then ticks of random ones, in order of time, those of a symbol in one
+    partition."""
     chance = random.Random(7)
     numbers = [*range(symbols), *(chance.randrange(symbols) for _ in range(TICKS))]
     messages = []
@@ -89,7 +100,8 @@ def make_ticks(symbols: int) -> tuple[list[FakeMessage], list[FakeMessage]]:
         price, volume = round(100 + chance.random(), 2), round(chance.random(), 3)
         # A thousand a second.
         tick = {"symbol": f"S{number}", "price": price, "volume": volume, "ts": 1_700_000_000_000 + offset}
-        messages.append(FakeMessage(offset, f"S{number}".encode(), msgspec.json.encode(tick), "ticks"))
+        value = msgspec.json.encode(tick)
+        messages.append(FakeMessage(offset, f"S{number}".encode(), value, "ticks", number % PARTITIONS))
     return messages[:symbols], messages[symbols:]
 
 
@@ -97,12 +109,44 @@ def cost_of_flow(symbols: int, size: int) -> float:
     """Run the flow in this process, and return CPU microseconds per tick."""
     sink = Dropping()
     sinks = Sinks(*[sink] * 7)
-    first, ticks = make_ticks(symbols)
     kinds = {"ticks": TickKind.PRICE_TICKS}
     make_flow = partial(build, sinks=sinks, policy=MarketPolicy(), kinds=kinds, shards=64, limits=Limits())
     return run_flow(
-        ["ticks"], first, ticks, size, lambda reads, refills, log: make_flow(reads, refills, state_log=log)
+        ["ticks"], *make_ticks(symbols), size, lambda reads, refills, log: make_flow(reads, refills, state_log=log)
     )
+
+
+def cost_of_engine(symbols: int, size: int) -> float:
+    """Run the engine alone in this process, and return CPU microseconds per tick."""
+    return run_flow(["ticks"], *make_ticks(symbols), size, lambda reads, refills, log: build_idle(reads, refills))
+
+
+def build_idle(reads: Any, refills: Any) -> Dataflow:
+    """The steps of the flow with nothing in them: messages are read and handed on in batches, and not looked at."""
+    flow, placement = Dataflow("idle"), Placement()
+    op.input("workers", flow, WorkerCount(placement))
+
+    def with_keys(items: list[Any]) -> list[Any]:
+        return [each if isinstance(each, tuple) else ("0", each) for each in items]
+
+    sources = AlignedSources(reads, through=with_keys, refills=refills)
+    work: op.KeyedStream[Any] = op.input("messages", flow, sources)
+    rows = op.stateful_batch("apply", work, Idle)
+    op.output("sinks", rows, FanOut({"all": Dropping()}, placement=placement, alone="all"))
+    return flow
+
+
+class Idle(StatefulBatchLogic[Any, Rows, None]):
+    """A step that hands on one row for each item."""
+
+    def __init__(self, resume_state: None) -> None:
+        return
+
+    def on_batch(self, values: list[Any]) -> tuple[list[Rows], bool]:
+        return [Rows(0, [[each]]) for each in values], StatefulBatchLogic.RETAIN
+
+    def snapshot(self) -> None:
+        return None
 
 
 def cost_of_loop(symbols: int, loop: "Loop | ExactLoop") -> float:
@@ -270,21 +314,23 @@ def main() -> int:
     if options.child:
         name, *numbers = options.child
         symbols, *sizes = map(int, numbers)
-        loop = Loop() if name == "loop" else ExactLoop()
-        print(cost_of_flow(symbols, *sizes) if sizes else cost_of_loop(symbols, loop))
+        if sizes:
+            print((cost_of_flow if name == "flow" else cost_of_engine)(symbols, *sizes))
+        else:
+            print(cost_of_loop(symbols, Loop() if name == "loop" else ExactLoop()))
         return 0
     costs: dict[tuple[int, str], list[float]] = {}
     rounds: dict[str, list[Delivery]] = {}
     with Progress(console=console) as progress:
-        task = progress.add_task("cost", total=options.repeat * (len(SYMBOLS) * (2 + len(SIZES)) + 3))
+        task = progress.add_task("cost", total=options.repeat * (len(SYMBOLS) * (2 + 2 * len(SIZES)) + 3))
         for _ in range(options.repeat):
             for symbols in SYMBOLS:
                 for each in ("loop", "exact"):
                     costs.setdefault((symbols, each), []).append(child(each, str(symbols)))
                     progress.advance(task)
-                for size in SIZES:
-                    cost = child("flow", str(symbols), str(size))
-                    costs.setdefault((symbols, f"flow, {size:,} a poll"), []).append(cost)
+                for size, each in itertools.product(SIZES, ("engine", "flow")):
+                    cost = child(each, str(symbols), str(size))
+                    costs.setdefault((symbols, f"{each}, {size:,} a poll"), []).append(cost)
                     progress.advance(task)
         progress.update(task, description="fan-out")
         with scratch() as folder, Bench(folder) as bench, ExitStack() as stack:
@@ -321,7 +367,7 @@ def report(costs: dict[tuple[int, str], list[float]], rounds: dict[str, list[Del
         "The market's real flow on Bytewax, with decoding, exact averages, bars and the rows of all sinks, which"
         " drop them. *loop*: without an engine, the same windows and bars in floats for ticks in order, one message"
         " encoded for each tick. *exact*: the same without an engine with the exact state of the flow, for ticks in"
-        " any order.",
+        " any order. *engine*: the flow's source and output, and a step between them that does nothing.",
         "",
         "| symbols | | µs a tick | times the loop | times exact |",
         "|---|---|---|---|---|",
