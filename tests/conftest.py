@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+import telemetry
 from stack import kafka
 from stack.broker import EmbeddedBroker
 from stack.postgres import PostgresServer
@@ -54,6 +55,15 @@ def postgres(folder: Path) -> Iterator[PostgresServer]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(autouse=True)
+def _no_alerts_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Alerts are of the process. Those that a test leaves behind are none of the next one's. Ends before the kinds
+    of alerts that a test has added are gone."""
+    yield
+    for code, subject in telemetry.alerts_in_force():
+        telemetry.set_alert(code, subject, holds=False)
 
 
 @pytest.fixture
