@@ -175,6 +175,10 @@ class Settings(BaseSettings):
     product_catalogue_topic: Topic = Field("product-catalogue", description=TOPIC_TAKES)
     price_overrides_topic: Topic = Field("price-overrides", description=TOPIC_TAKES)
     price_freezes_topic: Topic = Field("price-freezes", description=TOPIC_TAKES)
+    web_clicks_topic: Topic = Field("web_clicks", description=TOPIC_TAKES)
+    competitor_prices_topic: Topic = Field("competitor_prices", description=TOPIC_TAKES)
+    purchases_topic: Topic = Field("purchases", description=TOPIC_TAKES)
+    restocks_topic: Topic = Field("restocks", description=TOPIC_TAKES)
     product_corrections_topic: Topic = Field("product-corrections", description=TOPIC_TAKES)
     price_updates_topic: Topic = Field("price-updates", description=TOPIC_TAKES)
     dead_letters_topic: Topic = Field("dead-letters", description=TOPIC_TAKES)
@@ -315,6 +319,10 @@ class Settings(BaseSettings):
         return {
             self.product_events_topic: {},
             self.product_catalogue_topic: COMPACTED,
+            self.web_clicks_topic: {},
+            self.competitor_prices_topic: {},
+            self.purchases_topic: {},
+            self.restocks_topic: {},
             self.price_overrides_topic: COMPACTED,
             self.price_freezes_topic: COMPACTED,
             self.product_corrections_topic: {},

@@ -19,7 +19,7 @@ from api.market import rules as market_rules
 from api.market.symbols import EncodedSlashes
 from api.operations import dead_letters, health, status
 from api.operations.policy_in_force import PolicyInForce
-from api.pricing import freezes, history, live, overrides, prices
+from api.pricing import freezes, history, inventory, live, overrides, prices
 from api.services import Services
 from api.web import errors
 from api.web.guard import Guard
@@ -67,6 +67,7 @@ def create_app(services: Services, header: str, admin_keys: list[str], *, root_p
     # For the OpenAPI description alone: the guard checks the key before a request is parsed.
     documented = [Depends(APIKeyHeader(name=header, auto_error=False, description="The admin key."))]
     app.include_router(prices.router)
+    app.include_router(inventory.router)
     app.include_router(overrides.router, dependencies=documented)
     app.include_router(freezes.router, dependencies=documented)
     app.include_router(freezes.open_router)

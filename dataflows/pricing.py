@@ -16,6 +16,7 @@ from bytewax.outputs import FixedPartitionedSink
 
 import telemetry
 from connectors.decode.pricing import SignalKind
+from connectors.decode.signals import ProductSignalKind
 from connectors.decode.wire import DEFAULT_LIMITS, InputLimits
 from connectors.epochs import AlignedSources
 from connectors.kafka import Arrived, KafkaSource
@@ -81,7 +82,7 @@ def build(
     sinks: Sinks,
     *,
     policy: PricingPolicy,
-    kinds: Mapping[str, SignalKind],
+    kinds: Mapping[str, SignalKind | ProductSignalKind],
     shards: int,
     limits: InputLimits = DEFAULT_LIMITS,
     clock: Clock = wall_clock_ms,
@@ -142,12 +143,16 @@ def flow(*, with_redis: bool = True) -> Dataflow:
     settings, client, producer = started.settings, started.client, started.producer
     log.info("policy in force", version=policy.version, currency=policy.currency)
     telemetry.POLICY.labels(policy.version, policy.currency, encode_policy(policy)).set(1)
-    kinds = {
+    kinds: dict[str, SignalKind | ProductSignalKind] = {
         settings.product_events_topic: SignalKind.PRODUCT_EVENTS,
         settings.product_catalogue_topic: SignalKind.CATALOGUE,
         settings.price_overrides_topic: SignalKind.OVERRIDES,
         settings.price_freezes_topic: SignalKind.FREEZES,
         settings.product_corrections_topic: SignalKind.CORRECTIONS,
+        settings.web_clicks_topic: ProductSignalKind.CLICKS,
+        settings.competitor_prices_topic: ProductSignalKind.COMPETITORS,
+        settings.purchases_topic: ProductSignalKind.PURCHASES,
+        settings.restocks_topic: ProductSignalKind.RESTOCKS,
     }
     return build(
         KafkaSource(

@@ -10,12 +10,14 @@ from core.positions import SourcePosition
 from pricing.catalogue import CatalogueChange
 from pricing.commands import Freeze, FreezeLift, OverrideRemoval, PriceOverride, ProductCorrection
 from pricing.events import ProductEvent
+from pricing.signals import Signal as ProductSignal
 
 Change = CatalogueChange | PriceOverride | OverrideRemoval | ProductCorrection | Freeze | FreezeLift
-"""A signal that is not an event of a product."""
+"""A catalogue message or a command."""
 
 Signal = ProductEvent | Change
-"""Input that changes the state of a product. Besides signals, only time does so: it ends overrides."""
+"""Input that changes the state of a product. Besides signals, only time does so: it ends overrides, empties windows
+and makes quotes stale."""
 
 
 class EventBatch(msgspec.Struct, array_like=True, gc=False):
@@ -65,6 +67,44 @@ def _unpack_events(packed: bytes) -> EventBatch:
     return _decode_batch(packed)
 
 
+class SignalBatch(msgspec.Struct, array_like=True, gc=False):
+    """Signals of stock, clicks and competitors from one topic. The fields are those of `EventBatch`."""
+
+    topic: str
+    partitions: list[int]
+    offsets: list[int]
+    signals: list[ProductSignal]
+    shards: list[int]
+    kafka_time_ms: int = 0
+    values: list[bytes | None] = []
+
+    def only(self, indexes: list[int]) -> "SignalBatch":
+        """A batch of these signals."""
+        return SignalBatch(
+            self.topic,
+            [self.partitions[index] for index in indexes],
+            [self.offsets[index] for index in indexes],
+            [self.signals[index] for index in indexes],
+            [self.shards[index] for index in indexes],
+            self.kafka_time_ms,
+            [self.values[index] for index in indexes] if self.values else [],
+        )
+
+    def position(self, index: int) -> SourcePosition:
+        """The position of a signal."""
+        return SourcePosition(self.topic, self.partitions[index], self.offsets[index])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpack_signals, (_pack_events(self),)
+
+
+_decode_signals = msgspec.msgpack.Decoder(SignalBatch).decode
+
+
+def _unpack_signals(packed: bytes) -> SignalBatch:
+    return _decode_signals(packed)
+
+
 class ChangeBatch(msgspec.Struct, gc=False):
     """Changes of one shard from one topic partition, in order of offset. kafka_time_ms, values: as in
     `EventBatch`. shard: its number."""
@@ -77,4 +117,4 @@ class ChangeBatch(msgspec.Struct, gc=False):
     shard: int = 0
 
 
-Batch = EventBatch | ChangeBatch
+Batch = EventBatch | SignalBatch | ChangeBatch

@@ -4,7 +4,9 @@ import msgspec
 
 
 class CatalogueEntry(msgspec.Struct, frozen=True, gc=False):
-    """The facts about one product. Amounts are in the policy's currency."""
+    """The facts about one product. Amounts are in the policy's currency. category: empty if the source has none.
+    map_price: the minimum advertised price. lsn: the position of the change in its database; of two entries, the
+    one with the higher position is newer."""
 
     product_id: str
     name: str
@@ -13,6 +15,10 @@ class CatalogueEntry(msgspec.Struct, frozen=True, gc=False):
     unit_cost: float | None = None
     stock_level: float | None = None
     reorder_threshold: float | None = None
+    list_price: float | None = None
+    map_price: float | None = None
+    supplier: str | None = None
+    lsn: int | None = None
 
 
 class CatalogueChange(msgspec.Struct, frozen=True, gc=False):

@@ -9,6 +9,7 @@ from core.dead_letter import DeadLetter
 from core.positions import SourcePosition
 from pricing.catalogue import CatalogueEntry
 from pricing.commands import Freeze, PriceOverride
+from pricing.signals import ShownSignals
 
 
 class PriceSource:
@@ -22,10 +23,11 @@ class PriceSource:
 class Cause:
     """The causes of a decision.
 
-    Decisions of the first nine causes are published and kept as history (`PUBLISHED`). A repeat is published but
-    is not history: see `Shard.repeat`. The other causes only refresh the latest state: an event under an active
-    override or freeze, a late event that only counts, a catalogue message that changes no price (`described`), an
-    override that the tombstone of an earlier one does not end (`kept`), the refilling of a store."""
+    Decisions of the first causes, up to `stale`, are published and kept as history (`PUBLISHED`). A repeat is
+    published but is not history: see `Shard.repeat`. The other causes only refresh the latest state: an event under
+    an active override or freeze, a late event that only counts, a catalogue message that changes no price
+    (`described`), an override that the tombstone of an earlier one does not end (`kept`), the refilling of a
+    store."""
 
     EVENT: Final = "event"
     OVERRIDE_SET: Final = "override_set"
@@ -36,6 +38,11 @@ class Cause:
     CATALOGUE: Final = "catalogue"
     RESTORED: Final = "restored"
     FORGOTTEN: Final = "forgotten"
+    STOCK: Final = "stock"
+    CLICKS: Final = "clicks"
+    COMPETITOR: Final = "competitor"
+    COOLED: Final = "cooled"
+    STALE: Final = "stale"
     UNDER_OVERRIDE: Final = "under_override"
     DESCRIBED: Final = "described"
     UNDER_FREEZE: Final = "under_freeze"
@@ -57,6 +64,11 @@ PUBLISHED = frozenset(
         Cause.CATALOGUE,
         Cause.RESTORED,
         Cause.FORGOTTEN,
+        Cause.STOCK,
+        Cause.CLICKS,
+        Cause.COMPETITOR,
+        Cause.COOLED,
+        Cause.STALE,
     }
 )
 """Causes of the decisions that are published on `price-updates` and kept as history."""
@@ -170,7 +182,8 @@ class Priced(msgspec.Struct, gc=False):
 
     decisions: in order. updates: the update of each decision as JSON, None if it has none. events: prices of
     events; a decision for one of their products, if there is one, is newer. kafka_time_ms: Kafka's time stamp of
-    the first message behind the result, 0 if a timer made it. dead_letters: of messages that were refused."""
+    the first message behind the result, 0 if a timer made it. dead_letters: of messages that were refused. signals:
+    of products whose stock, clicks or competitors changed."""
 
     decisions: list[PriceDecision]
     updates: list[bytes | None]
@@ -178,6 +191,7 @@ class Priced(msgspec.Struct, gc=False):
     freezes: list[FreezeChange]
     events: PricedEvents | None = None
     dead_letters: Sequence[DeadLetter] = ()
+    signals: Sequence[ShownSignals] = ()
 
 
 def to_priced(
@@ -187,7 +201,8 @@ def to_priced(
     freezes: Sequence[FreezeChange] = (),
     events: PricedEvents | None = None,
     dead_letters: Sequence[DeadLetter] = (),
+    signals: Sequence[ShownSignals] = (),
 ) -> Priced:
     """A `Priced` of these decisions. Encodes every update once, for all sinks."""
     updates = [None if decision.update is None else encode_update(decision.update) for decision in decisions]
-    return Priced(decisions, updates, kafka_time_ms, list(freezes), events, dead_letters)
+    return Priced(decisions, updates, kafka_time_ms, list(freezes), events, dead_letters, signals)

@@ -7,7 +7,7 @@ from core.money import difference, round_money, to_minor_units
 from pricing.decision import Adjustment
 from pricing.guardrails import GUARDRAILS, HELD, OVERRIDE_GUARDRAILS, Guardrail, GuardrailContext, resolve_bounds
 from pricing.policy import GuardrailPolicy, PricingPolicy
-from pricing.rules import RULES, PricingInputs
+from pricing.rules import RULES, SIGNAL_RULES, PricingInputs
 
 BASE_REASON = "last event"
 CATALOGUE_REASON = "catalogue"
@@ -15,6 +15,7 @@ NO_BASE_REASON = "no event or catalogue entry yet"
 OVERRIDE_RULE = "override"
 FREEZE_RULE = "freeze"
 NO_GUARDRAILS = GuardrailPolicy()
+_ALWAYS = tuple(entry for entry in RULES if entry[0] not in SIGNAL_RULES)
 
 
 class Quote(msgspec.Struct, frozen=True, gc=False):
@@ -28,12 +29,15 @@ class Quote(msgspec.Struct, frozen=True, gc=False):
     alert: str | None = None
 
 
-def quote_rules(inputs: PricingInputs, policy: PricingPolicy) -> tuple[float, float, list[Adjustment]]:
+def quote_rules(
+    inputs: PricingInputs, policy: PricingPolicy, base_reason: str = BASE_REASON
+) -> tuple[float, float, list[Adjustment]]:
     """The result of the rules: the exact price, the price in whole minor units, and its adjustments."""
     exact, scale = inputs.base_price, policy.scale
     shown = to_minor_units(exact, scale)
-    adjustments = [Adjustment("base", shown / scale, BASE_REASON)]
-    for name, rule, reason in RULES:
+    adjustments = [Adjustment("base", shown / scale, base_reason)]
+    # The other rules look at signals only.
+    for name, rule, reason in RULES if inputs.signals is not None else _ALWAYS:
         exact = rule(exact, inputs, policy)
         rounded = to_minor_units(exact, scale)
         if rounded != shown:
@@ -50,13 +54,16 @@ def quote_dynamic(
     previous_price: float | None,
     changed_at_ms: int | None,
     event_time_ms: int,
+    direction: int = 0,
+    from_catalogue: bool = False,
 ) -> Quote:
-    """The price of a product from its last event's price and its demand, limited by all guardrails.
+    """The price of a product from its base price, its demand and its signals, limited by all guardrails.
 
-    last_good_price: kept if bounds are unusable. previous_price, changed_at_ms: the price and the event time of its
-    last change, for step and cooldown; None if these do not apply."""
-    exact, shown, adjustments = quote_rules(inputs, policy)
-    if policy.guardrails == NO_GUARDRAILS:
+    last_good_price: kept if bounds are unusable. previous_price, changed_at_ms, direction: the price, and the event
+    time and the direction (1 up, -1 down, 0 unknown) of its last change, for the guardrails that look at changes;
+    None if these do not apply. from_catalogue: the base price is the catalogue's, not an event's."""
+    exact, shown, adjustments = quote_rules(inputs, policy, CATALOGUE_REASON if from_catalogue else BASE_REASON)
+    if policy.guardrails == NO_GUARDRAILS and policy.competitor.no_competitor == "rule":
         return Quote(shown, adjustments)
     return _guard(
         exact,
@@ -67,14 +74,8 @@ def quote_dynamic(
         previous_price=previous_price,
         changed_at_ms=changed_at_ms,
         event_time_ms=event_time_ms,
+        direction=direction,
     )
-
-
-def quote_base(inputs: PricingInputs, policy: PricingPolicy, last_good_price: float | None) -> Quote:
-    """The price of a product that is in the catalogue but has no event yet: its base price, limited by the
-    guardrails."""
-    adjustments = [Adjustment("base", round_money(inputs.base_price, policy.scale), CATALOGUE_REASON)]
-    return _guard(inputs.base_price, adjustments, policy, inputs, last_good_price)
 
 
 def quote_override(
@@ -120,6 +121,7 @@ def _guard(
     previous_price: float | None = None,
     changed_at_ms: int | None = None,
     event_time_ms: int = 0,
+    direction: int = 0,
 ) -> Quote:
     """Run guardrails on an exact price, then round. If bounds are unusable, the last good price stays."""
     scale = policy.scale
@@ -130,7 +132,17 @@ def _guard(
         if last_good_price is not None and last_good_price != shown:
             adjustments.append(Adjustment(HELD, difference(last_good_price, shown, scale), f"held: {problem}"))
         return Quote(last_good_price, adjustments, alert=str(problem))
-    context = GuardrailContext(policy.guardrails, scale, bounds, previous_price, changed_at_ms, event_time_ms)
+    signals, holds = inputs.signals, policy.competitor.no_competitor == "hold"
+    context = GuardrailContext(
+        policy.guardrails,
+        scale,
+        bounds,
+        previous_price,
+        changed_at_ms,
+        event_time_ms,
+        direction,
+        holds and signals is not None and signals.lost_competitor,
+    )
     for name, guardrail, reason in guardrails:
         bounded = guardrail(exact, context)
         if bounded != exact:

@@ -27,7 +27,8 @@ class GuardrailContext(msgspec.Struct, frozen=True, gc=False):
     """The inputs of a guardrail besides the price. scale: of the currency (`core/money.py`).
 
     previous_price, changed_at_ms: the price before and the event time of its last change. Both are None before the
-    first price. They are also None for a person's decision, which no step or cooldown may delay."""
+    first price. They are also None for a person's decision, which no step or cooldown may delay. direction: of that
+    change, 1 up and -1 down; 0 before the first. lost_competitor: as in `SignalInputs`."""
 
     policy: GuardrailPolicy
     scale: int
@@ -35,6 +36,8 @@ class GuardrailContext(msgspec.Struct, frozen=True, gc=False):
     previous_price: float | None
     changed_at_ms: int | None
     event_time_ms: int
+    direction: int = 0
+    lost_competitor: bool = False
 
 
 Guardrail = Callable[[float, GuardrailContext], float]
@@ -59,6 +62,16 @@ def resolve_bounds(pricing: PricingPolicy, catalogue: CatalogueEntry | None) -> 
     if policy.floor_margin is not None:
         cost = catalogue.unit_cost if catalogue else None
         floors.append(_known(cost, "unit_cost") * (1 + policy.floor_margin))
+    if policy.min_margin is not None:
+        cost = catalogue.unit_cost if catalogue else None
+        floors.append(_known(cost, "unit_cost") / (1 - policy.min_margin))
+    if policy.floor_ratio is not None:
+        base_price = catalogue.base_price if catalogue else None
+        floors.append(_known(base_price, "base_price") * policy.floor_ratio)
+    if policy.map_price and catalogue and catalogue.map_price is not None:
+        floors.append(catalogue.map_price)
+    if policy.list_price and catalogue and catalogue.list_price is not None:
+        ceilings.append(catalogue.list_price)
     if policy.ceiling_ratio is not None:
         base_price = catalogue.base_price if catalogue else None
         ceilings.append(_known(base_price, "base_price") * policy.ceiling_ratio)
@@ -111,6 +124,30 @@ def hold_during_cooldown(price: float, context: GuardrailContext) -> float:
     return context.previous_price if context.event_time_ms - context.changed_at_ms < seconds * 1000 else price
 
 
+def hold_without_competitor(price: float, context: GuardrailContext) -> float:
+    """The previous price while no competitor's quote counts any more. Only policies with `no_competitor = "hold"`
+    have the flag."""
+    return context.previous_price if context.lost_competitor and context.previous_price is not None else price
+
+
+def hold_small_changes(price: float, context: GuardrailContext) -> float:
+    """The previous price if the change is smaller than `min_change_percent`, else the price so far."""
+    previous, percent = context.previous_price, context.policy.min_change_percent
+    if previous is None or percent is None:
+        return price
+    return previous if abs(price - previous) < previous * percent / 100 else price
+
+
+def hold_reversals(price: float, context: GuardrailContext) -> float:
+    """The previous price if the price would turn around less than `reversal_s` of event time after its last change,
+    else the price so far."""
+    previous, seconds = context.previous_price, context.policy.reversal_s
+    if previous is None or seconds is None or context.changed_at_ms is None:
+        return price
+    turns = (price - previous) * context.direction < 0
+    return previous if turns and context.event_time_ms - context.changed_at_ms < seconds * 1000 else price
+
+
 def keep_above_floor(price: float, context: GuardrailContext) -> float:
     """The price so far, or the floor if that is higher."""
     return max(price, context.bounds.lowest)
@@ -150,6 +187,9 @@ def _allowed(price: float, context: GuardrailContext) -> bool:
 GUARDRAILS: tuple[tuple[str, Guardrail, str], ...] = (
     ("max_step", limit_step, "limited to the largest step from the last price"),
     ("cooldown", hold_during_cooldown, "held: the last change is too recent"),
+    ("no_competitor", hold_without_competitor, "held: no competitor's quote counts any more"),
+    ("min_change", hold_small_changes, "held: the change is too small"),
+    ("reversal", hold_reversals, "held: the price would turn around too soon"),
     ("floor", keep_above_floor, "raised to the floor"),
     ("ceiling", keep_below_ceiling, "lowered to the ceiling"),
     ("ending", snap_to_ending, "moved to the nearest allowed price ending"),
@@ -168,6 +208,9 @@ BINDING = frozenset({name for name, _, _ in GUARDRAILS} | {HELD})
 LABELS = {
     "max_step": "largest step",
     "cooldown": "cooldown",
+    "no_competitor": "no competitor",
+    "min_change": "smallest change",
+    "reversal": "reversal",
     "floor": "floor",
     "ceiling": "ceiling",
     "ending": "price ending",

@@ -12,12 +12,24 @@ from core.money import PRICE_MAX, scale_of
 
 VERSION_CHARS = 12
 
+_LATER: dict[str, tuple[str, ...]] = {
+    "demand": ("decay_step_s",),
+    "guardrails": (
+        *("floor_ratio", "min_margin", "list_price", "map_price"),
+        *("min_change_percent", "reversal_s"),
+    ),
+    "stock": (),
+    "clicks": (),
+    "competitor": (),
+}
+"""Section to its names that the first policies did not have; none for all names."""
+
 
 class DemandPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Numbers of demand. weights: of the event types. factor: of the square root of demand, in the currency.
     half_life_s: event time in which demand halves; None for no decay. late_events: the effect of an event that is
     older than the one that set the base price. `set`: it sets the price, as every event does. `count`: it counts
-    for demand and version only."""
+    for demand and version only. decay_step_s: shortest event time between two prices that decay alone lowers."""
 
     weights: dict[Literal["view", "cart", "purchase"], float] = msgspec.field(
         default_factory=lambda: {"view": 1.0, "cart": 3.0, "purchase": 5.0}
@@ -25,11 +37,45 @@ class DemandPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     factor: float = 5.0
     half_life_s: float | None = None
     late_events: Literal["set", "count"] = "set"
+    decay_step_s: float = 60.0
 
     @property
     def half_life_ms(self) -> int | None:
         """The half-life in milliseconds; None for no decay."""
         return None if self.half_life_s is None else round(self.half_life_s * 1000)
+
+
+class StockPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Numbers of the rule `stock`. A stock below `low` is Low, one above `high` is High, any other Medium. The
+    factors multiply the price."""
+
+    low: float = 20.0
+    high: float = 50.0
+    low_factor: float = 1.0
+    medium_factor: float = 1.0
+    high_factor: float = 1.0
+
+
+class ClicksPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Numbers of the rule `clicks`: above this number of clicks in 15 minutes, the price is multiplied by `factor`,
+    if there are competitors and none is cheaper than the base price."""
+
+    above: int = 30
+    factor: float = 1.0
+
+
+class CompetitorPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Numbers of the rule `competitor`. factor: multiplies a price that is above the cheapest quote. quote_ttl_s:
+    event time after which a quote does not count; None for ever. quote_band: lowest and highest quote that counts,
+    as multiples of the base price; None for any. scraped: competitors whose quotes may be our own price.
+    no_competitor: after the last quote that counted is stale, `rule` for the price without a competitor, `hold` for
+    the price as it is."""
+
+    factor: float = 1.0
+    quote_ttl_s: float | None = None
+    quote_band: tuple[float, float] | None = None
+    scraped: tuple[str, ...] = ()
+    no_competitor: Literal["rule", "hold"] = "rule"
 
 
 class GuardrailPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,7 +84,12 @@ class GuardrailPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     floor, ceiling: absolute, in the currency. floor_margin: least margin over the catalogue's unit_cost (0.2 means
     cost * 1.2). ceiling_ratio: highest price as a multiple of the catalogue's base_price. max_step_percent: largest
     change from the last price. cooldown_s: shortest event time between two changes. endings: the last digits that a
-    price may end in, in minor units, such as [99, 49] for GBP and JPY, or [990] for KWD (`ending_block`)."""
+    price may end in, in minor units, such as [99, 49] for GBP and JPY, or [990] for KWD (`ending_block`).
+
+    floor_ratio: lowest price as a multiple of the catalogue's base_price. min_margin: least share of the price that
+    is left over the catalogue's unit_cost (0.2 means cost / 0.8). list_price, map_price: the catalogue's list price
+    is a ceiling, its minimum advertised price a floor, for products that have one. min_change_percent: smallest
+    change. reversal_s: shortest event time from a rise to a fall, and from a fall to a rise."""
 
     floor: float | None = None
     ceiling: float | None = None
@@ -47,17 +98,34 @@ class GuardrailPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_step_percent: float | None = None
     cooldown_s: float | None = None
     endings: tuple[int, ...] = ()
+    floor_ratio: float | None = None
+    min_margin: float | None = None
+    list_price: bool = False
+    map_price: bool = False
+    min_change_percent: float | None = None
+    reversal_s: float | None = None
 
     @property
     def has_bounds(self) -> bool:
         """True if the policy has a floor or a ceiling of any kind."""
-        return any(bound is not None for bound in (self.floor, self.ceiling, self.floor_margin, self.ceiling_ratio))
+        bounds = (
+            self.floor,
+            self.ceiling,
+            self.floor_margin,
+            self.ceiling_ratio,
+            self.floor_ratio,
+            self.min_margin,
+        )
+        return self.list_price or self.map_price or any(bound is not None for bound in bounds)
 
 
 class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     currency: str = "GBP"
     demand: DemandPolicy = msgspec.field(default_factory=DemandPolicy)
     guardrails: GuardrailPolicy = msgspec.field(default_factory=GuardrailPolicy)
+    stock: StockPolicy = msgspec.field(default_factory=StockPolicy)
+    clicks: ClicksPolicy = msgspec.field(default_factory=ClicksPolicy)
+    competitor: CompetitorPolicy = msgspec.field(default_factory=CompetitorPolicy)
 
 
 class PricingPolicy(msgspec.Struct, frozen=True):
@@ -69,6 +137,22 @@ class PricingPolicy(msgspec.Struct, frozen=True):
     guardrails: GuardrailPolicy
     version: str
     scale: int = 100
+    stock: StockPolicy = msgspec.field(default_factory=StockPolicy)
+    clicks: ClicksPolicy = msgspec.field(default_factory=ClicksPolicy)
+    competitor: CompetitorPolicy = msgspec.field(default_factory=CompetitorPolicy)
+
+    @property
+    def uses_stock(self) -> bool:
+        """True if the stock changes prices."""
+        stock = self.stock
+        return (stock.low_factor, stock.medium_factor, stock.high_factor) != (1.0, 1.0, 1.0)
+
+    @property
+    def uses_signals(self) -> bool:
+        """True if stock, clicks or competitors change prices."""
+        competitor = self.competitor
+        holds = competitor.no_competitor == "hold"
+        return self.uses_stock or self.clicks.factor != 1.0 or competitor.factor != 1.0 or holds
 
 
 def ending_block(scale: int) -> int:
@@ -93,6 +177,9 @@ def parse_policy(text: str) -> PricingPolicy:
         guardrails=document.guardrails,
         version=_version(document),
         scale=scale_of(document.currency),
+        stock=document.stock,
+        clicks=document.clicks,
+        competitor=document.competitor,
     )
 
 
@@ -130,8 +217,22 @@ def _known_fields(content: Any, struct: type[msgspec.Struct]) -> Any:
 
 
 def _version(document: _Document) -> str:
-    content = msgspec.json.encode(document, order="sorted")
+    content = msgspec.json.encode(_said(document), order="sorted")
     return hashlib.sha256(content).hexdigest()[:VERSION_CHARS]
+
+
+def _said(document: _Document) -> dict[str, Any]:
+    """The content of a policy without the numbers that came later and are not used, so that a policy keeps its
+    version while the code learns to do more."""
+    content: dict[str, Any] = msgspec.to_builtins(document)
+    unused: dict[str, Any] = msgspec.to_builtins(_Document())
+    for section, names in _LATER.items():
+        for name in names or [*unused[section]]:
+            if content[section][name] == unused[section][name]:
+                del content[section][name]
+        if not content[section]:
+            del content[section]
+    return content
 
 
 def _validate(document: _Document) -> None:
@@ -151,6 +252,13 @@ def _validate(document: _Document) -> None:
     _positive("guardrails.ceiling_ratio", guardrails.ceiling_ratio, 1e6)
     _positive("guardrails.max_step_percent", guardrails.max_step_percent, 1e6)
     _positive("guardrails.cooldown_s", guardrails.cooldown_s, 1e9)
+    _positive("demand.decay_step_s", demand.decay_step_s, 1e9)
+    _positive("guardrails.floor_ratio", guardrails.floor_ratio, 1e6)
+    _positive("guardrails.min_change_percent", guardrails.min_change_percent, 1e6)
+    _positive("guardrails.reversal_s", guardrails.reversal_s, 1e9)
+    of_price = guardrails.min_margin
+    _require(of_price is None or 0 <= of_price < 1, "guardrails.min_margin", "a number from 0 to below 1")
+    _validate_signals(document)
     margin = guardrails.floor_margin
     _require(margin is None or 0 <= margin <= 1e6, "guardrails.floor_margin", "a number from 0")
     floor, ceiling = guardrails.floor, guardrails.ceiling
@@ -159,6 +267,21 @@ def _validate(document: _Document) -> None:
     for ending in guardrails.endings:
         last = ending_block(scale) - 1
         _require(0 <= ending <= last, "guardrails.endings", f"whole minor units from 0 to {last}")
+
+
+def _validate_signals(document: _Document) -> None:
+    stock, clicks, competitor = document.stock, document.clicks, document.competitor
+    levels = math.isfinite(stock.low) and math.isfinite(stock.high) and 0 <= stock.low <= stock.high
+    _require(levels, "stock.low", "a number from 0 to stock.high")
+    for name in ("low_factor", "medium_factor", "high_factor"):
+        _positive(f"stock.{name}", getattr(stock, name), 1000)
+    _require(clicks.above >= 0, "clicks.above", "a whole number from 0")
+    _positive("clicks.factor", clicks.factor, 1000)
+    _positive("competitor.factor", competitor.factor, 1000)
+    _positive("competitor.quote_ttl_s", competitor.quote_ttl_s, 1e9)
+    band = competitor.quote_band
+    usable = band is None or (math.isfinite(band[1]) and 0 <= band[0] <= band[1])
+    _require(usable, "competitor.quote_band", "the lowest and the highest multiple of the base price")
 
 
 def _positive(name: str, value: float | None, at_most: float) -> None:

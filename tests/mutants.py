@@ -158,8 +158,8 @@ MUTANTS = (
     Mutant(
         "a freeze holds prices",
         "pricing/state/event_loop.py",
-        "        if state.override is not None or (holder.freezes.by_scope and holder.freezes.of(state)):\n",
-        "        if state.override is not None:\n",
+        " or (holder.freezes.by_scope and holder.freezes.of(state)):\n",
+        ":\n",
         "tests/unit/pricing/test_freezes.py",
     ),
     Mutant(

@@ -54,11 +54,38 @@ class AdjustmentShown(BaseModel):
     reason: str = Field(examples=["square root of demand"])
 
 
-class Inputs(BaseModel):
+StockCategory = Literal["Low", "Medium", "High"]
+
+
+class SignalsShown(BaseModel):
+    stock: float | None = Field(description="Never below 0; null if it is not known.")
+    oversold: float = Field(description="How far the stock is below 0.")
+    stock_category: StockCategory | None
+    reorder_threshold: float | None
+    needs_reorder: bool = Field(description="The stock is at or below the threshold.")
+    clicks_15m: int = Field(description="Clicks of the last 15 minutes of event time.")
+    min_competitor_price: float | None = Field(description="Of the quotes that count.")
+    competitor: str | None = Field(description="One with that price.")
+
+
+class Inputs(SignalsShown):
     base_price: float = Field(examples=[2.55])
     demand: float = Field(examples=[4.0])
     previous_price: float | None = Field(examples=[12.55])
     price_source: PriceSource
+    echoes: int = Field(description="Quotes that were ignored: they were our own price.")
+    outside_band: int = Field(description="Quotes that were too far from the base price.")
+
+
+class InventoryShown(SignalsShown):
+    product_id: str = Field(examples=["85123A"])
+    name: str | None = Field(description="Null for a product that is not in the catalogue.")
+    price: float | None
+
+
+class InventoryPage(BaseModel):
+    products: list[InventoryShown]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null at the end.")
 
 
 class ExplanationShown(BaseModel):

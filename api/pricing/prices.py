@@ -4,6 +4,7 @@ import bisect
 import gzip
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
@@ -24,7 +25,7 @@ from core.errors import RedisDownError
 from core.text import to_nfc
 from pricing.commands import CATEGORY_MAX_CHARS
 from pricing.explanation import bound_by, explain
-from sinks.redis.reader import StoredPrice
+from sinks.redis.reader import StoredPrice, StoredSignals
 
 DEFAULT_PAGE = 100
 COMPRESS_FROM_BYTES = 4_096
@@ -50,6 +51,7 @@ async def explanation(product_id: models.ProductId, request: Request) -> Respons
         if stored is None:
             raise ApiError(503, LOST) if lost else ApiError(404, "no such product")
     adjustments = stored.adjustments
+    (signals,) = await services.prices.signals([product_id])
     return json_response(
         {
             "product_id": product_id,
@@ -62,6 +64,7 @@ async def explanation(product_id: models.ProductId, request: Request) -> Respons
                 "demand": stored.demand,
                 "previous_price": stored.previous_price,
                 "price_source": stored.price_source,
+                **msgspec.structs.asdict(signals or StoredSignals()),
             },
             "adjustments": adjustments,
             "bound_by": bound_by(adjustments),

@@ -45,6 +45,9 @@ from pricing.commands import (
 from pricing.events import EVENT_TYPES, ProductEvent
 
 TEXT_MAX_CHARS = 500
+STOCK_MAX = 10**15
+"""Sums with it are exact."""
+
 DEMAND_MAX = 10**15
 """Largest demand that a correction may set."""
 
@@ -78,12 +81,17 @@ class _UsualEvent(ProductEvent, frozen=True, gc=False, rename={"event_time_ms": 
 
 class _CatalogueWire(msgspec.Struct, gc=False):
     product_id: str | int
-    name: str
-    category: str
     base_price: float
+    name: str | None = None
+    product_name: str | None = None
+    category: str | None = None
     unit_cost: float | None = None
     stock_level: float | None = None
     reorder_threshold: float | None = None
+    list_price: float | None = None
+    map_price: float | None = None
+    supplier: str | None = None
+    lsn: int | None = None
 
 
 class _OverrideWire(msgspec.Struct, gc=False):
@@ -189,17 +197,25 @@ def decode_catalogue(raw: RawMessage) -> CatalogueChange:
         return CatalogueChange(key_identifier(raw.key), None, kafka_timestamp_ms(raw), raw.offset)
     wire = decode_value(raw.value, _CatalogueWire, _decode_catalogue)
     product_id = identifier(wire.product_id)
-    shown_name, category = _text("name", wire.name), _text("category", wire.category)
+    # Rows of a table of stock have the name under another one.
+    name = wire.name if wire.name is not None else wire.product_name
+    if name is None:
+        raise BadInputError(ErrorCode.MISSING_FIELD, "Object missing required field `name`")
+    shown_name = _text("name", name)
+    category = "" if wire.category is None else _text("category", wire.category)
     if not is_price(wire.base_price):
         takes = f"base_price takes a number above 0 and at most {PRICE_MAX:.2f}"
         raise BadInputError(ErrorCode.BAD_PRICE, takes)
-    if wire.unit_cost is not None and not 0 <= wire.unit_cost <= PRICE_MAX:
-        takes = f"unit_cost takes a number from 0 to {PRICE_MAX:.2f}"
-        raise BadInputError(ErrorCode.BAD_NUMBER, takes)
-    for name in ("stock_level", "reorder_threshold"):
-        amount = getattr(wire, name)
-        if amount is not None and not math.isfinite(amount):
-            raise BadInputError(ErrorCode.BAD_NUMBER, f"{name} takes a finite number")
+    for field in ("unit_cost", "list_price", "map_price"):
+        amount = getattr(wire, field)
+        if amount is not None and not 0 <= amount <= PRICE_MAX:
+            raise BadInputError(ErrorCode.BAD_NUMBER, f"{field} takes a number from 0 to {PRICE_MAX:.2f}")
+    for field in ("stock_level", "reorder_threshold"):
+        amount = getattr(wire, field)
+        if amount is not None and not -STOCK_MAX <= amount <= STOCK_MAX:
+            raise BadInputError(ErrorCode.BAD_NUMBER, f"{field} takes a number of at most {STOCK_MAX:,}")
+    if wire.lsn is not None and not 0 <= wire.lsn < 2**63:
+        raise BadInputError(ErrorCode.BAD_NUMBER, "lsn takes a whole number from 0 to 2^63 - 1")
     entry = CatalogueEntry(
         product_id,
         shown_name,
@@ -208,6 +224,10 @@ def decode_catalogue(raw: RawMessage) -> CatalogueChange:
         wire.unit_cost,
         wire.stock_level,
         wire.reorder_threshold,
+        wire.list_price,
+        wire.map_price,
+        None if wire.supplier is None else _text("supplier", wire.supplier),
+        wire.lsn,
     )
     return CatalogueChange(product_id, entry, kafka_timestamp_ms(raw), raw.offset)
 

@@ -7,16 +7,16 @@ import msgspec
 
 import telemetry
 from connectors.decode.pricing import SignalKind, decode, decode_usual_events
+from connectors.decode.signals import ProductSignalKind, decode_signal
 from connectors.decode.wire import DEFAULT_LIMITS, InputLimits
 from connectors.kafka import RawBatch
 from core.dead_letter import DeadLetter
 from core.placement import Placement
-from core.positions import topic_of
 from core.shards import shard_of
 from core.work import Touched
 from dataflows.steps.lanes import RoutedDecoding
 from dataflows.steps.price import Work
-from pricing.batches import Change, ChangeBatch, EventBatch
+from pricing.batches import Change, ChangeBatch, EventBatch, SignalBatch
 from pricing.commands import Freeze, FreezeLift
 from pricing.events import ProductEvent
 
@@ -36,7 +36,7 @@ class Decoding(RoutedDecoding[Routed]):
 
     def __init__(
         self,
-        kinds: Mapping[str, SignalKind],
+        kinds: Mapping[str, SignalKind | ProductSignalKind],
         shards: int,
         placement: Placement,
         limits: InputLimits = DEFAULT_LIMITS,
@@ -46,13 +46,34 @@ class Decoding(RoutedDecoding[Routed]):
         self._limits = limits
 
     def _decode(self, topic: str, batch: RawBatch, letters: list[DeadLetter], routed: list[Routed]) -> None:
-        if self._kinds[topic] is SignalKind.PRODUCT_EVENTS:
+        kind = self._kinds[topic]
+        if isinstance(kind, ProductSignalKind):
+            signals = self._decode_signals(kind, batch, letters)
+            if signals.signals:
+                self._routing.route(signals, batch.epoch, routed)
+        elif kind is SignalKind.PRODUCT_EVENTS:
             events = self._decode_events(batch, letters)
             if events.events:
                 events.shards = [shard_of(key, self._shards) for key in events.keys]
                 self._routing.route(events, batch.epoch, routed)
         else:
-            self._decode_changes(batch, letters, routed)
+            self._decode_changes(kind, batch, letters, routed)
+
+    def _decode_signals(self, kind: ProductSignalKind, batch: RawBatch, letters: list[DeadLetter]) -> SignalBatch:
+        signals = SignalBatch(batch.topic, [], [], [], [], batch.kafka_times_ms[0], [])
+        for partition, raw in zip(batch.partitions, batch.messages(), strict=True):
+            signal = decode_signal(kind, raw, batch.topic, partition, limits=self._limits)
+            if isinstance(signal, DeadLetter):
+                letters.append(signal)
+                continue
+            key = signal.product_id.encode()
+            telemetry.REROUTED.inc(key != raw.key)
+            signals.partitions.append(partition)
+            signals.offsets.append(raw.offset)
+            signals.signals.append(signal)
+            signals.shards.append(shard_of(key, self._shards))
+            signals.values.append(raw.value)
+        return signals
 
     def _decode_events(self, batch: RawBatch, letters: list[DeadLetter]) -> EventBatch:
         usual = decode_usual_events(batch.keys, batch.values, batch.kafka_times_ms, self._limits)
@@ -94,12 +115,13 @@ class Decoding(RoutedDecoding[Routed]):
                 values.append(raw.value)
         return events
 
-    def _decode_changes(self, batch: RawBatch, letters: list[DeadLetter], routed: list[Routed]) -> None:
+    def _decode_changes(
+        self, kind: SignalKind, batch: RawBatch, letters: list[DeadLetter], routed: list[Routed]
+    ) -> None:
         """Append batches of changes of all kinds but events, each for the shard that owns their products.
 
         A freeze holds products of all shards, so every shard gets it. The shard of the freeze's key reports it to
         the sinks."""
-        kind = self._kinds[topic_of(batch.topic)]
         groups: dict[tuple[int, int], tuple[int, list[Change], list[bytes | None]]] = {}
         for partition, raw in zip(batch.partitions, batch.messages(), strict=True):
             change = decode(kind, raw, batch.topic, partition, limits=self._limits)

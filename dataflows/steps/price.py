@@ -20,7 +20,7 @@ from dataflows.steps.clock import Clock, wall_clock_ms
 from dataflows.steps.kept_shard import KeptShard
 from dataflows.steps.room import CountedRoom
 from dataflows.workers import PerWorker
-from pricing.batches import Batch, ChangeBatch, EventBatch
+from pricing.batches import Batch, ChangeBatch, EventBatch, SignalBatch
 from pricing.decision import Cause, Priced, PriceDecision, PriceSource, to_priced
 from pricing.policy import PricingPolicy
 from pricing.state.admission import admit_changes
@@ -78,6 +78,7 @@ class PricingStep(StatefulBatchLogic[Work, Any, bytes | None]):
         self._room = room
         self._ttl_ms = ttl_ms
         self._encode = encode
+        self._is_lane = False
         self._kafka_time_ms = 0
         self._swept_at_ms = 0
         self._forget_at_ms = NEVER_MS
@@ -95,7 +96,11 @@ class PricingStep(StatefulBatchLogic[Work, Any, bytes | None]):
         results = []
         for value in values:
             if isinstance(value, EventBatch):
+                self._is_lane = True
                 results.append(self._price_events(value, now_ms))
+            elif isinstance(value, SignalBatch):
+                self._is_lane = True
+                results.append(self._apply_signals(value, now_ms))
             elif isinstance(value, Touched):
                 self._lane.hold(value.shard, self._kept.shard)
                 self._kafka_time_ms = max(self._kafka_time_ms, value.kafka_time_ms)
@@ -110,12 +115,30 @@ class PricingStep(StatefulBatchLogic[Work, Any, bytes | None]):
         if self._kept.opened is not None:
             results += self._expire(now_ms)
             results += self._forget(now_ms)
+        results += self._pass_time(now_ms)
         return self._report(results), StatefulBatchLogic.RETAIN
 
     def _price_events(self, batch: EventBatch, now_ms: int) -> Priced:
         events, decisions, letters = self._lane.apply_events(batch, now_ms)
         _report_counts(self._lane.decider)
         return to_priced(decisions, kafka_time_ms=batch.kafka_time_ms, events=events, dead_letters=letters)
+
+    def _apply_signals(self, batch: SignalBatch, now_ms: int) -> Priced:
+        decisions, letters = self._lane.apply_signals(batch, now_ms)
+        shown = self._lane.take_shown(now_ms)
+        return to_priced(decisions, kafka_time_ms=batch.kafka_time_ms, dead_letters=letters, signals=shown)
+
+    def _pass_time(self, now_ms: int) -> list[Priced]:
+        """The results of what has run out: for a lane in all its shards, which change after they are woken."""
+        decisions, shown = [], []
+        if self._is_lane:
+            if (due_ms := self._lane.next_due_ms()) is not None and due_ms <= now_ms:
+                decisions, shown = self._lane.pass_time(now_ms), self._lane.take_shown(now_ms)
+        elif (shard := self._kept.opened) is not None and shard.signals.is_timed:
+            signals = shard.signals
+            decisions, shown = signals.pass_time(now_ms), signals.take_shown(now_ms)
+            _report_counts(shard.decider)
+        return [to_priced(decisions, signals=shown)] if decisions or shown else []
 
     def _change(self, batch: ChangeBatch, now_ms: int) -> Priced:
         shard = self._lane.shard(batch.shard)
@@ -125,12 +148,20 @@ class PricingStep(StatefulBatchLogic[Work, Any, bytes | None]):
         decisions = shard.apply(batch, now_ms)
         self._room.note(len(shard) - before)
         _report_counts(shard.decider)
-        freezes = shard.take_freeze_changes()
-        return to_priced(decisions, kafka_time_ms=batch.kafka_time_ms, freezes=freezes, dead_letters=letters)
+        freezes, shown = shard.take_freeze_changes(), shard.signals.take_shown(now_ms)
+        return to_priced(
+            decisions,
+            kafka_time_ms=batch.kafka_time_ms,
+            freezes=freezes,
+            dead_letters=letters,
+            signals=shown,
+        )
 
     def _refill(self, request: RefillRequest) -> Priced:
-        decisions = list(self._kept.shard.refill(request.keys))
-        return to_priced(decisions, freezes=self._kept.shard.take_freeze_changes())
+        shard = self._kept.shard
+        decisions = list(shard.refill(request.keys))
+        shown = shard.signals.take_shown(self._clock())
+        return to_priced(decisions, freezes=shard.take_freeze_changes(), signals=shown)
 
     def _settle(self, caught_up: CaughtUp) -> Priced:
         self._caught_up.append(caught_up)
@@ -161,11 +192,17 @@ class PricingStep(StatefulBatchLogic[Work, Any, bytes | None]):
 
     def on_notify(self) -> tuple[list[Any], bool]:
         self._kept.note_news()
-        return self._report(self._expire(self._clock())), StatefulBatchLogic.RETAIN
+        now_ms = self._clock()
+        ended = self._expire(now_ms) if self._kept.opened is not None else []
+        return self._report(ended + self._pass_time(now_ms)), StatefulBatchLogic.RETAIN
 
     def notify_at(self) -> datetime | None:
-        expiry_ms = None if (shard := self._kept.opened) is None else shard.next_expiry_ms()
-        return None if expiry_ms is None else datetime.fromtimestamp((expiry_ms + EXPIRY_GRACE_MS) / 1000, UTC)
+        times_ms = [self._lane.next_due_ms() if self._is_lane else None]
+        if (shard := self._kept.opened) is not None:
+            expiry_ms = shard.next_expiry_ms()
+            times_ms += None if expiry_ms is None else expiry_ms + EXPIRY_GRACE_MS, shard.signals.next_due_ms()
+        earliest_ms = min((at_ms for at_ms in times_ms if at_ms is not None), default=None)
+        return None if earliest_ms is None else datetime.fromtimestamp(earliest_ms / 1000, UTC)
 
     def snapshot(self) -> bytes | None:
         return self._kept.snapshot()
@@ -174,7 +211,11 @@ class PricingStep(StatefulBatchLogic[Work, Any, bytes | None]):
         """Count and encode what was decided."""
         if self._kept.opened is not None:
             _report_counts(self._kept.opened.decider)
-        found = [each for each in results if each.decisions or each.freezes or each.events or each.dead_letters]
+        found = [
+            each
+            for each in results
+            if each.decisions or each.freezes or each.events or each.dead_letters or each.signals
+        ]
         for priced in found:
             _count(priced)
         return self._encode(found)

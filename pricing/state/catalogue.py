@@ -2,7 +2,7 @@
 
 from core.errors import BoundsUnusableError
 from core.positions import SourcePosition
-from pricing.catalogue import CatalogueChange
+from pricing.catalogue import CatalogueChange, CatalogueEntry
 from pricing.decision import Cause, PriceDecision
 from pricing.engine import Quote
 from pricing.guardrails import HELD, resolve_bounds
@@ -12,6 +12,17 @@ from pricing.state.product import Decider, ProductState, quote_state, record
 
 BOUND_RULES = frozenset({"floor", "ceiling", HELD})
 """Adjustments that depend on the catalogue entry."""
+
+
+def is_outdated(state: ProductState, entry: CatalogueEntry | None) -> bool:
+    """True for an entry that is not newer than one that was applied, by its position in the database: a database is
+    read at least once. Otherwise the entry's position is the newest from now on."""
+    if entry is None or entry.lsn is None:
+        return False
+    if entry.lsn <= state.lsn:
+        return True
+    state.lsn = entry.lsn
+    return False
 
 
 def change_catalogue(
@@ -32,7 +43,7 @@ def change_catalogue(
     changes no price is `described` to the store."""
     state.catalogue = change.entry
     freeze = freezes.of(state)
-    if state.inputs is None and state.override is None:
+    if state.base_price is None and state.override is None:
         if state.price is None:
             return state.to_decision(Cause.DESCRIBED, position, with_catalogue=True)
         quote, source = Quote(None, []), state.price_source
@@ -40,7 +51,7 @@ def change_catalogue(
         state.held = True
         return state.to_decision(Cause.DESCRIBED, position, with_catalogue=True)
     else:
-        if not _depends_on_entry(state, decider.policy):
+        if not (decider.uses_signals or _depends_on_entry(state, decider.policy)):
             return state.to_decision(Cause.DESCRIBED, position, with_catalogue=True)
         # A catalogue message has no event time, so that of the last signal stays.
         quote, source = quote_state(state, decider, None, state.event_time_ms, previous_price=state.price)

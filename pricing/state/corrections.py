@@ -31,7 +31,7 @@ def correct(
         state.changed_at_ms = min(state.changed_at_ms, at_ms)
     if state.day > at_ms // DAY_MS:
         state.day, state.day_open = at_ms // DAY_MS, state.price
-    if state.override is not None or freeze is not None or state.inputs is None:
+    if state.override is not None or freeze is not None or state.base_price is None:
         state.held = state.held or freeze is not None
         state.version += 1
         state.event_time_ms, state.updated_at_ms = event_time_ms, now_ms

@@ -2,7 +2,8 @@
 
 `apply_event` is the plain form: the decision of one event, made by the functions that every other signal uses. The
 loop of `price_events` does the same work inline, because a call costs as much as the work itself. It calls
-`apply_event` only for products under an override or a freeze. A property test shows that both give equal results
+`apply_event` only for products under an override or a freeze, and under a policy that uses signals. A property test
+shows that both give equal results
 over random signals (`tests/unit/pricing/test_event_loop.py`)."""
 
 from collections.abc import Sequence
@@ -24,37 +25,41 @@ from pricing.rules import PricingInputs
 from pricing.state import freezes as frozen
 from pricing.state import overrides
 from pricing.state.admission import refuse
+from pricing.state.event_clock import EventClock
 from pricing.state.freezes import Freezes
-from pricing.state.product import Decider, ProductState, record
+from pricing.state.product import Decider, ProductState, record, source_of
 from pricing.state.replay import Replay
 
 
 class EventNumbers(msgspec.Struct, frozen=True):
     """Numbers of a policy that every event needs, looked up once. unguarded: the policy has no guardrails.
-    late_count: a late event only counts."""
+    late_count: a late event only counts. uses_signals: stock, clicks or competitors change prices."""
 
     weights: dict[str, float]
     half_life_ms: int | None
     unguarded: bool
     late_count: bool
+    uses_signals: bool
 
     @classmethod
     def of(cls, policy: PricingPolicy) -> "EventNumbers":
         """The numbers of a policy."""
         weights: dict[str, float] = dict(policy.demand.weights.items())
         late_count = policy.demand.late_events == "count"
-        return cls(weights, policy.demand.half_life_ms, policy.guardrails == NO_GUARDRAILS, late_count)
+        unguarded = policy.guardrails == NO_GUARDRAILS
+        return cls(weights, policy.demand.half_life_ms, unguarded, late_count, policy.uses_signals)
 
 
 class EventHolder(Protocol):
     """The part of a shard that events change. products: by id. dirty: the products that changed since the last
-    snapshot. replay: None once the shard has settled. version_base: the version of a product before its first
-    change."""
+    snapshot. replay: None once the shard has settled. clock: of the shard's event time. version_base: the version
+    of a product before its first change."""
 
     products: dict[str, ProductState]
     dirty: dict[str, None]
     freezes: Freezes
     replay: Replay | None
+    clock: EventClock
 
     @property
     def version_base(self) -> int: ...
@@ -89,7 +94,8 @@ def apply_event(
         if state.override is not None or freeze is None:
             return overrides.hold(state, position, decider.policy.scale)
         return frozen.hold(state, freeze, position, decider.policy.scale)
-    inputs = PricingInputs(event.price, state.demand, state.catalogue)
+    inputs = state.inputs_at(decider)
+    assert inputs is not None
     quote = quote_dynamic(
         inputs,
         decider.policy,
@@ -97,9 +103,10 @@ def apply_event(
         previous_price=state.price,
         changed_at_ms=state.changed_at_ms,
         event_time_ms=event_time_ms,
+        direction=state.direction,
     )
     state.held = False
-    record(state, quote, decider, source=PriceSource.DYNAMIC, event_time_ms=event_time_ms, now_ms=now_ms)
+    record(state, quote, decider, source=source_of(quote), event_time_ms=event_time_ms, now_ms=now_ms)
     return state.to_decision(Cause.EVENT, position)
 
 
@@ -129,7 +136,8 @@ def price_events(
     now_ms: processing time, UTC milliseconds."""
     weights, half_life_ms, unguarded = numbers.weights, numbers.half_life_ms, numbers.unguarded
     late_count = numbers.late_count
-    policy, policy_version, dynamic = decider.policy, decider.policy.version, PriceSource.DYNAMIC
+    policy, policy_version = decider.policy, decider.policy.version
+    dynamic, base, uses_signals = PriceSource.DYNAMIC, PriceSource.BASE, numbers.uses_signals
     updates: list[bytes] = []
     day_opens: list[float | None] = []
     unpriced: dict[int, PriceDecision] = {}
@@ -149,9 +157,11 @@ def price_events(
         if holder.replay is not None:
             index = len(updates) + len(unpriced) + len(refused)
             holder.replay.note_event(state, batch.position(index))
-        if state.override is not None or (holder.freezes.by_scope and holder.freezes.of(state)):
+        if uses_signals or state.override is not None or (holder.freezes.by_scope and holder.freezes.of(state)):
             index = len(updates) + len(unpriced) + len(refused)
             position = batch.position(index)
+            holder.clock.note(event_time_ms, now_ms)
+            decider.at_s = holder.clock.at_ms(now_ms) // 1000
             unpriced[index] = apply_event(
                 state, event, decider, numbers, freezes=holder.freezes, position=position, now_ms=now_ms
             )
@@ -185,10 +195,13 @@ def price_events(
                 previous_price=previous,
                 changed_at_ms=state.changed_at_ms,
                 event_time_ms=event_time_ms,
+                direction=state.direction,
             )
             decider.note(quote)
             price, adjustments = quote.price, quote.adjustments
         if price != previous:
+            if price is not None and previous is not None:
+                state.direction = 1 if price > previous else -1
             state.price = price
             state.changed_at_ms = event_time_ms
         day = event_time_ms // DAY_MS
@@ -197,7 +210,7 @@ def price_events(
         if state.held:
             state.held = False
         state.previous_price = previous
-        state.price_source = dynamic
+        state.price_source = source = dynamic if len(adjustments) > 1 else base
         state.adjustments = adjustments
         state.policy = policy_version
         if price is None:
@@ -212,7 +225,7 @@ def price_events(
             version,
             previous,
             demand,
-            dynamic,
+            source,
             event_time_ms,
             policy_version,
             adjustments,

@@ -2,9 +2,10 @@
 
 from core.positions import SourcePosition
 from pricing.commands import EVERYTHING, Freeze, FreezeLift
-from pricing.decision import Cause, FreezeChange, PriceDecision, PriceSource
+from pricing.decision import Cause, FreezeChange, PriceDecision
 from pricing.engine import quote_frozen
-from pricing.state.product import Decider, ProductState, quote_state, record
+from pricing.rules import PricingInputs
+from pricing.state.product import Decider, ProductState, quote_state, record, source_of
 
 
 class Freezes:
@@ -93,9 +94,10 @@ def hold(state: ProductState, freeze: Freeze, position: SourcePosition, scale: i
 
     A product without a price gets none: a late price is better than a wrong one."""
     state.held = True
-    if state.price is not None and state.inputs is not None:
-        state.adjustments = quote_frozen(state.price, state.inputs, False, freeze.reason, scale).adjustments
-        state.price_source = PriceSource.DYNAMIC
+    if state.price is not None and state.base_price is not None:
+        inputs = PricingInputs(state.base_price, state.demand, state.catalogue)
+        quote = quote_frozen(state.price, inputs, False, freeze.reason, scale)
+        state.adjustments, state.price_source = quote.adjustments, source_of(quote)
     return state.to_decision(Cause.UNDER_FREEZE, position)
 
 

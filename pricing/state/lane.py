@@ -5,9 +5,11 @@ batch for each would cost more than its events. So a lane prices events of all i
 
 from core.dead_letter import DeadLetter
 from core.room import Room
-from pricing.batches import EventBatch
+from pricing.batches import EventBatch, SignalBatch
 from pricing.decision import PriceDecision, PricedEvents
 from pricing.policy import PricingPolicy
+from pricing.signals import ShownSignals
+from pricing.state.admission import refuse
 from pricing.state.event_loop import EventNumbers, price_events
 from pricing.state.product import Decider
 from pricing.state.shard import Shard
@@ -23,10 +25,13 @@ class Lane:
         self._numbers = EventNumbers.of(policy)
         self._room = room
         self._shards: dict[int, Shard] = {}
+        # Time alone may change something.
+        self._is_timed = False
 
     def hold(self, number: int, shard: Shard) -> None:
         """Take the signals of a shard. It must come before the first one."""
         self._shards[number] = shard
+        self._is_timed = self._is_timed or shard.signals.is_timed
 
     def shard(self, number: int) -> Shard:
         """A shard of the lane."""
@@ -38,4 +43,40 @@ class Lane:
         """The results of a batch's events, each of any shard of the lane: see `price_events`."""
         shards = self._shards
         holders = [shards[number] for number in batch.shards]
-        return price_events(batch, holders, self.decider, self._numbers, room=self._room, now_ms=now_ms)
+        priced = price_events(batch, holders, self.decider, self._numbers, room=self._room, now_ms=now_ms)
+        newest: dict[int, int] = {}
+        for event, number in zip(batch.events, batch.shards, strict=True):
+            if event.event_time_ms > newest.get(number, 0):
+                newest[number] = event.event_time_ms
+        for number, event_time_ms in newest.items():
+            shards[number].clock.note(event_time_ms, now_ms)
+        return priced
+
+    def apply_signals(self, batch: SignalBatch, now_ms: int) -> tuple[list[PriceDecision], list[DeadLetter]]:
+        """The decisions of a batch's signals, each of any shard of the lane, in order, and letters for those that
+        would make one product too many."""
+        decisions: list[PriceDecision] = []
+        letters: list[DeadLetter] = []
+        self._is_timed = True
+        for index, (signal, number) in enumerate(zip(batch.signals, batch.shards, strict=True)):
+            shard, position = self._shards[number], batch.position(index)
+            if signal.product_id not in shard.products and not self._room.take():
+                letters.append(refuse(position, batch.values, index))
+                continue
+            decisions += shard.signals.apply(signal, position, now_ms)
+        return decisions, letters
+
+    def pass_time(self, now_ms: int) -> list[PriceDecision]:
+        """The decisions of all that has run out by now, in all shards."""
+        return [each for shard in self._shards.values() for each in shard.signals.pass_time(now_ms)]
+
+    def next_due_ms(self) -> int | None:
+        """As of a shard: the earliest of all."""
+        if not self._is_timed:
+            return None
+        dues = [due_ms for shard in self._shards.values() if (due_ms := shard.signals.next_due_ms()) is not None]
+        return min(dues, default=None)
+
+    def take_shown(self, now_ms: int) -> list[ShownSignals]:
+        """As of a shard: those of all."""
+        return [each for shard in self._shards.values() for each in shard.signals.take_shown(now_ms)]

@@ -17,9 +17,10 @@ from pricing.decision import (
     PriceUpdate,
     PriceWithdrawn,
 )
-from pricing.engine import Quote, quote_base, quote_dynamic, quote_frozen, quote_override
+from pricing.engine import Quote, quote_dynamic, quote_frozen, quote_override
 from pricing.policy import PricingPolicy
 from pricing.rules import PricingInputs
+from pricing.signals import ProductSignals, inputs_of
 
 
 class ProductState(msgspec.Struct, array_like=True, gc=False):
@@ -33,7 +34,8 @@ class ProductState(msgspec.Struct, array_like=True, gc=False):
     event time (UTC, since the epoch) and the price in force when it began; if there was none, the day's first
     price. held: since the last decided price, a signal has come that a freeze kept from changing it. base_time_ms:
     event time of the event that set event_price. expired_ms: end of the last override that ended by time, 0 if
-    there was none."""
+    there was none. signals: None before the first one. direction: of the last change, 1 up and -1 down. lsn: of the
+    newest catalogue entry that has one."""
 
     product_id: str
     event_price: float | None = None
@@ -55,15 +57,27 @@ class ProductState(msgspec.Struct, array_like=True, gc=False):
     held: bool = False
     base_time_ms: int = 0
     expired_ms: int = 0
+    signals: ProductSignals | None = None
+    direction: int = 0
+    lsn: int = -1
 
     @property
-    def inputs(self) -> PricingInputs | None:
-        """The inputs of rules; None if neither an event nor the catalogue knows the product."""
+    def base_price(self) -> float | None:
+        """The price of the last event, else that of the catalogue; None if neither knows the product."""
         if self.event_price is not None:
-            return PricingInputs(self.event_price, self.demand, self.catalogue)
-        if self.catalogue is not None:
-            return PricingInputs(self.catalogue.base_price, self.demand, self.catalogue)
-        return None
+            return self.event_price
+        return None if self.catalogue is None else self.catalogue.base_price
+
+    def inputs_at(self, decider: "Decider") -> PricingInputs | None:
+        """The inputs of rules at the decider's time; None if neither an event nor the catalogue knows the
+        product."""
+        base_price = self.base_price
+        if base_price is None:
+            return None
+        signals = None
+        if decider.uses_signals:
+            signals = inputs_of(self.signals, self.catalogue, base_price, decider.at_s, decider.policy)
+        return PricingInputs(base_price, self.demand, self.catalogue, signals)
 
     def to_update(self) -> PriceUpdate | None:
         """The state as a message for readers; None for a product without a price."""
@@ -117,12 +131,18 @@ class ProductState(msgspec.Struct, array_like=True, gc=False):
 class Decider(msgspec.Struct):
     """The policy of all decisions of a shard, and counts of them. alerts: guardrail alerts by their text. causes:
     the decisions of a cause that are not all reported to the sinks. version_base: the version of a product before
-    its first change; 0, unless the flow has started over or has forgotten a product."""
+    its first change; 0, unless the flow has started over or has forgotten a product. uses_signals: of the policy.
+    at_s: the event time of the shard, UTC seconds, for signals."""
 
     policy: PricingPolicy
     version_base: int = 0
     alerts: Counter[str] = msgspec.field(default_factory=Counter)
     causes: Counter[str] = msgspec.field(default_factory=Counter)
+    uses_signals: bool = False
+    at_s: int = 0
+
+    def __post_init__(self) -> None:
+        self.uses_signals = self.policy.uses_signals
 
     def note(self, quote: Quote) -> None:
         """Count the alert of a quote, if it has one."""
@@ -152,6 +172,8 @@ def record(
         day = event_time_ms // DAY_MS
         if day > state.day and quote.price is not None:
             state.day, state.day_open = day, quote.price if state.price is None else state.price
+    if quote.price is not None and state.price is not None and quote.price != state.price:
+        state.direction = 1 if quote.price > state.price else -1
     state.version += 1
     state.previous_price, state.price = state.price, quote.price
     state.price_source = source
@@ -161,6 +183,11 @@ def record(
     state.updated_at_ms = now_ms
 
 
+def source_of(quote: Quote) -> str:
+    """The source of a price that no person set: `dynamic` where something has moved it from its base."""
+    return PriceSource.DYNAMIC if len(quote.adjustments) > 1 else PriceSource.BASE
+
+
 def quote_state(
     state: ProductState, decider: Decider, freeze: Freeze | None, at_ms: int, *, previous_price: float | None
 ) -> tuple[Quote, str]:
@@ -168,9 +195,8 @@ def quote_state(
 
     freeze: the one that holds the product, if any. at_ms: UTC milliseconds. previous_price: for the largest step;
     None for no limit of the step."""
-    inputs, policy = state.inputs, decider.policy
+    inputs, policy = state.inputs_at(decider), decider.policy
     from_catalogue = state.event_price is None
-    source = PriceSource.BASE if from_catalogue else PriceSource.DYNAMIC
     if state.override is not None:
         quote = quote_override(
             state.override.override_price,
@@ -182,14 +208,17 @@ def quote_state(
         )
         return quote, PriceSource.OVERRIDE
     if inputs is None:
-        return Quote(None, []), source
+        return Quote(None, []), state.price_source
     if freeze is not None and state.price is not None:
-        return quote_frozen(state.price, inputs, from_catalogue, freeze.reason, decider.policy.scale), source
-    if not from_catalogue:
-        quote = quote_dynamic(
-            inputs, policy, state.price, previous_price=previous_price, changed_at_ms=None, event_time_ms=at_ms
-        )
-        return quote, source
-    quote = quote_base(inputs, policy, state.price)
-    # A bound that moved the base price makes it a price of ours.
-    return quote, PriceSource.DYNAMIC if len(quote.adjustments) > 1 else source
+        quote = quote_frozen(state.price, inputs, from_catalogue, freeze.reason, decider.policy.scale)
+        return quote, source_of(quote)
+    quote = quote_dynamic(
+        inputs,
+        policy,
+        state.price,
+        previous_price=previous_price,
+        changed_at_ms=None,
+        event_time_ms=at_ms,
+        from_catalogue=from_catalogue,
+    )
+    return quote, source_of(quote)

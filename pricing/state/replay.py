@@ -27,8 +27,9 @@ class Replay:
     before it applies it.
 
     version_base: the version of a product before its first change. at_snapshot: product to its version in the
-    snapshot, the base if it was not there. catalogued: product that a catalogue message has touched to the position
-    of the newest message that was applied to it. It begins with those that the execution before did not settle."""
+    snapshot, the base if it was not there. catalogued: product that a catalogue message, a signal of stock, clicks
+    or competitors, or time alone has touched, to the position of the newest message that was applied to it. It
+    begins with those that the execution before did not settle."""
 
     def __init__(self, version_base: int = 0) -> None:
         self._version_base = version_base
@@ -45,6 +46,11 @@ class Replay:
         self.at_snapshot.setdefault(state.product_id, state.version)
         if state.product_id in self.catalogued:
             self.catalogued[state.product_id] = position
+
+    def note_signal(self, product_id: str, state: ProductState | None, position: SourcePosition) -> None:
+        """Note a signal of stock, clicks or competitors, or time that ran out. state: the product's before it."""
+        self.at_snapshot.setdefault(product_id, state.version if state else self._version_base)
+        self.catalogued[product_id] = position
 
     def note_change(self, batch: ChangeBatch, change: Change, state: ProductState | None) -> None:
         """Note a change of one product. state: the product's before it."""

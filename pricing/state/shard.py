@@ -18,14 +18,17 @@ from pricing.decision import Cause, FreezeChange, PriceDecision, PricedEvents
 from pricing.policy import PricingPolicy
 from pricing.state import freezes as frozen
 from pricing.state import overrides
-from pricing.state.catalogue import change_catalogue
+from pricing.state.catalogue import change_catalogue, is_outdated
 from pricing.state.corrections import correct
+from pricing.state.event_clock import EventClock
 from pricing.state.event_loop import EventNumbers, price_events
 from pricing.state.forgetting import Forgetting
 from pricing.state.freezes import Freezes
 from pricing.state.overrides import Expiries
 from pricing.state.product import Decider, ProductState
 from pricing.state.replay import Replay, lift_of
+from pricing.state.settling import settled_decisions
+from pricing.state.shard_signals import ShardSignals
 from pricing.state.snapshot import GONE, ShardDocument, pack_shard, unpack_product, unpack_shard
 
 SAMPLE = 64
@@ -51,6 +54,8 @@ class Shard:
         self.dirty: dict[str, None] = {}
         self._expiries = Expiries()
         self.freezes = Freezes()
+        self.clock = EventClock()
+        self.signals = ShardSignals(self)
         self._settled = 0
         self._forgetting = Forgetting()
         self._settled_now = False
@@ -71,6 +76,7 @@ class Shard:
             self._settled = document.settled
             self._forgetting.restore(document.forget_before_ms, document.version_base)
             self._forgetting.forgotten.update(document.forgotten)
+            self.clock = EventClock(max(self.clock.newest_ms, document.newest_ms))
             self.freezes.restore(document.freezes, document.lifted)
         for product_id, packed in newest.items():
             if packed == GONE:
@@ -78,6 +84,8 @@ class Shard:
             state = self.products[product_id] = unpack_product(packed)
             if state.override:
                 self._expiries.watch(state.override)
+            if state.signals is not None:
+                self.signals.watch(state)
             if product_id in unsettled:
                 replay.restore(state, SourcePosition(*unsettled[product_id]))
             elif self._forgetting.is_due(state):
@@ -131,6 +139,7 @@ class Shard:
             version_base=self._forgetting.version_base,
             forget_before_ms=self._forgetting.before_ms,
             forgotten={name: forgotten[name] for name in products if products[name] is None and name in forgotten},
+            newest_ms=self.clock.newest_ms,
         )
 
     # Signals
@@ -146,6 +155,7 @@ class Shard:
 
     def apply(self, batch: ChangeBatch, now_ms: int) -> list[PriceDecision]:
         """The decisions of a batch of changes, in its order."""
+        self.decider.at_s = self.clock.at_ms(now_ms) // 1000
         decisions: list[PriceDecision] = []
         over: list[PriceOverride] = []
         for signal in batch.changes:
@@ -236,6 +246,9 @@ class Shard:
                 return []
             state = self.products[change.product_id] = self._new(change.product_id)
         self.dirty[change.product_id] = None
+        if is_outdated(state, change.entry):
+            return []
+        self.signals.note_entry(state, change.entry)
         decision = change_catalogue(
             state, change, self.decider, freezes=self.freezes, position=position, now_ms=now_ms
         )
@@ -329,6 +342,8 @@ class Shard:
             product_ids = [*self.products, *self._forgetting.forgotten]
         for product_id in dict.fromkeys(product_ids):
             state = self.products.get(product_id)
+            if state is not None:
+                self.signals.show_again(state)
             if state is None:
                 if (withdrawn := self._forgetting.withdraw_again(product_id)) is not None:
                     yield withdrawn
@@ -352,20 +367,7 @@ class Shard:
         was_resumed: the flow continues from a snapshot. execution: number of the flow's executions before this one.
         They may have published prices even if no snapshot is left of them.
 
-        First problem: catalogue messages and events come on different topics, and a replay may take them in
-        another order. One version may then have two prices. So each product that a catalogue message has touched
-        since the last snapshot that was settled is decided once more, with a version above all before (cause
-        `restored`, docs/decisions/0028).
-
-        Second problem: events of a product under an override or a freeze count versions but publish nothing. Before
-        the crash, the events may have been read and published first, and the override read after them. In the
-        replay the override may come first. It then has a lower version than the published events, so readers drop
-        it and keep a price that is not in force. So the product is published at its current version (cause
-        `repeat`).
-
-        Third problem: the executions before may have forgotten a product that the snapshot still has. Readers then
-        know its price as withdrawn, at a version above the snapshot's. So each product that was due to be forgotten
-        is published with a version above all before, too (cause `repeat` if no message came for it)."""
+        See `settled_decisions` for the problems that this solves."""
         replay, self.replay = self.replay, None
         if replay is None:
             return []
@@ -376,15 +378,4 @@ class Shard:
         self.dirty.update(dict.fromkeys(replay.catalogued))
         if not was_resumed and not execution:
             return []
-        decisions = []
-        for product_id, position in replay.catalogued.items():
-            state = self.products[product_id]
-            # A product that was due may have been forgotten, and have come back above the base.
-            before = max(replay.at_snapshot.get(product_id, 0), self._forgetting.version_base)
-            state.version = max(state.version + 1, before + lift)
-            cause = Cause.REPEAT if position == NO_POSITION else Cause.RESTORED
-            decisions.append(state.to_decision(cause, position, with_catalogue=True))
-        for product_id, state in self.products.items():
-            if (state.override is not None or state.held) and product_id not in replay.catalogued:
-                decisions.append(state.to_decision(Cause.REPEAT, NO_POSITION))
-        return decisions
+        return settled_decisions(replay, self.products, self._forgetting.version_base, lift)

@@ -15,14 +15,15 @@ from pricing.rules import RULES
 from pricing.state.forgetting import Withdrawal
 from pricing.state.product import ProductState
 
-FORMAT = 6
+FORMAT = 7
 """Version of the documents' layout. With every change of the layout, increase it and let `unpack_shard` read the
 previous one too.
 
 1: products. 2: each product's day and the price it began with; the shard's freezes. 3: products by their id,
 because a document may hold only those that changed. 4: adjustments with all their fields.
 5: the event time of each product's base price; the end of its last override; products to decide once more;
-what is announced about products to forget. 6: forgotten products."""
+what is announced about products to forget. 6: forgotten products.
+7: signals of stock, clicks and competitors; the shard's event time."""
 
 _USUAL_REASONS = {"base": BASE_REASON, **{name: reason for name, _, reason in (*RULES, *GUARDRAILS)}}
 
@@ -44,7 +45,7 @@ class ShardDocument(msgspec.Struct, array_like=True):
     last execution that has decided all products that were due (`pricing/state/replay.py`). unsettled: those of the
     document's products that are due, with the topic, partition and offset of the newest message applied to them.
     version_base, forget_before_ms: as in `Forgetting` (`pricing/state/forgetting.py`). forgotten: of the document's
-    products, those that were forgotten."""
+    products, those that were forgotten. newest_ms: of `EventClock`."""
 
     version: int
     products: dict[str, msgspec.Raw]
@@ -55,6 +56,7 @@ class ShardDocument(msgspec.Struct, array_like=True):
     version_base: int = 0
     forget_before_ms: int = 0
     forgotten: dict[str, Withdrawal] = {}
+    newest_ms: int = 0
 
 
 class _Head(msgspec.Struct, array_like=True):
@@ -118,11 +120,12 @@ def pack_shard(
     version_base: int,
     forget_before_ms: int,
     forgotten: Mapping[str, Withdrawal],
+    newest_ms: int = 0,
 ) -> bytes:
     """A document, in MessagePack: the fields of `ShardDocument`. A product that is None was removed."""
     positions = {name: (at.topic, at.partition, at.offset) for name, at in unsettled.items()}
     # A tuple, because a `ShardDocument` takes products that are encoded already.
-    announced = version_base, forget_before_ms, forgotten
+    announced = version_base, forget_before_ms, forgotten, newest_ms
     return _encode((FORMAT, products, freezes, lifted, settled, positions, *announced))
 
 

@@ -3,7 +3,8 @@
 --
 -- ARGV[1]: JSON array of rows. A row of a price: [product_id, updated_at_ms, update, override or null, day_open or null].
 -- Of a product without a price: [product_id, updated_at_ms, null, override or null, version]. Of the catalogue:
--- [product_id, product or null]. Of a freeze: [scope, freeze or null, "freeze"].
+-- [product_id, product or null]. Of a freeze: [scope, freeze or null, "freeze"]. Of stock, clicks and competitors:
+-- [product_id, fields, parts, "signals"].
 -- ARGV[2]: the format of a price, '%.2f' for a currency with two decimals.
 -- Returns two lists: the names of rows that could not be written because one of their keys has another type, and the
 -- ids of products whose stored version is newer.
@@ -25,6 +26,7 @@ local function write_product(id, product)
   if product.unit_cost ~= cjson.null then
     redis.call('HSET', 'product:' .. id, 'unit_cost', string.format('%.17g', product.unit_cost))
   end
+  if product.category == '' then return end
   redis.call('SADD', 'categories', product.category)
   redis.call('SADD', 'category:' .. product.category, id)
 end
@@ -32,6 +34,20 @@ end
 local function write_freeze(scope, freeze)
   if freeze == cjson.null then redis.call('HDEL', 'freezes', scope)
   else redis.call('HSET', 'freezes', scope, cjson.encode(freeze)) end
+end
+
+-- parts: the sets `inventory:PART` that the product belongs to. Without fields nothing is known of it.
+local function write_signals(id, fields, parts)
+  local key = 'signals:' .. id
+  redis.call('DEL', key)
+  for _, part in ipairs({'Low', 'Medium', 'High', 'low', 'oversold'}) do redis.call('SREM', 'inventory:' .. part, id) end
+  if #fields == 0 then
+    redis.call('SREM', 'inventory', id)
+    return
+  end
+  redis.call('HSET', key, unpack(fields))
+  redis.call('SADD', 'inventory', id)
+  for _, part in ipairs(parts) do redis.call('SADD', 'inventory:' .. part, id) end
 end
 
 local function write_override(id, override)
@@ -88,6 +104,7 @@ end
 local function write(row)
   if #row == 2 then write_product(row[1], row[2])
   elseif #row == 3 then write_freeze(row[1], row[2])
+  elseif #row == 4 then write_signals(row[1], row[2], row[3])
   elseif row[3] == cjson.null then withdraw(row[1], row[4], row[5])
   else write_price(row[1], row[2], row[3], row[4], row[5]) end
 end
@@ -99,6 +116,9 @@ for _, row in ipairs(cjson.decode(ARGV[1])) do
   local ok, problem = pcall(write, row)
   if not ok and string.find(tostring(type(problem) == 'table' and problem.err or problem), 'WRONGTYPE') then
     if #row == 3 then redis.call('DEL', 'freezes')
+    elseif #row == 4 then
+      redis.call('DEL', 'signals:' .. row[1], 'inventory', 'inventory:Low', 'inventory:Medium', 'inventory:High',
+        'inventory:low', 'inventory:oversold')
     else redis.call('DEL', 'price:' .. row[1], 'override:' .. row[1], 'product:' .. row[1]) end
     ok, problem = pcall(write, row)
     if not ok then table.insert(failed, row[1]) end

@@ -9,6 +9,7 @@ from core.timestamps import to_rfc3339
 from pricing.catalogue import CatalogueEntry
 from pricing.commands import PriceOverride
 from pricing.decision import FreezeChange, Priced, PriceDecision, PricedEvents
+from pricing.signals import ShownSignals
 from sinks.redis.keys import RedisRow
 
 SCRIPT = (resources.files("sinks.redis") / "pricing.lua").read_text(encoding="utf-8")
@@ -39,6 +40,36 @@ def override_key(product_id: str) -> str:
 def product_key(product_id: str) -> str:
     """Hash of a catalogue entry: name, category, base_price, and unit_cost if it is known."""
     return f"product:{product_id}"
+
+
+def signals_key(product_id: str) -> str:
+    """Hash of a product's stock, clicks and competitors, with those of `SIGNAL_FIELDS` that are known."""
+    return f"signals:{product_id}"
+
+
+INVENTORY = "inventory"
+"""Set of the ids of all products with a hash `signals:{id}`."""
+
+
+def inventory_key(part: str) -> str:
+    """Set of the ids of a part of them: `low` for those that need a reorder, `oversold`, or a category of stock."""
+    return f"inventory:{part}"
+
+
+SIGNAL_FIELDS = (
+    "stock",
+    "oversold",
+    "stock_category",
+    "reorder_threshold",
+    "clicks_15m",
+    "min_competitor_price",
+    "competitor",
+    "updated_at_ms",
+    "needs_reorder",
+    "echoes",
+    "outside_band",
+)
+"""Fields of `signals:{product_id}`. The last three are not in the contract."""
 
 
 def category_key(category: str) -> str:
@@ -101,6 +132,7 @@ def encode_latest(priced: Priced) -> list[RedisRow]:
     for decision, update in newest.values():
         rows.update(encode_rows(decision, update))
     rows.update(map(encode_freeze, priced.freezes))
+    rows.update(map(encode_signals, priced.signals))
     return list(rows.items())
 
 
@@ -130,6 +162,33 @@ def encode_rows(decision: PriceDecision, update: bytes | None) -> list[RedisRow]
     product = _encode(_product_of(decision.catalogue)) if decision.catalogue else b"null"
     # No identifier has a space, so the two names never are the same.
     return [(product_id, price), (f"{product_id} product", b'["%b",%b]' % (name, product))]
+
+
+def encode_signals(shown: ShownSignals) -> RedisRow:
+    """The row of a product's signals."""
+    fields = [] if shown.is_empty else _signal_fields(shown)
+    return f"{shown.product_id} signals", _encode((shown.product_id, fields, _parts_of(shown), "signals"))
+
+
+def _signal_fields(shown: ShownSignals) -> list[str]:
+    fields: list[str] = []
+    for name in SIGNAL_FIELDS:
+        value = getattr(shown, name)
+        if isinstance(value, bool):
+            value = int(value)
+        if value is not None:
+            fields += (name, value if isinstance(value, str) else _encode(_whole(value)).decode())
+    return fields
+
+
+def _whole(value: float) -> float:
+    """The same number, as an integer if it is one."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _parts_of(shown: ShownSignals) -> list[str]:
+    parts = [] if shown.stock_category is None else [shown.stock_category]
+    return parts + ["low"] * shown.needs_reorder + ["oversold"] * (shown.oversold > 0)
 
 
 def encode_freeze(change: FreezeChange) -> RedisRow:

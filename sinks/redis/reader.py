@@ -1,5 +1,7 @@
 """The reader of prices in Redis, from which the API answers."""
 
+from collections.abc import Collection
+
 import msgspec
 
 from pricing.decision import Adjustment
@@ -59,6 +61,21 @@ class StoredFreeze(msgspec.Struct, frozen=True):
     set_at: str
 
 
+class StoredSignals(msgspec.Struct, frozen=True):
+    """A product's stock, clicks and competitors. None for what is not known."""
+
+    stock: float | None = None
+    oversold: float = 0
+    stock_category: str | None = None
+    reorder_threshold: float | None = None
+    needs_reorder: bool = False
+    clicks_15m: int = 0
+    min_competitor_price: float | None = None
+    competitor: str | None = None
+    echoes: int = 0
+    outside_band: int = 0
+
+
 _decode_adjustments = msgspec.json.Decoder(list[Adjustment]).decode
 _decode_freeze = msgspec.json.Decoder(StoredFreeze).decode
 
@@ -84,6 +101,12 @@ def read_price(product_id: str, values: list[bytes | None]) -> StoredPrice | Non
         float(day_open) if day_open else None,
         int(day) if day else -1,
     )
+
+
+def _signals(values: list[bytes | None]) -> StoredSignals | None:
+    found = zip(StoredSignals.__struct_fields__, values, strict=True)
+    texts = {name: value.decode() for name, value in found if value is not None}
+    return msgspec.convert(texts, StoredSignals, strict=False) if texts else None
 
 
 class PriceReader(RedisReader):
@@ -124,6 +147,20 @@ class PriceReader(RedisReader):
             ]
         )
         return read_price(product_id, values), bool(listed)
+
+    async def signals(self, product_ids: list[str]) -> list[StoredSignals | None]:
+        """Stock, clicks and competitors of these products, in their order; None for those that have none."""
+        commands = [("HMGET", keys.signals_key(name), *StoredSignals.__struct_fields__) for name in product_ids]
+        return [_signals(values) for values in await self._calls(commands)]
+
+    async def inventory(self, parts: Collection[str] = ()) -> list[str]:
+        """The ids of products with stock, clicks or competitors, sorted: of those in all these parts
+        (`keys.inventory_key`), or of all. As old as `_members`."""
+        if not parts:
+            return await self._members(keys.INVENTORY)
+        first, *others = [await self._members(keys.inventory_key(part)) for part in parts]
+        common = set(first).intersection(*others)
+        return [name for name in first if name in common]
 
     async def is_known(self, product_id: str) -> bool:
         """True if the product has a price or a catalogue entry."""

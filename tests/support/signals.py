@@ -1,5 +1,7 @@
 """Signals of product A, and Hypothesis strategies for prices and event types."""
 
+from typing import Any
+
 from hypothesis import strategies as st
 
 from core.positions import SourcePosition
@@ -27,7 +29,7 @@ def override(
     return PriceOverride("A", price, "sale", "ann", at_ms, expires_ms, SourcePosition("overrides", 0, offset))
 
 
-def entry(base_price: float = 4.0, **more: float) -> CatalogueChange:
+def entry(base_price: float = 4.0, **more: Any) -> CatalogueChange:
     """Make a catalogue entry of category kitchen; `more` sets other fields."""
     return CatalogueChange("A", CatalogueEntry("A", "Mug", "kitchen", base_price, **more), T0, 0)
 

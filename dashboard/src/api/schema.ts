@@ -233,6 +233,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/inventory": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Inventory
+         * @description Products with stock, clicks or competitors, by product id, a page at a time.
+         */
+        get: operations["inventory_inventory_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/inventory/{product_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Product
+         * @description Stock, clicks and competitors of a product.
+         */
+        get: operations["product_inventory__product_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/market/alerts": {
         parameters: {
             query?: never;
@@ -1230,10 +1270,45 @@ export interface components {
              */
             base_price: number;
             /**
+             * Clicks 15M
+             * @description Clicks of the last 15 minutes of event time.
+             */
+            clicks_15m: number;
+            /**
+             * Competitor
+             * @description One with that price.
+             */
+            competitor: string | null;
+            /**
              * Demand
              * @example 4
              */
             demand: number;
+            /**
+             * Echoes
+             * @description Quotes that were ignored: they were our own price.
+             */
+            echoes: number;
+            /**
+             * Min Competitor Price
+             * @description Of the quotes that count.
+             */
+            min_competitor_price: number | null;
+            /**
+             * Needs Reorder
+             * @description The stock is at or below the threshold.
+             */
+            needs_reorder: boolean;
+            /**
+             * Outside Band
+             * @description Quotes that were too far from the base price.
+             */
+            outside_band: number;
+            /**
+             * Oversold
+             * @description How far the stock is below 0.
+             */
+            oversold: number;
             /**
              * Previous Price
              * @example 12.55
@@ -1244,6 +1319,74 @@ export interface components {
              * @enum {string}
              */
             price_source: "base" | "dynamic" | "override";
+            /** Reorder Threshold */
+            reorder_threshold: number | null;
+            /**
+             * Stock
+             * @description Never below 0; null if it is not known.
+             */
+            stock: number | null;
+            /** Stock Category */
+            stock_category: ("Low" | "Medium" | "High") | null;
+        };
+        /** InventoryPage */
+        InventoryPage: {
+            /**
+             * Next Cursor
+             * @description Give it as `cursor` for the next page; null at the end.
+             */
+            next_cursor: string | null;
+            /** Products */
+            products: components["schemas"]["InventoryShown"][];
+        };
+        /** InventoryShown */
+        InventoryShown: {
+            /**
+             * Clicks 15M
+             * @description Clicks of the last 15 minutes of event time.
+             */
+            clicks_15m: number;
+            /**
+             * Competitor
+             * @description One with that price.
+             */
+            competitor: string | null;
+            /**
+             * Min Competitor Price
+             * @description Of the quotes that count.
+             */
+            min_competitor_price: number | null;
+            /**
+             * Name
+             * @description Null for a product that is not in the catalogue.
+             */
+            name: string | null;
+            /**
+             * Needs Reorder
+             * @description The stock is at or below the threshold.
+             */
+            needs_reorder: boolean;
+            /**
+             * Oversold
+             * @description How far the stock is below 0.
+             */
+            oversold: number;
+            /** Price */
+            price: number | null;
+            /**
+             * Product Id
+             * @example 85123A
+             */
+            product_id: string;
+            /** Reorder Threshold */
+            reorder_threshold: number | null;
+            /**
+             * Stock
+             * @description Never below 0; null if it is not known.
+             */
+            stock: number | null;
+            /** Stock Category */
+            stock_category: ("Low" | "Medium" | "High") | null;
         };
         /** LastPricesAnswer */
         LastPricesAnswer: {
@@ -2491,6 +2634,121 @@ export interface operations {
             };
             /** @description The admin key is missing or wrong. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The product is not known, or there is nothing to remove. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    inventory_inventory_get: {
+        parameters: {
+            query?: {
+                /** @description Only products with this much stock. */
+                stock_category?: ("Low" | "Medium" | "High") | null;
+                /** @description 1: only products that need a reorder. */
+                low?: "1" | null;
+                /** @description How many; more than 500 means 500. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InventoryPage"];
+                };
+            };
+            /** @description The request is malformed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    product_inventory__product_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A product id. */
+                product_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InventoryShown"];
+                };
+            };
+            /** @description The request is malformed. */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -1,5 +1,7 @@
 """Guardrails bound every price, also after rounding. If a bound is not usable, the last good price stays."""
 
+from typing import Any
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -114,7 +116,7 @@ def test_a_missing_bound_keeps_the_last_good_price_and_raises_an_alert() -> None
         ("ceiling_ratio = 2", {"base_price": float("inf")}),
     ],
 )
-def test_inverted_negative_and_missing_bounds_are_unusable(policy: str, fields: dict[str, float]) -> None:
+def test_inverted_negative_and_missing_bounds_are_unusable(policy: str, fields: dict[str, Any]) -> None:
     catalogue = CatalogueEntry("A", "Mug", "kitchen", **{"base_price": 10.0, **fields})
     with pytest.raises(BoundsUnusableError):
         resolve_bounds(parse_policy(f"[guardrails]\n{policy}"), catalogue)

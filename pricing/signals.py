@@ -1,0 +1,106 @@
+"""Signals besides product events: stock, clicks and competitors, as a product's state keeps them."""
+
+import msgspec
+
+from pricing.catalogue import CatalogueEntry
+from pricing.clicks import Click, ClickWindow
+from pricing.competitors import Cheapest, CompetitorQuote, Quotes, cheapest
+from pricing.inventory import StockMove, category_of, needs_reorder, stock_of
+from pricing.policy import PricingPolicy
+from pricing.rules import SignalInputs
+
+Signal = Click | StockMove | CompetitorQuote
+
+
+class ProductSignals(msgspec.Struct, array_like=True, gc=False):
+    """The signals of one product. moved: pieces that came in, less those that went out. echoes, outside_band:
+    quotes that were ignored, because they were our own price or too far from the base price."""
+
+    moved: int = 0
+    clicks: ClickWindow = msgspec.field(default_factory=ClickWindow)
+    quotes: Quotes = {}
+    echoes: int = 0
+    outside_band: int = 0
+
+    def cheapest(self, at_s: int, base_price: float | None, policy: PricingPolicy) -> Cheapest | None:
+        """The cheapest quote that counts at a time; None if none does."""
+        return cheapest(self.quotes, at_s, base_price, policy.competitor) if self.quotes else None
+
+
+def inputs_of(
+    signals: ProductSignals | None,
+    entry: CatalogueEntry | None,
+    base_price: float,
+    at_s: int,
+    policy: PricingPolicy,
+) -> SignalInputs | None:
+    """The inputs of rules at a time; None for a product without signals and without a stock."""
+    if signals is None:
+        stock = stock_of(entry, 0)
+        return None if stock is None else SignalInputs(stock)
+    signals.clicks.forget(at_s)
+    found = signals.cheapest(at_s, base_price, policy)
+    return SignalInputs(
+        stock_of(entry, signals.moved),
+        signals.clicks.total,
+        None if found is None else found.price,
+        bool(signals.quotes) and found is None,
+    )
+
+
+class ShownSignals(msgspec.Struct, frozen=True, gc=False):
+    """The stock, clicks and competitors of a product, as readers see them. stock: not below 0; `oversold` is the
+    amount below. What is not known is None. updated_at_ms: processing time."""
+
+    product_id: str
+    stock: float | None
+    oversold: float
+    stock_category: str | None
+    reorder_threshold: float | None
+    needs_reorder: bool
+    clicks_15m: int
+    min_competitor_price: float | None
+    competitor: str | None
+    echoes: int
+    outside_band: int
+    updated_at_ms: int
+
+    @property
+    def is_empty(self) -> bool:
+        """True if nothing is known."""
+        unknown = self.stock is None and self.reorder_threshold is None and self.min_competitor_price is None
+        return unknown and not (self.clicks_15m or self.echoes or self.outside_band)
+
+
+NO_SIGNALS = ProductSignals()
+
+
+def show(
+    product_id: str,
+    signals: ProductSignals | None,
+    entry: CatalogueEntry | None,
+    base_price: float | None,
+    *,
+    at_s: int,
+    policy: PricingPolicy,
+    now_ms: int,
+) -> ShownSignals:
+    """The signals of a product at a time."""
+    signals = signals or NO_SIGNALS
+    signals.clicks.forget(at_s)
+    stock = stock_of(entry, signals.moved)
+    found = signals.cheapest(at_s, base_price, policy)
+    return ShownSignals(
+        product_id,
+        None if stock is None else max(0, stock),
+        0 if stock is None else max(0, -stock),
+        None if stock is None else category_of(stock, policy.stock),
+        None if entry is None else entry.reorder_threshold,
+        needs_reorder(entry, stock),
+        signals.clicks.total,
+        None if found is None else found.price,
+        None if found is None else found.competitor,
+        signals.echoes,
+        signals.outside_band,
+        now_ms,
+    )

@@ -1,0 +1,133 @@
+"""The part of a shard that stock, clicks and competitors change, and the time that passes."""
+
+from typing import Protocol
+
+from core.positions import SourcePosition
+from pricing.catalogue import CatalogueEntry
+from pricing.decision import PriceDecision
+from pricing.signals import ShownSignals, Signal, show
+from pricing.state.event_clock import EventClock
+from pricing.state.freezes import Freezes
+from pricing.state.product import Decider, ProductState
+from pricing.state.replay import Replay
+from pricing.state.signals import Dues, note_signal, price_again, ran_out
+
+
+class SignalHolder(Protocol):
+    """The part of a shard that signals change, as in `EventHolder`."""
+
+    products: dict[str, ProductState]
+    dirty: dict[str, None]
+    freezes: Freezes
+    replay: Replay | None
+    clock: EventClock
+    decider: Decider
+
+
+class ShardSignals:
+    """The signals of a shard's products, and the times at which they run out. Belongs to the shard's thread."""
+
+    def __init__(self, shard: SignalHolder) -> None:
+        self._shard = shard
+        self._dues = Dues()
+        # Products whose signals readers do not have yet; an ordered set.
+        self._unshown: dict[str, None] = {}
+
+    @property
+    def is_timed(self) -> bool:
+        """True if time alone may change something."""
+        return self._dues.next_s() is not None
+
+    def watch(self, state: ProductState) -> None:
+        """Look at a product again when its signals run out."""
+        if state.signals is not None:
+            self._dues.watch(state, self._shard.decider)
+
+    def apply(self, signal: Signal, position: SourcePosition, now_ms: int) -> list[PriceDecision]:
+        """The decisions of a signal, after those of the time that it lets pass. now_ms: processing time."""
+        shard, decider, product_id = self._shard, self._shard.decider, signal.product_id
+        shard.clock.note(signal.time_s * 1000, now_ms)
+        decisions = self.pass_time(now_ms)
+        state = shard.products.get(product_id)
+        if shard.replay is not None:
+            shard.replay.note_signal(product_id, state, position)
+        if state is None:
+            state = shard.products[product_id] = ProductState(product_id, version=decider.version_base)
+        self._note_change(product_id)
+        cause = note_signal(state, signal, decider, position)
+        if decider.uses_signals:
+            decisions += self._price_again(state, cause, position, now_ms)
+        self._dues.watch(state, decider)
+        return decisions
+
+    def pass_time(self, now_ms: int) -> list[PriceDecision]:
+        """The decisions of all that has run out by now, in order of time. Sets the decider to the time of now."""
+        shard, decider = self._shard, self._shard.decider
+        now_s = shard.clock.at_ms(now_ms) // 1000
+        decisions: list[PriceDecision] = []
+        for at_s, product_id in self._dues.take(now_s):
+            if (state := shard.products.get(product_id)) is None:
+                continue
+            # As it was a second before.
+            decider.at_s = at_s - 1
+            running_out = ran_out(state, decider)
+            decider.at_s = at_s
+            self._note_change(product_id)
+            if decider.uses_signals and running_out is not None:
+                if shard.replay is not None:
+                    shard.replay.note_signal(product_id, state, running_out[1])
+                decisions += self._price_again(state, *running_out, now_ms)
+            self._dues.watch(state, decider)
+        decider.at_s = now_s
+        return decisions
+
+    def next_due_ms(self) -> int | None:
+        """The processing time at which time alone may change something, if no signal comes before. None if nothing
+        can run out."""
+        due_s = self._dues.next_s()
+        return None if due_s is None else self._shard.clock.due_at_ms(due_s * 1000)
+
+    def note_entry(self, state: ProductState, entry: CatalogueEntry | None) -> None:
+        """The catalogue's entry of a product changes. Called before it does."""
+        known = (state.catalogue, entry)
+        if state.signals is not None or any(each and _has_stock(each) for each in known):
+            self._unshown[state.product_id] = None
+
+    def show_again(self, state: ProductState) -> None:
+        """Show the signals of a product again, for a store that lost them."""
+        if state.signals is not None or (state.catalogue is not None and _has_stock(state.catalogue)):
+            self._unshown[state.product_id] = None
+
+    def take_shown(self, now_ms: int) -> list[ShownSignals]:
+        """The signals of all products whose signals have changed since the last call."""
+        shard, (names, self._unshown) = self._shard, (self._unshown, {})
+        at_s, policy = shard.clock.at_ms(now_ms) // 1000, shard.decider.policy
+        return [
+            show(
+                state.product_id,
+                state.signals,
+                state.catalogue,
+                state.base_price,
+                at_s=at_s,
+                policy=policy,
+                now_ms=now_ms,
+            )
+            for name in names
+            if (state := shard.products.get(name)) is not None
+        ]
+
+    def _note_change(self, product_id: str) -> None:
+        self._shard.dirty[product_id] = self._unshown[product_id] = None
+
+    def _price_again(
+        self, state: ProductState, cause: str, position: SourcePosition, now_ms: int
+    ) -> list[PriceDecision]:
+        shard = self._shard
+        decision = price_again(
+            state, shard.decider, freezes=shard.freezes, cause=cause, position=position, now_ms=now_ms
+        )
+        return [] if decision is None else [decision]
+
+
+def _has_stock(entry: CatalogueEntry) -> bool:
+    return entry.stock_level is not None or entry.reorder_threshold is not None

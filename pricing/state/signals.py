@@ -1,0 +1,146 @@
+"""The effect of stock, clicks and competitors on a product, and of the time that passes on them."""
+
+from collections.abc import Iterator
+from heapq import heappop, heappush
+
+from core.positions import SourcePosition
+from pricing.clicks import WINDOW_S, Click
+from pricing.competitors import CompetitorQuote, add_quote, is_echo, is_in_band
+from pricing.decision import Cause, PriceDecision
+from pricing.engine import quote_dynamic
+from pricing.inventory import StockMove
+from pricing.signals import ProductSignals, Signal
+from pricing.state.freezes import Freezes
+from pricing.state.product import Decider, ProductState, record, source_of
+
+SHOWN_EVERY_S = 15
+"""Shortest event time between two reports of clicks that only left their window."""
+
+
+def note_signal(state: ProductState, signal: Signal, decider: Decider, position: SourcePosition) -> str:
+    """Keep a signal in a product's state. Returns the cause of a price that follows from it."""
+    signals = state.signals
+    if signals is None:
+        signals = state.signals = ProductSignals()
+    if isinstance(signal, Click):
+        signals.clicks.add(signal.time_s, decider.at_s, position)
+        return Cause.CLICKS
+    if isinstance(signal, StockMove):
+        signals.moved += signal.quantity
+        return Cause.STOCK
+    _note_quote(state, signals, signal, decider, position)
+    return Cause.COMPETITOR
+
+
+def _note_quote(
+    state: ProductState,
+    signals: ProductSignals,
+    quote: CompetitorQuote,
+    decider: Decider,
+    position: SourcePosition,
+) -> None:
+    policy = decider.policy
+    if is_echo(quote, state.price, state.changed_at_ms, policy.competitor, policy.scale):
+        signals.echoes += 1
+        return
+    # One outside of the band is kept all the same: the base price may change.
+    signals.outside_band += not is_in_band(quote.price, state.base_price, policy.competitor)
+    add_quote(signals.quotes, quote, position)
+
+
+def price_again(
+    state: ProductState,
+    decider: Decider,
+    *,
+    freezes: Freezes,
+    cause: str,
+    position: SourcePosition,
+    now_ms: int,
+) -> PriceDecision | None:
+    """Decide the price of a product after a signal, or after time alone has passed. None if the price stays, or if
+    something holds it. All guardrails apply, at the event time of the shard."""
+    inputs = state.inputs_at(decider)
+    if inputs is None or state.override is not None:
+        return None
+    if freezes.by_scope and freezes.of(state) is not None:
+        state.held = True
+        return None
+    at_ms = decider.at_s * 1000
+    quote = quote_dynamic(
+        inputs,
+        decider.policy,
+        state.price,
+        previous_price=state.price,
+        changed_at_ms=state.changed_at_ms,
+        event_time_ms=at_ms,
+        direction=state.direction,
+        from_catalogue=state.event_price is None,
+    )
+    source = source_of(quote)
+    if quote.price == state.price:
+        decider.note(quote)
+        if quote.adjustments == state.adjustments or state.price is None:
+            return None
+        # The same price for other reasons.
+        state.adjustments, state.price_source = quote.adjustments, source
+        return state.to_decision(Cause.DESCRIBED, position)
+    record(state, quote, decider, source=source, event_time_ms=at_ms, now_ms=now_ms)
+    return state.to_decision(cause, position)
+
+
+class Dues:
+    """The times at which time alone may change something about a product, event time in UTC seconds. They may be
+    early, never late. Belongs to the thread of its shard."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, str]] = []
+        self._earliest: dict[str, int] = {}
+
+    def watch(self, state: ProductState, decider: Decider) -> None:
+        """Look at a product again when time may change it."""
+        at_s = _next_due_s(state, decider)
+        if at_s is not None and at_s < self._earliest.get(state.product_id, at_s + 1):
+            self._earliest[state.product_id] = at_s
+            heappush(self._heap, (at_s, state.product_id))
+
+    def next_s(self) -> int | None:
+        """The next time; None if there is none."""
+        return self._heap[0][0] if self._heap else None
+
+    def take(self, at_s: int) -> Iterator[tuple[int, str]]:
+        """Time and id of the products that are due by a time, in order; they are not watched any more. One that is
+        watched again while the others are taken may come again."""
+        while self._heap and self._heap[0][0] <= at_s:
+            due_s, product_id = heappop(self._heap)
+            if self._earliest.get(product_id) == due_s:
+                del self._earliest[product_id]
+                yield due_s, product_id
+
+
+def _next_due_s(state: ProductState, decider: Decider) -> int | None:
+    """The next time at which time alone changes a price, or the clicks that are shown."""
+    signals, policy = state.signals, decider.policy
+    if signals is None:
+        return None
+    dues = []
+    if signals.clicks.total:
+        dues.append(max(signals.clicks.seconds[0] + WINDOW_S, decider.at_s + SHOWN_EVERY_S))
+        if decider.uses_signals and (cools := signals.clicks.cools(policy.clicks.above)):
+            dues.append(cools[0])
+    found = signals.cheapest(decider.at_s, state.base_price, policy)
+    if found is not None and found.stale_at_s is not None:
+        dues.append(found.stale_at_s)
+    return min(dues, default=None)
+
+
+def ran_out(state: ProductState, decider: Decider) -> tuple[str, SourcePosition] | None:
+    """The cause of a price that time alone will change, and the position of the signal whose time runs out next.
+    None if none does. decider: at the time before."""
+    signals, policy = state.signals, decider.policy
+    if signals is None:
+        return None
+    found = signals.cheapest(decider.at_s, state.base_price, policy)
+    cools = signals.clicks.cools(policy.clicks.above)
+    if found is not None and found.stale_at_s is not None and (cools is None or found.stale_at_s < cools[0]):
+        return Cause.STALE, found.position
+    return None if cools is None else (Cause.COOLED, cools[1])
