@@ -58,6 +58,9 @@ def test_a_flow_that_stops_is_not_started_again(monkeypatch: pytest.MonkeyPatch)
     (restart,) = made
     restart(3600.0)
     assert made == [restart]
+    for thread in threading.enumerate():
+        if thread.name == "clock":
+            thread.join()
     stop.clear()
     restart(3600.0)
     assert made == [restart, "again"]
