@@ -5,10 +5,11 @@ import math
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
+from connectors.decode.debezium import key_field, open_envelope
 from connectors.decode.wire import (
     DEFAULT_LIMITS,
     STAGE,
@@ -123,6 +124,9 @@ _decode_override = msgspec.json.Decoder(_OverrideWire).decode
 _decode_freeze = msgspec.json.Decoder(_FreezeWire).decode
 _decode_correction = msgspec.json.Decoder(_CorrectionWire).decode
 
+_CATALOGUE_NUMBERS = frozenset(
+    {"base_price", "unit_cost", "stock_level", "reorder_threshold", "list_price", "map_price"}
+)
 _IDENTIFIER_BYTES = bytes(byte for byte in range(128) if is_identifier(chr(byte)))
 
 
@@ -192,10 +196,20 @@ def decode_usual_events(
 
 
 def decode_catalogue(raw: RawMessage) -> CatalogueChange:
-    """A catalogue entry, or its removal if the value is null. Raises BadInputError."""
-    if raw.value is None or is_null(raw.value):
-        return CatalogueChange(key_identifier(raw.key), None, kafka_timestamp_ms(raw), raw.offset)
-    wire = decode_value(raw.value, _CatalogueWire, _decode_catalogue)
+    """A catalogue entry, or its removal if the value is null; also in Debezium's envelope. Raises BadInputError."""
+    value = raw.value
+    if value is None or is_null(value):
+        named = key_field(raw.key, "product_id")
+        product_id = key_identifier(raw.key) if named is None else identifier(named)
+        return CatalogueChange(product_id, None, kafka_timestamp_ms(raw), raw.offset)
+    if (change := open_envelope(value)) is not None:
+        if change.deleted:
+            product_id = _product_of(change.row)
+            return CatalogueChange(product_id, None, kafka_timestamp_ms(raw), raw.offset)
+        # Decimals come as texts. Every other wrong type is found below.
+        row = {name: _number(each) if name in _CATALOGUE_NUMBERS else each for name, each in change.row.items()}
+        value = msgspec.json.encode(row if change.lsn is None else {**row, "lsn": change.lsn})
+    wire = decode_value(value, _CatalogueWire, _decode_catalogue)
     product_id = identifier(wire.product_id)
     # Rows of a table of stock have the name under another one.
     name = wire.name if wire.name is not None else wire.product_name
@@ -230,6 +244,22 @@ def decode_catalogue(raw: RawMessage) -> CatalogueChange:
         wire.lsn,
     )
     return CatalogueChange(product_id, entry, kafka_timestamp_ms(raw), raw.offset)
+
+
+def _product_of(row: dict[str, Any]) -> str:
+    if not isinstance(row.get("product_id"), str | int):
+        raise BadInputError(ErrorCode.MISSING_FIELD, "product_id is missing in the row")
+    return identifier(row["product_id"])
+
+
+def _number(value: Any) -> Any:
+    """The number of a text; any other value as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return msgspec.json.decode(value, type=float)
+    except msgspec.MsgspecError:
+        return value
 
 
 def decode_override(
