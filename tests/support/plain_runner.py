@@ -9,6 +9,7 @@ from functools import partial
 
 from clients.kafka_producer import Record
 from connectors.decode.pricing import SignalKind
+from connectors.decode.signals import ProductSignalKind
 from connectors.kafka import CaughtUp, RawBatch
 from core.placement import Placement
 from core.work import RefillRequest
@@ -37,7 +38,7 @@ class PlainRunner:
     def __init__(
         self,
         policy: PricingPolicy,
-        kinds: Mapping[str, SignalKind],
+        kinds: Mapping[str, SignalKind | ProductSignalKind],
         shards: int,
         *,
         clock: Clock = wall_clock_ms,
