@@ -20,6 +20,7 @@ PARTS: dict[str, list[str]] = {
     "catch_up": ["--events", "1000000"],
     "scale": ["--products", "1000000"],
     "ticks": ["--repeat", "1"],
+    "signals": ["--repeat", "1"],
 }
 """Module to its arguments. With these, all modules together take at most a quarter of an hour."""
 

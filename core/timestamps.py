@@ -3,6 +3,7 @@
 import math
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 
 MILLISECONDS_FROM = 10**12
 """A number from this one up is in milliseconds since the epoch, a smaller one in seconds."""
@@ -41,6 +42,7 @@ def parse_timestamp(value: float | str) -> int:
     return ms
 
 
+@lru_cache(maxsize=4096)
 def parse_rfc3339(text: str) -> int:
     """UTC milliseconds of an RFC 3339 text, of any year. Raises ValueError; its text is worded to follow a field
     name."""

@@ -61,18 +61,20 @@ class Decoding(RoutedDecoding[Routed]):
 
     def _decode_signals(self, kind: ProductSignalKind, batch: RawBatch, letters: list[DeadLetter]) -> SignalBatch:
         signals = SignalBatch(batch.topic, [], [], [], [], batch.kafka_times_ms[0], [])
+        rerouted = 0
         for partition, raw in zip(batch.partitions, batch.messages(), strict=True):
             signal = decode_signal(kind, raw, batch.topic, partition, limits=self._limits)
             if isinstance(signal, DeadLetter):
                 letters.append(signal)
                 continue
             key = signal.product_id.encode()
-            telemetry.REROUTED.inc(key != raw.key)
+            rerouted += key != raw.key
             signals.partitions.append(partition)
             signals.offsets.append(raw.offset)
             signals.signals.append(signal)
             signals.shards.append(shard_of(key, self._shards))
             signals.values.append(raw.value)
+        telemetry.REROUTED.inc(rerouted)
         return signals
 
     def _decode_events(self, batch: RawBatch, letters: list[DeadLetter]) -> EventBatch:

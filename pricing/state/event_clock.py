@@ -9,10 +9,13 @@ class EventClock:
         self.newest_ms = newest_ms
         self._seen_at_ms: int | None = None
 
-    def note(self, event_time_ms: int, now_ms: int) -> None:
-        """Take the time of a signal. now_ms: processing time."""
-        if event_time_ms > self.at_ms(now_ms):
-            self.newest_ms, self._seen_at_ms = event_time_ms, now_ms
+    def note(self, event_time_ms: int, now_ms: int) -> int:
+        """Take the time of a signal. Returns the event time of now. now_ms: processing time."""
+        at_ms = self.at_ms(now_ms)
+        if event_time_ms <= at_ms:
+            return at_ms
+        self.newest_ms, self._seen_at_ms = event_time_ms, now_ms
+        return event_time_ms
 
     def at_ms(self, now_ms: int) -> int:
         """The event time of now; 0 before the first signal."""

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from core.positions import SourcePosition
 from pricing.catalogue import CatalogueEntry
+from pricing.competitors import CompetitorQuote
 from pricing.decision import PriceDecision
 from pricing.signals import ShownSignals, Signal, show
 from pricing.state.event_clock import EventClock
@@ -46,8 +47,8 @@ class ShardSignals:
     def apply(self, signal: Signal, position: SourcePosition, now_ms: int) -> list[PriceDecision]:
         """The decisions of a signal, after those of the time that it lets pass. now_ms: processing time."""
         shard, decider, product_id = self._shard, self._shard.decider, signal.product_id
-        shard.clock.note(signal.time_s * 1000, now_ms)
-        decisions = self.pass_time(now_ms)
+        decider.at_s = shard.clock.note(signal.time_s * 1000, now_ms) // 1000
+        decisions = self._pass_to(decider.at_s, now_ms) if self._dues.is_due(decider.at_s) else []
         state = shard.products.get(product_id)
         if shard.replay is not None:
             shard.replay.note_signal(product_id, state, position)
@@ -57,13 +58,17 @@ class ShardSignals:
         cause = note_signal(state, signal, decider, position)
         if decider.uses_signals:
             decisions += self._price_again(state, cause, position, now_ms)
-        self._dues.watch(state, decider)
+        if isinstance(signal, CompetitorQuote) or product_id not in self._dues:
+            # A click or a move of stock makes nothing run out earlier.
+            self._dues.watch(state, decider)
         return decisions
 
     def pass_time(self, now_ms: int) -> list[PriceDecision]:
         """The decisions of all that has run out by now, in order of time. Sets the decider to the time of now."""
+        return self._pass_to(self._shard.clock.at_ms(now_ms) // 1000, now_ms)
+
+    def _pass_to(self, now_s: int, now_ms: int) -> list[PriceDecision]:
         shard, decider = self._shard, self._shard.decider
-        now_s = shard.clock.at_ms(now_ms) // 1000
         decisions: list[PriceDecision] = []
         for at_s, product_id in self._dues.take(now_s):
             if (state := shard.products.get(product_id)) is None:

@@ -103,6 +103,13 @@ class Dues:
             self._earliest[state.product_id] = at_s
             heappush(self._heap, (at_s, state.product_id))
 
+    def __contains__(self, product_id: str) -> bool:
+        return product_id in self._earliest
+
+    def is_due(self, at_s: int) -> bool:
+        """True if something is due at a time."""
+        return bool(self._heap) and self._heap[0][0] <= at_s
+
     def next_s(self) -> int | None:
         """The next time; None if there is none."""
         return self._heap[0][0] if self._heap else None

@@ -43,7 +43,9 @@ def product_key(product_id: str) -> str:
 
 
 def signals_key(product_id: str) -> str:
-    """Hash of a product's stock, clicks and competitors, with those of `SIGNAL_FIELDS` that are known."""
+    """Hash of a product's signals: stock, oversold, stock_category, reorder_threshold, clicks_15m,
+    min_competitor_price, competitor, updated_at_ms; needs_reorder, echoes and outside_band, which are not in the
+    contract. A field that is not known is absent."""
     return f"signals:{product_id}"
 
 
@@ -54,22 +56,6 @@ INVENTORY = "inventory"
 def inventory_key(part: str) -> str:
     """Set of the ids of a part of them: `low` for those that need a reorder, `oversold`, or a category of stock."""
     return f"inventory:{part}"
-
-
-SIGNAL_FIELDS = (
-    "stock",
-    "oversold",
-    "stock_category",
-    "reorder_threshold",
-    "clicks_15m",
-    "min_competitor_price",
-    "competitor",
-    "updated_at_ms",
-    "needs_reorder",
-    "echoes",
-    "outside_band",
-)
-"""Fields of `signals:{product_id}`. The last three are not in the contract."""
 
 
 def category_key(category: str) -> str:
@@ -171,19 +157,23 @@ def encode_signals(shown: ShownSignals) -> RedisRow:
 
 
 def _signal_fields(shown: ShownSignals) -> list[str]:
-    fields: list[str] = []
-    for name in SIGNAL_FIELDS:
-        value = getattr(shown, name)
-        if isinstance(value, bool):
-            value = int(value)
-        if value is not None:
-            fields += (name, value if isinstance(value, str) else _encode(_whole(value)).decode())
+    fields = [
+        *("oversold", _text(shown.oversold), "clicks_15m", str(shown.clicks_15m)),
+        *("updated_at_ms", str(shown.updated_at_ms), "needs_reorder", "1" if shown.needs_reorder else "0"),
+        *("echoes", str(shown.echoes), "outside_band", str(shown.outside_band)),
+    ]
+    if shown.stock is not None and shown.stock_category is not None:
+        fields += ("stock", _text(shown.stock), "stock_category", shown.stock_category)
+    if shown.reorder_threshold is not None:
+        fields += ("reorder_threshold", _text(shown.reorder_threshold))
+    if shown.min_competitor_price is not None and shown.competitor is not None:
+        fields += ("min_competitor_price", _text(shown.min_competitor_price), "competitor", shown.competitor)
     return fields
 
 
-def _whole(value: float) -> float:
-    """The same number, as an integer if it is one."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+def _text(number: float) -> str:
+    """A number, without a point if it is a whole one."""
+    return str(int(number)) if number == int(number) else repr(number)
 
 
 def _parts_of(shown: ShownSignals) -> list[str]:

@@ -1,10 +1,12 @@
-"""The inputs of a storm: events, catalogue messages and overrides, good and bad, from one seeded generator."""
+"""The inputs of a storm: events, catalogue messages, overrides and signals, good and bad, from one seeded
+generator."""
 
 import json
 import random
 import time
 from zlib import crc32
 
+from tests.chaos.signalled import send_signals
 from tests.support.pipeline import Pipeline
 
 PRODUCTS = 200
@@ -50,6 +52,7 @@ class Inputs:
                 self._event(pipeline, product, self._now_s - late_s)
         for _ in range(self._chance.randrange(4)):
             self.catalogue(pipeline)
+        send_signals(pipeline, self._chance, self._now_s)
         pipeline.flush()
         return f"{count} events"
 
