@@ -4,6 +4,7 @@ from typing import Protocol
 
 from core.positions import SourcePosition
 from pricing.catalogue import CatalogueEntry
+from pricing.clicks import Click
 from pricing.competitors import CompetitorQuote
 from pricing.decision import PriceDecision
 from pricing.signals import ShownSignals, Signal, show
@@ -58,8 +59,7 @@ class ShardSignals:
         cause = note_signal(state, signal, decider, position)
         if decider.uses_signals:
             decisions += self._price_again(state, cause, position, now_ms)
-        if isinstance(signal, CompetitorQuote) or product_id not in self._dues:
-            # A click or a move of stock makes nothing run out earlier.
+        if _may_run_out_earlier(state, signal, decider):
             self._dues.watch(state, decider)
         return decisions
 
@@ -132,6 +132,16 @@ class ShardSignals:
             state, shard.decider, freezes=shard.freezes, cause=cause, position=position, now_ms=now_ms
         )
         return [] if decision is None else [decision]
+
+
+def _may_run_out_earlier(state: ProductState, signal: Signal, decider: Decider) -> bool:
+    """True if something may run out earlier than before a signal: a quote, the oldest click of the window, or the
+    one that makes the product hot."""
+    if not isinstance(signal, Click) or state.signals is None:
+        return isinstance(signal, CompetitorQuote)
+    clicks = state.signals.clicks
+    is_oldest = bool(clicks.seconds) and clicks.seconds[0] == signal.time_s
+    return is_oldest or clicks.total == decider.policy.clicks.above + 1
 
 
 def _has_stock(entry: CatalogueEntry) -> bool:

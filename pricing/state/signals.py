@@ -99,12 +99,10 @@ class Dues:
     def watch(self, state: ProductState, decider: Decider) -> None:
         """Look at a product again when time may change it."""
         at_s = _next_due_s(state, decider)
+        assert at_s is None or at_s > decider.at_s
         if at_s is not None and at_s < self._earliest.get(state.product_id, at_s + 1):
             self._earliest[state.product_id] = at_s
             heappush(self._heap, (at_s, state.product_id))
-
-    def __contains__(self, product_id: str) -> bool:
-        return product_id in self._earliest
 
     def is_due(self, at_s: int) -> bool:
         """True if something is due at a time."""
@@ -129,6 +127,7 @@ def _next_due_s(state: ProductState, decider: Decider) -> int | None:
     signals, policy = state.signals, decider.policy
     if signals is None:
         return None
+    signals.clicks.forget(decider.at_s)
     dues = []
     if signals.clicks.total:
         dues.append(max(signals.clicks.seconds[0] + WINDOW_S, decider.at_s + SHOWN_EVERY_S))

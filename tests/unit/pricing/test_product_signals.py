@@ -15,6 +15,7 @@ from pricing.catalogue import CatalogueChange, CatalogueEntry
 from pricing.clicks import WINDOW_S, Click, ClickWindow
 from pricing.competitors import COMPETITORS_MAX, CompetitorQuote, add_quote
 from pricing.decision import Cause, PriceDecision
+from pricing.engine import quote_rules
 from pricing.inventory import StockMove
 from pricing.policy import PricingPolicy, default_policy, parse_policy
 from pricing.signals import ShownSignals, Signal, inputs_of
@@ -189,6 +190,13 @@ def test_a_window_that_cools_and_a_quote_that_goes_stale_change_the_price_by_tim
     assert shop.shown().min_competitor_price is None
 
 
+def test_time_passes_for_a_product_that_has_no_price() -> None:
+    shop = Shop(parse_policy(DEMO.replace("factor = 1.02", "factor = 1.02\nabove = 1")))
+    shop.send(click(), click(), quote(5.0))
+    assert shop.pass_time(100_000) == []
+    assert (shop.shown().clicks_15m, shop.price) == (0, None)
+
+
 def test_without_competitors_a_price_is_held_if_the_policy_says_so() -> None:
     shop = Shop(parse_policy(DEMO + 'quote_ttl_s = 100\nno_competitor = "hold"\n'))
     shop.describe(stock_level=30.0)
@@ -197,6 +205,31 @@ def test_without_competitors_a_price_is_held_if_the_policy_says_so() -> None:
     state = shop.shard.get("A")
     assert state is not None
     assert (state.price, state.adjustments[-1].rule) == (9.9, "no_competitor")
+
+
+@given(st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 950)), max_size=30), st.integers(0, 3))
+def test_time_alone_ends_at_the_price_of_a_look_at_that_time(steps: list[tuple[int, int]], quotes: int) -> None:
+    policy = parse_policy(DEMO.replace("factor = 1.02", "factor = 1.02\nabove = 2") + "quote_ttl_s = 500\n")
+    shop = Shop(policy)
+    shop.describe(stock_level=30.0)
+    at_s = T0_S
+    for nth, (pause_s, age_s) in enumerate(steps):
+        at_s += pause_s
+        shop.pass_time(pause_s)
+        shop.send(quote(10.0, at_s - age_s) if nth % 4 < quotes else click(at_s - age_s))
+        state = shop.shard.get("A")
+        assert state is not None
+        for later_s in (0, 1, 300, 899):
+            other = Shop(policy, shop.shard.snapshot())
+            other.now_ms = shop.now_ms
+            other.shard.clock.note(at_s * 1000, other.now_ms)
+            other.pass_time(later_s)
+            found = other.shard.get("A")
+            assert found is not None
+            other.shard.decider.at_s = at_s + later_s
+            inputs = found.inputs_at(other.shard.decider)
+            assert inputs is not None
+            assert found.price == quote_rules(inputs, policy)[1]
 
 
 def test_clicks_that_leave_their_window_are_shown_although_they_change_no_price() -> None:
