@@ -14,13 +14,16 @@ Signal = Click | StockMove | CompetitorQuote
 
 class ProductSignals(msgspec.Struct, array_like=True, gc=False):
     """The signals of one product. moved: pieces that came in, less those that went out. echoes, outside_band:
-    quotes that were ignored, because they were our own price or too far from the base price."""
+    quotes that were ignored, because they were our own price or too far from the base price. newest_ms,
+    updated_at_ms: event time of the newest signal, and processing time of the last one."""
 
     moved: int = 0
     clicks: ClickWindow = msgspec.field(default_factory=ClickWindow)
     quotes: Quotes = {}
     echoes: int = 0
     outside_band: int = 0
+    newest_ms: int = 0
+    updated_at_ms: int = 0
 
     def cheapest(self, at_s: int, base_price: float | None, policy: PricingPolicy) -> Cheapest | None:
         """The cheapest quote that counts at a time; None if none does."""
@@ -72,9 +75,6 @@ class ShownSignals(msgspec.Struct, frozen=True, gc=False):
         return unknown and not (self.clicks_15m or self.echoes or self.outside_band)
 
 
-NO_SIGNALS = ProductSignals()
-
-
 def show(
     product_id: str,
     signals: ProductSignals | None,
@@ -86,7 +86,7 @@ def show(
     now_ms: int,
 ) -> ShownSignals:
     """The signals of a product at a time."""
-    signals = signals or NO_SIGNALS
+    signals = signals or ProductSignals()
     signals.clicks.forget(at_s)
     stock = stock_of(entry, signals.moved)
     found = signals.cheapest(at_s, base_price, policy)

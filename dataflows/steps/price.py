@@ -188,7 +188,9 @@ class PricingStep(StatefulBatchLogic[Work, Any, bytes | None]):
             before_ms = max(0, until_ms - self._ttl_ms) if self._ttl_ms else 0
             if self._kept.shard.announce(before_ms):
                 self._swept_at_ms, self._forget_at_ms = until_ms, now_ms + ANNOUNCED_MS
-        return [to_priced(forgotten)] if forgotten else []
+        if not forgotten:
+            return []
+        return [to_priced(forgotten, signals=self._kept.shard.signals.take_shown(now_ms))]
 
     def on_notify(self) -> tuple[list[Any], bool]:
         self._kept.note_news()

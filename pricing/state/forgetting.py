@@ -45,11 +45,13 @@ class Forgetting:
     def is_due(self, state: ProductState) -> bool:
         """True if the product was announced and may still be forgotten, a freeze aside. Processing time and event
         time of its last change must both be old, because a clock may have been wrong."""
+        signals = state.signals
         return (
             state.updated_at_ms < self.before_ms
             and state.event_time_ms < self.before_ms
             and state.catalogue is None
             and state.override is None
+            and (signals is None or max(signals.updated_at_ms, signals.newest_ms) < self.before_ms)
         )
 
     def announce(self, products: Iterable[ProductState], before_ms: int) -> None:

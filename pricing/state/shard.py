@@ -275,6 +275,7 @@ class Shard:
             # One that something held when the base was announced may have a higher version. It waits for the next.
             if self.freezes.of(state) is None and state.version < forgetting.version_base:
                 del self.products[state.product_id]
+                self.signals.note_forgotten(state)
                 self.dirty[state.product_id] = None
                 decisions.append(forgetting.withdraw(state, now_ms))
         forgetting.clear()

@@ -56,7 +56,7 @@ class ShardSignals:
         if state is None:
             state = shard.products[product_id] = ProductState(product_id, version=decider.version_base)
         self._note_change(product_id)
-        cause = note_signal(state, signal, decider, position)
+        cause = note_signal(state, signal, decider, position, now_ms)
         if decider.uses_signals:
             decisions += self._price_again(state, cause, position, now_ms)
         if _may_run_out_earlier(state, signal, decider):
@@ -98,18 +98,26 @@ class ShardSignals:
         if state.signals is not None or any(each and _has_stock(each) for each in known):
             self._unshown[state.product_id] = None
 
+    def note_forgotten(self, state: ProductState) -> None:
+        """A product is forgotten, and so are its signals."""
+        if state.signals is not None:
+            self._unshown[state.product_id] = None
+
     def show_again(self, state: ProductState) -> None:
         """Show the signals of a product again, for a store that lost them."""
         if state.signals is not None or (state.catalogue is not None and _has_stock(state.catalogue)):
             self._unshown[state.product_id] = None
 
     def take_shown(self, now_ms: int) -> list[ShownSignals]:
-        """The signals of all products whose signals have changed since the last call."""
+        """The signals of all products whose signals have changed since the last call. Those of a forgotten product
+        are empty."""
+        if not self._unshown:
+            return []
         shard, (names, self._unshown) = self._shard, (self._unshown, {})
         at_s, policy = shard.clock.at_ms(now_ms) // 1000, shard.decider.policy
         return [
             show(
-                state.product_id,
+                name,
                 state.signals,
                 state.catalogue,
                 state.base_price,
@@ -118,7 +126,7 @@ class ShardSignals:
                 now_ms=now_ms,
             )
             for name in names
-            if (state := shard.products.get(name)) is not None
+            for state in (shard.products.get(name) or ProductState(name),)
         ]
 
     def _note_change(self, product_id: str) -> None:

@@ -17,11 +17,17 @@ SHOWN_EVERY_S = 15
 """Shortest event time between two reports of clicks that only left their window."""
 
 
-def note_signal(state: ProductState, signal: Signal, decider: Decider, position: SourcePosition) -> str:
-    """Keep a signal in a product's state. Returns the cause of a price that follows from it."""
+def note_signal(
+    state: ProductState, signal: Signal, decider: Decider, position: SourcePosition, now_ms: int
+) -> str:
+    """Keep a signal in a product's state. Returns the cause of a price that follows from it. now_ms: processing
+    time."""
     signals = state.signals
     if signals is None:
         signals = state.signals = ProductSignals()
+    signals.updated_at_ms = now_ms
+    if signal.time_s * 1000 > signals.newest_ms:
+        signals.newest_ms = signal.time_s * 1000
     if isinstance(signal, Click):
         signals.clicks.add(signal.time_s, decider.at_s, position)
         return Cause.CLICKS

@@ -21,7 +21,6 @@ START_S = 1_700_000_000
 LASTS_S = 3_000
 PRODUCTS = 12
 SHARDS = 4
-POLICY = parse_policy((ROOT / "policies" / "live-inventory.toml").read_text(encoding="utf-8"))
 KINDS: dict[str, SignalKind | ProductSignalKind] = {
     "product-catalogue": SignalKind.CATALOGUE,
     "web_clicks": ProductSignalKind.CLICKS,
@@ -119,7 +118,8 @@ class Shop:
 def test_the_flow_ends_with_the_numbers_of_the_views(seed: int) -> None:
     shop = Shop(seed)
     now_ms = (START_S + LASTS_S) * 1000
-    runner = PlainRunner(POLICY, KINDS, SHARDS, clock=lambda: now_ms)
+    policy = parse_policy((ROOT / "policies" / "live-inventory.toml").read_text(encoding="utf-8"))
+    runner = PlainRunner(policy, KINDS, SHARDS, clock=lambda: now_ms)
     offsets = dict.fromkeys(KINDS, 0)
     for topic, product, value in shop.messages:
         key, partition = str(product).encode(), product % 3

@@ -197,6 +197,23 @@ def test_time_passes_for_a_product_that_has_no_price() -> None:
     assert (shop.shown().clicks_15m, shop.price) == (0, None)
 
 
+def test_a_product_that_only_signals_know_is_kept_as_long_as_any_other() -> None:
+    shop = Shop()
+    shop.send(StockMove("A", T0_S, -3))
+    assert shop.shown().is_empty
+    assert shop.shard.announce(T0 - 1)
+    shop.shard.snapshot()
+    assert shop.shard.forget(shop.now_ms) == []
+    assert (shop.shard.version_base, [each.cause for each in shop.describe(stock_level=10.0)]) == (0, ["catalogue"])
+    assert shop.shown().stock == 7
+    shop.send(click(product_id="B"))
+    shop.shard.announce(T0 + 1)
+    shop.shard.snapshot()
+    assert [each.product_id for each in shop.shard.forget(T0 + 1)] == ["B"]
+    (gone,) = [each for each in shop.shard.signals.take_shown(T0 + 1) if each.product_id == "B"]
+    assert gone.is_empty
+
+
 def test_without_competitors_a_price_is_held_if_the_policy_says_so() -> None:
     shop = Shop(parse_policy(DEMO + 'quote_ttl_s = 100\nno_competitor = "hold"\n'))
     shop.describe(stock_level=30.0)
