@@ -39,6 +39,7 @@ STATUS_LINE_EVERY_S = 10.0
 RATE_MAX = 1500
 """Events a second. The day's busiest minute would be 27,807 a second at sixty times its speed."""
 TRADES_SPEED_UP = 3
+SIGNALS = ("--products", "60", "--rate", "25")
 MARKET_SYMBOLS = 300
 MARKET_RATE = 150
 """Ticks a second of the simulated symbols."""
@@ -131,6 +132,7 @@ class Demo:
         self._launch("replay", [*replay, *map(str, DAYS), *self._pace()])
         again = ["--loop", "--lag-max", str(LAG_MAX)]
         self._launch("trades", [*replay, str(TRADES), "--stamp-now", "--speed-up", str(TRADES_SPEED_UP), *again])
+        self._launch("signals", [*simulator, "--signals", *SIGNALS, *again])
         market = ["--market", "--symbols", str(MARKET_SYMBOLS), "--rate", str(MARKET_RATE)]
         self._launch("ticks", [*simulator, *market, *again])
 

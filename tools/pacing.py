@@ -153,11 +153,20 @@ class EventProducer:
             self._failure = KafkaException(error)
 
     def send_paced(
-        self, topic: str, events: Iterable[Timed], total: int | None, pace: Pace, *, stamp_now: bool = False
+        self,
+        topic: str,
+        events: Iterable[Timed],
+        total: int | None,
+        pace: Pace,
+        *,
+        stamp_now: bool = False,
+        topics: Mapping[str, str] | None = None,
     ) -> int:
         """Send events in order until their end or until `stop` is set; returns how many were sent. `total` is for
         the progress bar; None if it is not known. With `stamp_now`, an event's time stamp is the time at which it
-        is sent. Without it, that time is the latest time stamp: an event from the future is a dead letter."""
+        is sent. Without it, that time is the latest time stamp: an event from the future is a dead letter. topics:
+        for events of several topics, the name of an event's first field, which is its time, to its topic; `topic`
+        is then only a name."""
         sent = 0
         schedule = _Schedule(pace)
         bar = progress_bar()
@@ -171,9 +180,10 @@ class EventProducer:
                 if self._stop.is_set():
                     break
                 now_ms = time.time_ns() // 1_000_000
-                if stamp_now or cast(int, event[self._time_field]) > now_ms:
-                    event[self._time_field] = now_ms
-                self.send(topic, key, event)
+                time_field = next(iter(event)) if topics else self._time_field
+                if stamp_now or cast(int, event[time_field]) > now_ms:
+                    event[time_field] = now_ms
+                self.send(topics[time_field] if topics else topic, key, event)
                 sent += 1
                 if sent % 100 == 0:
                     self.poll()

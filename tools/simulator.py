@@ -1,22 +1,28 @@
 """`python -m tools.simulator`: events of a simulated shop, or ticks of a simulated market, without data. Products
 and symbols have a Zipf-like popularity; the rate follows the hours of a day. In the shop, views become carts and
-purchases. In the market, prices are random walks with jumps, and volumes have bursts. The same seed gives the same
-events."""
+purchases. With --signals, it has stock, clicks and competitors, and its customers buy less at a higher price: they
+see those of price-updates. In the market, prices are random walks with jumps, and volumes have bursts. The same
+seed gives the same events."""
 
 import argparse
 import itertools
 import sys
 import threading
 import time
+from collections.abc import Iterator
 
 from confluent_kafka import KafkaException
 
+from clients.kafka import client_options
+from connectors.generators.live_shop import ELASTICITY, LiveShop
 from connectors.generators.market import SYMBOLS_MAX, simulate_market
 from connectors.generators.shop import simulate
+from connectors.generators.timed import Timed
 from core.errors import StoppedError
 from settings import Settings
 from tools.interrupts import run_interruptibly
 from tools.pacing import KAFKA_HELP, STOP_GRACE_S, EventProducer, add_pace_arguments, pace_of, start_tool
+from tools.seen_prices import SeenPrices
 
 PRODUCTS = 1000
 SYMBOLS = 50
@@ -28,6 +34,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.market and options.products:
         parser.error("--products is for the shop; a market has --symbols")
+    if options.market and options.signals:
+        parser.error("--signals is for the shop")
+    if options.signals and options.topic:
+        parser.error("--signals has a topic for each kind of signal")
     if options.symbols and not options.market:
         parser.error("--symbols takes --market")
     settings, stop = start_tool()
@@ -36,7 +46,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace, settings: Settings, stop: threading.Event) -> int:
     now_ms = time.time_ns() // 1_000_000
-    if options.market:
+    topics = _topics_of(settings) if options.signals else None
+    events: Iterator[Timed] = iter(())
+    if options.signals:
+        topic = "signals"
+    elif options.market:
         topic = options.topic or settings.price_ticks_topic
         events = simulate_market(options.symbols or SYMBOLS, options.seed, now_ms)
     else:
@@ -44,9 +58,11 @@ def _run(options: argparse.Namespace, settings: Settings, stop: threading.Event)
         events = simulate(options.products or PRODUCTS, options.seed, now_ms)
     try:
         producer = EventProducer(settings, stop, options.lag_max, market=options.market)
+        if options.signals:
+            events = _open_shop(options, settings, stop, producer).events(now_ms)
         limited = events if options.loop else itertools.islice(events, options.events)
         total = None if options.loop else options.events
-        sent = producer.send_paced(topic, limited, total, pace_of(options, 1.0))
+        sent = producer.send_paced(topic, limited, total, pace_of(options, 1.0), topics=topics)
         producer.close()
     except StoppedError:
         return 0
@@ -57,11 +73,41 @@ def _run(options: argparse.Namespace, settings: Settings, stop: threading.Event)
     return 0
 
 
+def _topics_of(settings: Settings) -> dict[str, str]:
+    return {
+        "event_time": settings.web_clicks_topic,
+        "ts": settings.competitor_prices_topic,
+        "purchase_time": settings.purchases_topic,
+        "restock_time": settings.restocks_topic,
+    }
+
+
+def _open_shop(
+    options: argparse.Namespace, settings: Settings, stop: threading.Event, producer: EventProducer
+) -> LiveShop:
+    """A shop whose catalogue is sent, and whose customers see the prices of the flow."""
+    client = client_options(settings.kafka_brokers, settings.kafka_client_options)
+    prices = SeenPrices(client, settings.price_updates_topic, stop)
+    prices.start()
+    shop = LiveShop(options.products or PRODUCTS, options.seed, prices.price_of, elasticity=options.elasticity)
+    for key, row in shop.catalogue():
+        producer.send(settings.product_catalogue_topic, key, row)
+    return shop
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tools.simulator", description=__doc__.split(": ", 1)[1], epilog=KAFKA_HELP
     )
     parser.add_argument("--market", action="store_true", help="ticks of a market, not events of a shop")
+    parser.add_argument("--signals", action="store_true", help="stock, clicks and competitors, not events")
+    parser.add_argument(
+        "--elasticity",
+        type=float,
+        default=ELASTICITY,
+        metavar="E",
+        help=f"of the purchases with --signals: (price / base price) ** -E (default: {ELASTICITY})",
+    )
     parser.add_argument("--products", type=_count, help=f"how many products the shop has (default: {PRODUCTS})")
     parser.add_argument(
         "--symbols",

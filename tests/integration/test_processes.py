@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
@@ -147,6 +148,22 @@ def test_the_simulator_and_the_replay_feed_the_flow(pipeline: Pipeline) -> None:
         assert "events sent" in done.stderr
         pipeline.wait_for_history(events)
     assert pipeline.redis.hget("product:85099B", "category") == "bags"
+    signals = ["tools.simulator", "--signals", "--events", "400", "--products", "5", "--flat-out"]
+    done = subprocess.run(
+        [sys.executable, "-m", *signals], env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+    def clicks() -> int:
+        rows: list[Any] = [pipeline.redis.hget(f"signals:L0000{number}", "clicks_15m") for number in range(5)]
+        return sum(int(each or 0) for each in rows)
+
+    sent = len(pipeline.read("web-clicks"))
+    assert sent + len(pipeline.read("competitor-prices")) + len(pipeline.read("purchases")) >= 380
+    wait_for(lambda: clicks() == sent, what=pipeline.output)
+    # The replay's real shop has returns, which are bad quantities.
+    topics = {each.json()["source"]["topic"] for each in pipeline.read("dead-letters")}
+    assert topics <= {pipeline.topics["product-events"]}
     pipeline.stop_flow()
 
 
