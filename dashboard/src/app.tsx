@@ -16,6 +16,7 @@ import { timeZone } from "./ui/zone";
 
 const Product = lazy(() => import("./product/product"));
 const Interventions = lazy(() => import("./interventions/interventions"));
+const Inventory = lazy(() => import("./inventory/inventory"));
 const System = lazy(() => import("./system/system"));
 const Market = lazy(() => import("./market/market"));
 const SymbolPage = lazy(() => import("./market/symbol"));
@@ -64,6 +65,7 @@ function Pages() {
       <Route path="/" component={Board} />
       <Route path="/product/:id">{({ id }) => <Product key={id} id={decodeURIComponent(id)} />}</Route>
       <Route path="/interventions" component={Interventions} />
+      <Route path="/stock" component={Inventory} />
       <Route path="/system" component={System} />
       <Route path="/market" component={Market} />
       <Route path="/market/inbox" component={Inbox} />

@@ -9,6 +9,8 @@ export type Adjustment = Schemas["AdjustmentShown"];
 export type Source = Schemas["Price"]["price_source"];
 export type Explanation = Schemas["ExplanationShown"];
 export type Decision = Schemas["HistoryDetail"];
+/** A product of the inventory. */
+export type Stocked = Schemas["InventoryShown"];
 export type Override = Schemas["OverrideShown"];
 export type PastOverride = Schemas["PastOverrideShown"];
 export type Freeze = Schemas["FreezeShown"];

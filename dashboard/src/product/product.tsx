@@ -13,6 +13,7 @@ import { useNow } from "../ui/clock";
 import { ActiveOverride } from "./active-override";
 import { ChartCard } from "./chart-card";
 import { Decisions } from "./decisions";
+import { StockCard } from "./stock-card";
 import { Title } from "./title";
 import { WhyCard } from "./why";
 import "./product.css";
@@ -44,6 +45,7 @@ export default function Product({ id }: { id: string }) {
             <ChartCard id={id} version={version} />
             <WhyCard explanation={explanation} />
           </div>
+          <StockCard explanation={explanation.data} />
           <Decisions id={id} version={version} />
         </>
       )}

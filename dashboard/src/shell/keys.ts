@@ -28,6 +28,7 @@ export function useShellKeys(): void {
       "?": shortcut(() => open({ kind: "help" })),
       "g b": shortcut(() => go("/")),
       "g i": shortcut(() => go("/interventions")),
+      "g n": shortcut(() => go("/stock")),
       "g s": shortcut(() => go("/system")),
       "g m": shortcut(() => go("/market")),
       "g a": shortcut(() => go("/market/inbox")),

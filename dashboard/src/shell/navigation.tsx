@@ -4,6 +4,7 @@
 import {
   Activity,
   Bell,
+  Boxes,
   CandlestickChart,
   LayoutList,
   type LucideIcon,
@@ -23,6 +24,7 @@ interface Page {
 const SHOP: Page[] = [
   { path: "/", name: "Board", icon: LayoutList },
   { path: "/interventions", name: "Interventions", icon: SlidersHorizontal },
+  { path: "/stock", name: "Inventory", icon: Boxes },
   { path: "/system", name: "System", icon: Activity },
 ];
 const ALERTS = "/market/inbox";
