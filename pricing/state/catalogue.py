@@ -38,9 +38,10 @@ def change_catalogue(
     (docs/decisions/0028).
 
     If the entry changes the price, the decision counts a version (cause `catalogue`). The entry sets the price of a
-    product without an event and without an override. It changes any other price only by its bounds. A freeze holds
-    the price, unless the entry is removed: a product that nothing knows any more has no price. An entry that
-    changes no price is `described` to the store."""
+    product without an event and without an override. It changes any other price by its bounds and its stock. A
+    freeze holds the price, unless the entry is removed: a product that nothing knows any more has no price. An entry
+    that changes no price is `described` to the store."""
+    restocked = decider.uses_signals and _level_of(state.catalogue) != _level_of(change.entry)
     state.catalogue = change.entry
     freeze = freezes.of(state)
     if state.base_price is None and state.override is None:
@@ -51,7 +52,7 @@ def change_catalogue(
         state.held = True
         return state.to_decision(Cause.DESCRIBED, position, with_catalogue=True)
     else:
-        if not (decider.uses_signals or _depends_on_entry(state, decider.policy)):
+        if not (restocked or _depends_on_entry(state, decider.policy)):
             return state.to_decision(Cause.DESCRIBED, position, with_catalogue=True)
         # A catalogue message has no event time, so that of the last signal stays.
         quote, source = quote_state(state, decider, None, state.event_time_ms, previous_price=state.price)
@@ -69,6 +70,10 @@ def change_catalogue(
         moves_time=False,
     )
     return state.to_decision(Cause.CATALOGUE, position, with_catalogue=True)
+
+
+def _level_of(entry: CatalogueEntry | None) -> float | None:
+    return None if entry is None else entry.stock_level
 
 
 def _depends_on_entry(state: ProductState, policy: PricingPolicy) -> bool:

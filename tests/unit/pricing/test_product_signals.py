@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from core.positions import SourcePosition
 from core.room import UNBOUNDED
-from pricing.batches import ChangeBatch, SignalBatch
+from pricing.batches import ChangeBatch, EventBatch, SignalBatch
 from pricing.catalogue import CatalogueChange, CatalogueEntry
 from pricing.clicks import WINDOW_S, Click, ClickWindow
 from pricing.competitors import COMPETITORS_MAX, CompetitorQuote, add_quote
@@ -21,7 +21,7 @@ from pricing.policy import PricingPolicy, default_policy, parse_policy
 from pricing.signals import ShownSignals, Signal, inputs_of
 from pricing.state.lane import Lane
 from pricing.state.shard import Shard
-from tests.support.signals import T0
+from tests.support.signals import T0, event
 
 T0_S = T0 // 1000
 DEMO = """
@@ -212,6 +212,18 @@ def test_a_product_that_only_signals_know_is_kept_as_long_as_any_other() -> None
     assert [each.product_id for each in shop.shard.forget(T0 + 1)] == ["B"]
     (gone,) = [each for each in shop.shard.signals.take_shown(T0 + 1) if each.product_id == "B"]
     assert gone.is_empty
+
+
+def test_an_entry_with_the_same_stock_decides_no_price_of_events_anew() -> None:
+    shop = Shop()
+    shop.describe(stock_level=30.0)
+    shop.shard.apply_events(EventBatch("events", [0], [0], [b"A"], [event(20, at_ms=T0)], shards=[0]), shop.now_ms)
+    assert shop.price == 20.0
+    # As after a start with another policy.
+    shop.shard.decider.policy = parse_policy(DEMO.replace("factor = 0\n", "factor = 3\n"))
+    assert [each.cause for each in shop.describe(stock_level=30.0, base_price=11.0)] == [Cause.DESCRIBED]
+    assert shop.price == 20.0
+    assert [each.cause for each in shop.describe(stock_level=5.0)] == [Cause.CATALOGUE]
 
 
 def test_without_competitors_a_price_is_held_if_the_policy_says_so() -> None:
