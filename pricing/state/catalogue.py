@@ -39,8 +39,8 @@ def change_catalogue(
 
     If the entry changes the price, the decision counts a version (cause `catalogue`). The entry sets the price of a
     product without an event and without an override. It changes any other price by its bounds and its stock. A
-    freeze holds the price, unless the entry is removed: a product that nothing knows any more has no price. An entry
-    that changes no price is `described` to the store."""
+    freeze holds the price, unless the entry is removed: a product that nothing knows any more has no price. An
+    entry that changes no price is `described` to the store."""
     restocked = decider.uses_signals and _level_of(state.catalogue) != _level_of(change.entry)
     state.catalogue = change.entry
     freeze = freezes.of(state)
