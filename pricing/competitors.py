@@ -39,6 +39,7 @@ class Cheapest(msgspec.Struct, frozen=True, gc=False):
 
     price: float
     competitor: str
+    time_s: int
     position: SourcePosition
     stale_at_s: int | None
 
@@ -66,7 +67,7 @@ def cheapest(quotes: Quotes, at_s: int, base_price: float | None, policy: Compet
             continue
         if found is None or (quote.price, competitor) < (found.price, found.competitor):
             stale_at_s = None if ttl_s is None else quote.time_s + int(ttl_s) + 1
-            found = Cheapest(quote.price, competitor, quote.position, stale_at_s)
+            found = Cheapest(quote.price, competitor, quote.time_s, quote.position, stale_at_s)
     return found
 
 

@@ -5,7 +5,15 @@ import msgspec
 from pricing.catalogue import CatalogueEntry
 from pricing.clicks import Click, ClickWindow
 from pricing.competitors import Cheapest, CompetitorQuote, Quotes, cheapest
-from pricing.inventory import StockMove, category_of, needs_reorder, stock_of
+from pricing.inventory import (
+    SoldByHour,
+    StockMove,
+    category_of,
+    days_of_cover,
+    needs_reorder,
+    sold_of_day,
+    stock_of,
+)
 from pricing.policy import PricingPolicy
 from pricing.rules import SignalInputs
 
@@ -14,8 +22,8 @@ Signal = Click | StockMove | CompetitorQuote
 
 class ProductSignals(msgspec.Struct, array_like=True, gc=False):
     """The signals of one product. moved: pieces that came in, less those that went out. echoes, outside_band:
-    quotes that were ignored, because they were our own price or too far from the base price. newest_ms,
-    updated_at_ms: event time of the newest signal, and processing time of the last one."""
+    quotes that were ignored, because they were our own price or too far from the base price. sold: of the last day.
+    newest_ms, updated_at_ms: event time of the newest signal, and processing time of the last one."""
 
     moved: int = 0
     clicks: ClickWindow = msgspec.field(default_factory=ClickWindow)
@@ -24,6 +32,7 @@ class ProductSignals(msgspec.Struct, array_like=True, gc=False):
     outside_band: int = 0
     newest_ms: int = 0
     updated_at_ms: int = 0
+    sold: SoldByHour = {}
 
     def cheapest(self, at_s: int, base_price: float | None, policy: PricingPolicy) -> Cheapest | None:
         """The cheapest quote that counts at a time; None if none does."""
@@ -53,7 +62,8 @@ def inputs_of(
 
 class ShownSignals(msgspec.Struct, frozen=True, gc=False):
     """The stock, clicks and competitors of a product, as readers see them. stock: not below 0; `oversold` is the
-    amount below. What is not known is None. updated_at_ms: processing time."""
+    amount below. What is not known is None. updated_at_ms: processing time. quoted_at_ms: event time of the
+    cheapest quote."""
 
     product_id: str
     stock: float | None
@@ -67,6 +77,8 @@ class ShownSignals(msgspec.Struct, frozen=True, gc=False):
     echoes: int
     outside_band: int
     updated_at_ms: int
+    quoted_at_ms: int | None
+    days_of_cover: float | None
 
     @property
     def is_empty(self) -> bool:
@@ -103,4 +115,6 @@ def show(
         signals.echoes,
         signals.outside_band,
         now_ms,
+        None if found is None else found.time_s * 1000,
+        days_of_cover(stock, sold_of_day(signals.sold, at_s)),
     )

@@ -66,6 +66,10 @@ class SignalsShown(BaseModel):
     clicks_15m: int = Field(description="Clicks of the last 15 minutes of event time.")
     min_competitor_price: float | None = Field(description="Of the quotes that count.")
     competitor: str | None = Field(description="One with that price.")
+    quoted_at_ms: int | None = Field(description="Event time of that quote.")
+    days_of_cover: float | None = Field(
+        description="The days that the stock lasts if each is as the last 24 hours; null if nothing was sold."
+    )
 
 
 class Inputs(SignalsShown):

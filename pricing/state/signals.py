@@ -8,7 +8,7 @@ from pricing.clicks import WINDOW_S, Click
 from pricing.competitors import CompetitorQuote, add_quote, is_echo, is_in_band
 from pricing.decision import Cause, PriceDecision
 from pricing.engine import quote_dynamic
-from pricing.inventory import StockMove
+from pricing.inventory import StockMove, add_sold
 from pricing.signals import ProductSignals, Signal
 from pricing.state.freezes import Freezes
 from pricing.state.product import Decider, ProductState, record, source_of
@@ -33,6 +33,7 @@ def note_signal(
         return Cause.CLICKS
     if isinstance(signal, StockMove):
         signals.moved += signal.quantity
+        add_sold(signals.sold, signal, decider.at_s)
         return Cause.STOCK
     _note_quote(state, signals, signal, decider, position)
     return Cause.COMPETITOR

@@ -44,8 +44,8 @@ def product_key(product_id: str) -> str:
 
 def signals_key(product_id: str) -> str:
     """Hash of a product's signals: stock, oversold, stock_category, reorder_threshold, clicks_15m,
-    min_competitor_price, competitor, updated_at_ms; needs_reorder, echoes and outside_band, which are not in the
-    contract. A field that is not known is absent."""
+    min_competitor_price, competitor, updated_at_ms; needs_reorder, echoes, outside_band, quoted_at_ms and
+    days_of_cover, which are not in the contract. A field that is not known is absent."""
     return f"signals:{product_id}"
 
 
@@ -168,6 +168,10 @@ def _signal_fields(shown: ShownSignals) -> list[str]:
         fields += ("reorder_threshold", _text(shown.reorder_threshold))
     if shown.min_competitor_price is not None and shown.competitor is not None:
         fields += ("min_competitor_price", _text(shown.min_competitor_price), "competitor", shown.competitor)
+    if shown.quoted_at_ms is not None:
+        fields += ("quoted_at_ms", str(shown.quoted_at_ms))
+    if shown.days_of_cover is not None:
+        fields += ("days_of_cover", _text(shown.days_of_cover))
     return fields
 
 

@@ -74,6 +74,8 @@ class StoredSignals(msgspec.Struct, frozen=True):
     competitor: str | None = None
     echoes: int = 0
     outside_band: int = 0
+    quoted_at_ms: int | None = None
+    days_of_cover: float | None = None
 
 
 _decode_adjustments = msgspec.json.Decoder(list[Adjustment]).decode

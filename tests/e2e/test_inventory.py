@@ -90,6 +90,8 @@ def test_signals_become_prices_and_are_explained_also_after_a_crash(pipeline: Pi
         "clicks_15m": 0,
         "min_competitor_price": None,
         "competitor": None,
+        "quoted_at_ms": None,
+        "days_of_cover": 0.2,
         "price": 12.0,
     }
     wait_for(lambda: len(get("/inventory").json()["products"]) == 3)

@@ -1280,6 +1280,11 @@ export interface components {
              */
             competitor: string | null;
             /**
+             * Days Of Cover
+             * @description The days that the stock lasts if each is as the last 24 hours; null if nothing was sold.
+             */
+            days_of_cover: number | null;
+            /**
              * Demand
              * @example 4
              */
@@ -1319,6 +1324,11 @@ export interface components {
              * @enum {string}
              */
             price_source: "base" | "dynamic" | "override";
+            /**
+             * Quoted At Ms
+             * @description Event time of that quote.
+             */
+            quoted_at_ms: number | null;
             /** Reorder Threshold */
             reorder_threshold: number | null;
             /**
@@ -1352,6 +1362,11 @@ export interface components {
              */
             competitor: string | null;
             /**
+             * Days Of Cover
+             * @description The days that the stock lasts if each is as the last 24 hours; null if nothing was sold.
+             */
+            days_of_cover: number | null;
+            /**
              * Min Competitor Price
              * @description Of the quotes that count.
              */
@@ -1378,6 +1393,11 @@ export interface components {
              * @example 85123A
              */
             product_id: string;
+            /**
+             * Quoted At Ms
+             * @description Event time of that quote.
+             */
+            quoted_at_ms: number | null;
             /** Reorder Threshold */
             reorder_threshold: number | null;
             /**

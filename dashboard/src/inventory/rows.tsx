@@ -7,18 +7,20 @@ import { Link as A, useLocation } from "wouter";
 import type { Stocked } from "../api/types";
 import { useMoney } from "../prices/policy";
 import { useCursorKeys } from "../shell/use-cursor-keys";
-import { formatNumber, formatWhole } from "../ui/format";
+import { useNow } from "../ui/clock";
+import { formatAge, formatNumber, formatWhole } from "../ui/format";
 import { usePhone } from "../ui/phone";
 import { COLUMNS, type Column, type View } from "./stock";
 
 const HEADS: Record<Column, string> = {
   product: "Product",
   stock: "Stock",
+  cover: "Days of cover",
   clicks: "Clicks, 15 min",
   competitor: "Cheapest competitor",
   price: "Price",
 };
-const TEMPLATE = "minmax(12rem, 1fr) 14rem 9rem 13rem 8rem";
+const TEMPLATE = "minmax(11rem, 1fr) 14rem 8rem 8rem 15rem 7rem";
 /** This number of clicks fills the bar. */
 const HOT = 100;
 
@@ -30,6 +32,7 @@ interface Props {
 
 export function Rows({ rows, view, setView }: Props) {
   const [, go] = useLocation();
+  const now = useNow();
   const scroller = useRef<HTMLDivElement>(null);
   const phone = usePhone();
   const height = phone ? 84 : 42;
@@ -75,7 +78,7 @@ export function Rows({ rows, view, setView }: Props) {
                   if (!(event.target as HTMLElement).closest("a")) onOpen(row.product_id);
                 }}
               >
-                <Cells row={row} />
+                <Cells row={row} now={now} />
               </div>
             );
           })}
@@ -109,7 +112,7 @@ function Head({ view, setView }: Omit<Props, "rows">) {
   );
 }
 
-function Cells({ row }: { row: Stocked }) {
+function Cells({ row, now }: { row: Stocked; now: number }) {
   const money = useMoney();
   const heat = Math.min(1, row.clicks_15m / HOT);
   return (
@@ -123,6 +126,15 @@ function Cells({ row }: { row: Stocked }) {
       <span role="cell" className="cell stock">
         <Stock row={row} />
       </span>
+      <span role="cell" className="cell cover">
+        {row.days_of_cover === null ? (
+          <span className="dim">—</span>
+        ) : (
+          <>
+            {formatNumber(row.days_of_cover)} <span className="unit dim small">days of cover</span>
+          </>
+        )}
+      </span>
       <span role="cell" className="cell clicks">
         <span className="heat" style={{ inlineSize: `${heat * 100}%` }} aria-hidden="true" />
         {formatWhole(row.clicks_15m)} <span className="unit dim small">clicks</span>
@@ -132,7 +144,11 @@ function Cells({ row }: { row: Stocked }) {
           <span className="dim">none</span>
         ) : (
           <>
-            {money.format(row.min_competitor_price)} <bdi className="dim small">{row.competitor}</bdi>
+            {money.format(row.min_competitor_price)}{" "}
+            <span className="dim small">
+              <bdi>{row.competitor}</bdi>
+              {row.quoted_at_ms === null ? "" : `, ${formatAge(now - row.quoted_at_ms)}`}
+            </span>
           </>
         )}
       </span>

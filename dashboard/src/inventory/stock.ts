@@ -12,7 +12,7 @@ export const SHOWN_MAX = 5_000;
 export const CATEGORIES = ["Low", "Medium", "High"] as const;
 export type Category = (typeof CATEGORIES)[number];
 
-export const COLUMNS = ["product", "stock", "clicks", "competitor", "price"] as const;
+export const COLUMNS = ["product", "stock", "cover", "clicks", "competitor", "price"] as const;
 export type Column = (typeof COLUMNS)[number];
 
 export interface View {
@@ -75,6 +75,7 @@ function urgency(row: Stocked): number | null {
 
 const NUMBERS: Record<Exclude<Column, "product">, (row: Stocked) => number | null> = {
   stock: urgency,
+  cover: (row) => row.days_of_cover,
   clicks: (row) => row.clicks_15m,
   competitor: (row) => row.min_competitor_price,
   price: (row) => row.price,

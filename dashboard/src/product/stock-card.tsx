@@ -2,6 +2,7 @@
 
 import type { Explanation } from "../api/types";
 import { useMoney } from "../prices/policy";
+import { Moment } from "../ui/clock";
 import { formatNumber, formatWhole } from "../ui/format";
 
 export function StockCard({ explanation }: { explanation: Explanation | undefined }) {
@@ -19,6 +20,12 @@ export function StockCard({ explanation }: { explanation: Explanation | undefine
           {inputs.oversold > 0 ? `, oversold by ${formatNumber(inputs.oversold)}` : ""}
           {inputs.needs_reorder ? `, to reorder at ${formatNumber(inputs.reorder_threshold ?? 0)}` : ""}
         </dd>
+        {inputs.days_of_cover === null ? null : (
+          <>
+            <dt>Days of cover</dt>
+            <dd>{formatNumber(inputs.days_of_cover)}, by the purchases of the last 24 hours</dd>
+          </>
+        )}
         <dt>Clicks of the last 15 minutes</dt>
         <dd>{formatWhole(inputs.clicks_15m)}</dd>
         <dt>Cheapest competitor</dt>
@@ -28,6 +35,11 @@ export function StockCard({ explanation }: { explanation: Explanation | undefine
           ) : (
             <>
               {money.format(inputs.min_competitor_price)}, <bdi>{inputs.competitor}</bdi>
+              {inputs.quoted_at_ms === null ? null : (
+                <>
+                  , <Moment at={inputs.quoted_at_ms} />
+                </>
+              )}
             </>
           )}
         </dd>

@@ -13,6 +13,8 @@ const row = (product_id: string, fields: Partial<Stocked> = {}): Stocked => ({
   clicks_15m: 0,
   min_competitor_price: null,
   competitor: null,
+  quoted_at_ms: null,
+  days_of_cover: null,
   price: 10,
   ...fields,
 });

@@ -226,6 +226,20 @@ def test_an_entry_with_the_same_stock_decides_no_price_of_events_anew() -> None:
     assert [each.cause for each in shop.describe(stock_level=5.0)] == [Cause.CATALOGUE]
 
 
+def test_cover_is_by_the_purchases_of_the_last_day() -> None:
+    shop = Shop()
+    shop.describe(stock_level=30.0)
+    assert shop.shown().days_of_cover is None
+    hour_s = T0_S // 3600 * 3600
+    shop.send(StockMove("A", hour_s - 24 * 3600, -1), StockMove("A", hour_s - 23 * 3600, -4))
+    assert shop.shown().days_of_cover == 25 / 5
+    shop.send(StockMove("A", T0_S, -5), StockMove("A", T0_S, 10))
+    # The first hour has left the day.
+    assert shop.shown().days_of_cover == 30 / 9
+    shop.send(quote(10.0, T0_S - 7))
+    assert shop.shown().quoted_at_ms == (T0_S - 7) * 1000
+
+
 def test_without_competitors_a_price_is_held_if_the_policy_says_so() -> None:
     shop = Shop(parse_policy(DEMO + 'quote_ttl_s = 100\nno_competitor = "hold"\n'))
     shop.describe(stock_level=30.0)
