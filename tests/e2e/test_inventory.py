@@ -107,6 +107,14 @@ def test_signals_become_prices_and_are_explained_also_after_a_crash(pipeline: Pi
     for path in ("/inventory/a%20b", "/inventory?low=2", "/inventory?stock_category=low", "/inventory?limit=0"):
         assert get(path).status_code == 400, path
 
+    signals = ("web-clicks", "competitor-prices", "purchases", "restocks")
+    for topic in signals:
+        for bad in (b"{", None, b"\xff", b'{"product_id": "1"}'):
+            pipeline.send(topic, "1", bad)
+    pipeline.flush()
+    letters = wait_for(lambda: found if len(found := pipeline.read("dead-letters")) == 16 else None)
+    assert {each.json()["source"]["topic"] for each in letters} == {pipeline.topics[topic] for topic in signals}
+
     def causes() -> set[str]:
         return {row[0] for row in pipeline.history("cause")}
 

@@ -18,6 +18,8 @@ import { Title } from "./title";
 import { WhyCard } from "./why";
 import "./product.css";
 
+const EXPLAIN_EVERY_MS = 5_000;
+
 export default function Product({ id }: { id: string }) {
   const row = useRow(id);
   const now = useNow();
@@ -28,6 +30,8 @@ export default function Product({ id }: { id: string }) {
     queryKey: ["explain", id, row?.version],
     queryFn: () => answer(api.GET("/price/{product_id}/explain", { params: { path: { product_id: id } } })),
     placeholderData: (before) => before,
+    // Stock and clicks change without a new version.
+    refetchInterval: EXPLAIN_EVERY_MS,
   });
   const missing = explanation.error instanceof ApiError && explanation.error.status === 404;
   return (
