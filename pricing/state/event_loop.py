@@ -27,7 +27,7 @@ from pricing.state import overrides
 from pricing.state.admission import refuse
 from pricing.state.event_clock import EventClock
 from pricing.state.freezes import Freezes
-from pricing.state.product import Decider, ProductState, record, source_of
+from pricing.state.product import Decider, ProductState, quote_now, record, source_of
 from pricing.state.replay import Replay
 
 
@@ -96,15 +96,7 @@ def apply_event(
         return frozen.hold(state, freeze, position, decider.policy.scale)
     inputs = state.inputs_at(decider)
     assert inputs is not None
-    quote = quote_dynamic(
-        inputs,
-        decider.policy,
-        state.price,
-        previous_price=state.price,
-        changed_at_ms=state.changed_at_ms,
-        event_time_ms=event_time_ms,
-        direction=state.direction,
-    )
+    quote = quote_now(state, inputs, decider, event_time_ms)
     state.held = False
     record(state, quote, decider, source=source_of(quote), event_time_ms=event_time_ms, now_ms=now_ms)
     return state.to_decision(Cause.EVENT, position)

@@ -188,6 +188,20 @@ def source_of(quote: Quote) -> str:
     return PriceSource.DYNAMIC if len(quote.adjustments) > 1 else PriceSource.BASE
 
 
+def quote_now(state: ProductState, inputs: PricingInputs, decider: Decider, at_ms: int) -> Quote:
+    """The price that follows from inputs of a product at an event time, with all guardrails."""
+    return quote_dynamic(
+        inputs,
+        decider.policy,
+        state.price,
+        previous_price=state.price,
+        changed_at_ms=state.changed_at_ms,
+        event_time_ms=at_ms,
+        direction=state.direction,
+        from_catalogue=state.event_price is None,
+    )
+
+
 def quote_state(
     state: ProductState, decider: Decider, freeze: Freeze | None, at_ms: int, *, previous_price: float | None
 ) -> tuple[Quote, str]:

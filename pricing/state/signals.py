@@ -7,11 +7,10 @@ from core.positions import SourcePosition
 from pricing.clicks import WINDOW_S, Click
 from pricing.competitors import CompetitorQuote, add_quote, is_echo, is_in_band
 from pricing.decision import Cause, PriceDecision
-from pricing.engine import quote_dynamic
 from pricing.inventory import StockMove, add_sold
 from pricing.signals import ProductSignals, Signal
 from pricing.state.freezes import Freezes
-from pricing.state.product import Decider, ProductState, record, source_of
+from pricing.state.product import Decider, ProductState, quote_now, record, source_of
 
 SHOWN_EVERY_S = 15
 """Shortest event time between two reports of clicks that only left their window."""
@@ -73,16 +72,7 @@ def price_again(
         state.held = True
         return None
     at_ms = decider.at_s * 1000
-    quote = quote_dynamic(
-        inputs,
-        decider.policy,
-        state.price,
-        previous_price=state.price,
-        changed_at_ms=state.changed_at_ms,
-        event_time_ms=at_ms,
-        direction=state.direction,
-        from_catalogue=state.event_price is None,
-    )
+    quote = quote_now(state, inputs, decider, at_ms)
     source = source_of(quote)
     if quote.price == state.price:
         decider.note(quote)

@@ -1,18 +1,19 @@
 /** The board: all products, live. */
 
-import { useCallback, useMemo, useRef, useState } from "react";
-import { useLocation, useSearch } from "wouter";
+import { useCallback, useRef, useState } from "react";
+import { useLocation } from "wouter";
 import type { Freeze } from "../api/types";
 import type { Loading } from "../live/price-store";
 import { useStatus } from "../prices/status";
 import { usePrices } from "../prices/store";
 import { formatWhole } from "../ui/format";
 import { useSignal } from "../ui/signal";
+import { useView } from "../ui/use-view";
 import { FirstRun } from "./first-run";
 import { Rows } from "./rows";
 import { Toolbar } from "./toolbar";
 import { useArranged } from "./use-arranged";
-import { readView, type View, writeView } from "./view";
+import { readView, writeView } from "./view";
 import "../ui/grid.css";
 import "./board.css";
 
@@ -20,7 +21,7 @@ const NO_FREEZES: Freeze[] = [];
 
 export function Board() {
   const prices = usePrices();
-  const [view, setView] = useView();
+  const [view, setView] = useView("/", readView, writeView);
   const pointedAt = useRef(Number.NEGATIVE_INFINITY);
   const ids = useArranged(view, pointedAt);
   const loading = useSignal(prices.loading);
@@ -59,21 +60,6 @@ export function Board() {
       )}
     </div>
   );
-}
-
-/** The view in the address, and a function that changes parts of it. */
-function useView(): [View, (change: Partial<View>) => void] {
-  const search = useSearch();
-  const [, go] = useLocation();
-  const view = useMemo(() => readView(search), [search]);
-  const setView = useCallback(
-    (change: Partial<View>) => {
-      const text = writeView({ ...view, ...change });
-      go(text ? `/?${text}` : "/", { replace: true });
-    },
-    [view, go],
-  );
-  return [view, setView];
 }
 
 /** The ids of the selected rows, and functions that turn one around and that clear all. */

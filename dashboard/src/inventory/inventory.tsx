@@ -3,13 +3,13 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { Download } from "lucide-react";
-import { useCallback, useMemo } from "react";
-import { useLocation, useSearch } from "wouter";
+import { useMemo } from "react";
 import type { Stocked } from "../api/types";
 import { SearchField } from "../shell/search-field";
 import { useNow } from "../ui/clock";
 import { download, toCsv } from "../ui/csv";
 import { formatAge, formatWhole } from "../ui/format";
+import { useView } from "../ui/use-view";
 import { FirstRun } from "./first-run";
 import { Rows } from "./rows";
 import {
@@ -29,7 +29,7 @@ import "./inventory.css";
 const READ_EVERY_MS = 2_000;
 
 export default function Inventory() {
-  const [view, setView] = useView();
+  const [view, setView] = useView("/stock", readView, writeView);
   const read = useQuery({
     queryKey: ["inventory"],
     queryFn: allStocked,
@@ -47,21 +47,6 @@ export default function Inventory() {
       <Content all={all} rows={rows} error={read.error} view={view} setView={setView} />
     </div>
   );
-}
-
-/** The view in the address, and a function that changes parts of it. */
-function useView(): [View, (change: Partial<View>) => void] {
-  const search = useSearch();
-  const [, go] = useLocation();
-  const view = useMemo(() => readView(search), [search]);
-  const setView = useCallback(
-    (change: Partial<View>) => {
-      const text = writeView({ ...view, ...change });
-      go(text ? `/stock?${text}` : "/stock", { replace: true });
-    },
-    [view, go],
-  );
-  return [view, setView];
 }
 
 interface ToolbarProps {

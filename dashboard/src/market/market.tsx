@@ -1,12 +1,12 @@
 /** The symbols of the market, live. */
 
-import { useCallback, useMemo, useRef } from "react";
-import { useLocation, useSearch } from "wouter";
+import { useRef } from "react";
 import type { Loading } from "../live/price-store";
 import { SearchField } from "../shell/search-field";
 import { formatWhole } from "../ui/format";
 import { useSignal } from "../ui/signal";
 import { type Arranged, useOrder } from "../ui/use-order";
+import { useView } from "../ui/use-view";
 import { useAlertWatch } from "./alerts/use-alerts";
 import { market, useRunningMarket } from "./store/use-market";
 import { FirstRun } from "./symbols/first-run";
@@ -24,7 +24,7 @@ const ROWS: Arranged<View> = {
 export default function Market() {
   useRunningMarket();
   useAlertWatch();
-  const [view, setView] = useView();
+  const [view, setView] = useView("/market", readView, writeView);
   const pointedAt = useRef(Number.NEGATIVE_INFINITY);
   const symbols = useOrder(ROWS, view, pointedAt);
   const loading = useSignal(market.loading);
@@ -40,21 +40,6 @@ export default function Market() {
       <Content loading={loading} symbols={symbols} view={view} setView={setView} />
     </div>
   );
-}
-
-/** The view in the address, and a function that changes parts of it. */
-function useView(): [View, (change: Partial<View>) => void] {
-  const search = useSearch();
-  const [, go] = useLocation();
-  const view = useMemo(() => readView(search), [search]);
-  const setView = useCallback(
-    (change: Partial<View>) => {
-      const text = writeView({ ...view, ...change });
-      go(text ? `/market?${text}` : "/market", { replace: true });
-    },
-    [view, go],
-  );
-  return [view, setView];
 }
 
 interface ToolbarProps {
