@@ -22,6 +22,10 @@ TOPICS_REMADE = Counter(
 )
 REROUTED = Counter("pricewax_rerouted_messages", "Messages whose key was not their product's")
 DECISIONS = Counter("pricewax_decisions", "Price decisions, by source and cause", ["price_source", "cause"])
+OVERSOLD = Counter("pricewax_oversold", "Times that a product's stock went below 0")
+QUOTES_IGNORED = Counter(
+    "pricewax_quotes_ignored", "Quotes of competitors that were our own price, or too far from it", ["reason"]
+)
 LATE_EVENTS = Counter("pricewax_late_events", "Events that came late, and counted for demand and version only")
 DEAD_LETTERS = Counter("pricewax_dead_letters", "Messages that could not be used, by code", ["code"])
 GUARDRAIL_ALERTS = Counter("pricewax_guardrail_alerts", "Prices held as a bound was unusable", ["reason"])

@@ -27,6 +27,7 @@ from pricing.state.admission import admit_changes
 from pricing.state.lane import Lane
 from pricing.state.product import Decider
 from pricing.state.shard import Shard
+from pricing.state.signals import ECHO, OUTSIDE_BAND, OVERSOLD
 
 EXPIRY_GRACE_MS = 200
 """A timer fires this long after an override's end, so that messages sent before the end are read first."""
@@ -125,6 +126,8 @@ class PricingStep(StatefulBatchLogic[Work, Any, bytes | None]):
 
     def _apply_signals(self, batch: SignalBatch, now_ms: int) -> Priced:
         decisions, letters = self._lane.apply_signals(batch, now_ms)
+        for number in set(batch.shards):
+            _report_counts(self._lane.shard(number).decider)
         shown = self._lane.take_shown(now_ms)
         return to_priced(decisions, kafka_time_ms=batch.kafka_time_ms, dead_letters=letters, signals=shown)
 
@@ -230,6 +233,9 @@ def _report_counts(decider: Decider) -> None:
     decider.alerts.clear()
     if decider.causes:
         telemetry.LATE_EVENTS.inc(decider.causes[Cause.LATE])
+        telemetry.OVERSOLD.inc(decider.causes[OVERSOLD])
+        for reason in (ECHO, OUTSIDE_BAND):
+            telemetry.QUOTES_IGNORED.labels(reason).inc(decider.causes[reason])
         decider.causes.clear()
 
 

@@ -130,9 +130,9 @@ class ProductState(msgspec.Struct, array_like=True, gc=False):
 
 class Decider(msgspec.Struct):
     """The policy of all decisions of a shard, and counts of them. alerts: guardrail alerts by their text. causes:
-    the decisions of a cause that are not all reported to the sinks. version_base: the version of a product before
-    its first change; 0, unless the flow has started over or has forgotten a product. uses_signals: of the policy.
-    at_s: the event time of the shard, UTC seconds, for signals."""
+    the decisions of a cause that are not all reported to the sinks, and counts of signals. version_base: the
+    version of a product before its first change; 0, unless the flow has started over or has forgotten a product.
+    uses_signals: of the policy. at_s: the event time of the shard, UTC seconds, for signals."""
 
     policy: PricingPolicy
     version_base: int = 0

@@ -7,10 +7,13 @@ from core.positions import SourcePosition
 from pricing.clicks import WINDOW_S, Click
 from pricing.competitors import CompetitorQuote, add_quote, is_echo, is_in_band
 from pricing.decision import Cause, PriceDecision
-from pricing.inventory import StockMove, add_sold
+from pricing.inventory import StockMove, add_sold, stock_of
 from pricing.signals import ProductSignals, Signal
 from pricing.state.freezes import Freezes
 from pricing.state.product import Decider, ProductState, quote_now, record, source_of
+
+OVERSOLD, ECHO, OUTSIDE_BAND = "oversold", "echo", "outside_band"
+"""What the decider counts besides causes of decisions."""
 
 SHOWN_EVERY_S = 15
 """Shortest event time between two reports of clicks that only left their window."""
@@ -31,7 +34,10 @@ def note_signal(
         signals.clicks.add(signal.time_s, decider.at_s, position)
         return Cause.CLICKS
     if isinstance(signal, StockMove):
+        before = stock_of(state.catalogue, signals.moved)
         signals.moved += signal.quantity
+        if before is not None and before >= 0 > before + signal.quantity:
+            decider.causes[OVERSOLD] += 1
         add_sold(signals.sold, signal, decider.at_s)
         return Cause.STOCK
     _note_quote(state, signals, signal, decider, position)
@@ -48,9 +54,12 @@ def _note_quote(
     policy = decider.policy
     if is_echo(quote, state.price, state.changed_at_ms, policy.competitor, policy.scale):
         signals.echoes += 1
+        decider.causes[ECHO] += 1
         return
-    # One outside of the band is kept all the same: the base price may change.
-    signals.outside_band += not is_in_band(quote.price, state.base_price, policy.competitor)
+    if not is_in_band(quote.price, state.base_price, policy.competitor):
+        # Kept all the same: the base price may change.
+        signals.outside_band += 1
+        decider.causes[OUTSIDE_BAND] += 1
     add_quote(signals.quotes, quote, position)
 
 

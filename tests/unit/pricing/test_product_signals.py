@@ -295,6 +295,15 @@ def test_an_echo_of_our_own_price_is_ignored_and_counted() -> None:
     assert shop.send(quote(4.0, competitor="far")) == []
     shown = shop.shown()
     assert (shown.outside_band, shown.min_competitor_price, shown.competitor) == (1, 11.9, "c")
+    assert shop.shard.decider.causes == {"echo": 1, "outside_band": 1}
+
+
+def test_each_time_that_more_is_sold_than_there_is_counts() -> None:
+    shop = Shop()
+    shop.describe(stock_level=2.0)
+    for quantity in (-2, -1, -5, 6, -1):
+        shop.send(StockMove("A", T0_S, quantity))
+    assert shop.shard.decider.causes["oversold"] == 2
 
 
 @pytest.mark.parametrize(
