@@ -1,6 +1,5 @@
 """Settings: every one from the environment, validated and immutable. Only entry points read them."""
 
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,120 +9,38 @@ from urllib.parse import quote
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from clients import kafka, oracle, postgres, redis
+from clients import redis
 from core.errors import PolicyError, PricewaxError, SettingsError
 from market import policy as market_policy
 from market.policy import MarketPolicy
 from pricing.policy import PricingPolicy, default_policy, parse_policy
+from setting_values import (
+    HEADER,
+    KEY,
+    LEVELS,
+    ON_OFF,
+    ORACLE_DSN,
+    ROOT_PATH,
+    SCHEMA,
+    SLOT,
+    TABLE,
+    TOPIC_TAKES,
+    WEBHOOK_SECRET,
+    Topic,
+    check_address,
+    check_addresses,
+    check_cdc_url,
+    check_history_url,
+    check_redis_url,
+    matching,
+    parse_options,
+    secret_matching,
+    tidy,
+    word,
+)
 
 EXIT_BAD_SETTING = 2
 """Exit code of a process with a setting that is not usable, or of a flow that must not start as it is."""
-
-
-_ADDRESS = re.compile(r"[A-Za-z0-9_.-]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}", re.ASCII)
-# Kafka takes 249. In positions, a topic that was made again has its id behind its name.
-_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,226}", re.ASCII)
-_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}", re.ASCII)
-_ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+", re.ASCII)
-_KEY = re.compile(r"[\x21-\x7e]{1,256}")
-_ORACLE_DSN = re.compile(r"[^\s/]+/[^\s]+@[^\s@]+")
-
-
-_SCHEMA = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}", re.ASCII)
-_SERVICE_LINK = re.compile(r"(tcp|udp|sctp)://[^/\s]+:\d+")
-_WEBHOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/]{32,88}={0,2}", re.ASCII)
-_SECRETS_AS_GIVEN = ("admin_api_key", "admin_api_key_previous", "redis_password")
-_LEVELS = {"warn": "warning", "information": "info", "trace": "debug", "critical": "error", "fatal": "error"}
-_ON_OFF = {"true": "on", "yes": "on", "1": "on", "false": "off", "no": "off", "0": "off"}
-
-
-def _check_addresses(text: str) -> str:
-    """Addresses separated by commas, without the blanks around them, and without empty ones."""
-    addresses = [address for part in text.split(",") if (address := part.strip())]
-    if not addresses or not all(map(_is_address, addresses)):
-        raise ValueError
-    return ",".join(addresses)
-
-
-def _tidy(name: str, value: Any) -> Any:
-    """The value of a variable without the blanks, line ends and quotes around it: an env file of Docker keeps
-    quotes, and a secret made from a file keeps its line end. Blanks and quotes may be part of a password, so only
-    its line end is removed. None for a value that is then empty. Raises ValueError."""
-    if not isinstance(value, str):
-        return value
-    if name in _SECRETS_AS_GIVEN:
-        return value.rstrip("\r\n") or None
-    text = value.strip()
-    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
-        text = text[1:-1].strip()
-    if name.endswith("_port") and _SERVICE_LINK.fullmatch(text):
-        raise ValueError(
-            "Kubernetes sets this variable for a service of that name (tcp://address:port); set the variable in the"
-            " pod, or enableServiceLinks: false"
-        )
-    return text or None
-
-
-def _word(words: dict[str, str]) -> BeforeValidator:
-    """Reads a word in any case, or another word for it."""
-
-    def read(text: Any) -> Any:
-        word = text.lower() if isinstance(text, str) else text
-        return words.get(word, word)
-
-    return BeforeValidator(read)
-
-
-def _check_address(text: str) -> str:
-    if not _is_address(text):
-        raise ValueError
-    return text
-
-
-def _is_address(text: str) -> bool:
-    return _ADDRESS.fullmatch(text) is not None and 0 < int(text.rsplit(":", 1)[1]) < 65536
-
-
-def _matching(pattern: re.Pattern[str]) -> AfterValidator:
-    def check(text: str | None) -> str | None:
-        if text is not None and not pattern.fullmatch(text):
-            raise ValueError
-        return text
-
-    return AfterValidator(check)
-
-
-def _secret_matching(pattern: re.Pattern[str]) -> AfterValidator:
-    def check(secret: SecretStr | None) -> SecretStr | None:
-        if secret is not None and not pattern.fullmatch(secret.get_secret_value()):
-            raise ValueError
-        return secret
-
-    return AfterValidator(check)
-
-
-def _parse_options(text: Any) -> dict[str, str]:
-    """Options of librdkafka from text. Raises ValueError if librdkafka does not accept them."""
-    options = text if isinstance(text, dict) else kafka.parse_options(str(text))
-    kafka.check_options(options)
-    return options
-
-
-def _check_redis_url(secret: SecretStr | None) -> SecretStr | None:
-    if secret is not None:
-        redis.parse_url(secret.get_secret_value())
-    return secret
-
-
-def _check_history_url(secret: SecretStr | None) -> SecretStr | None:
-    """The URL, unchanged. Raises ValueError if the database's driver cannot read it."""
-    if secret is not None:
-        url = secret.get_secret_value()
-        if url.startswith(oracle.SCHEME):
-            oracle.parse_url(url)
-        else:
-            postgres.check_url(url)
-    return secret
 
 
 Loaded = TypeVar("Loaded")
@@ -134,9 +51,6 @@ for that long."""
 
 KEPT = {"retention.ms": "-1"}
 """A topic without a time limit: rows wait in it until the database is back."""
-
-Topic = Annotated[str, _matching(_TOPIC)]
-TOPIC_TAKES = "a Kafka topic name of at most 226 letters, digits, dots, underscores, hyphens"
 
 
 class Settings(BaseSettings):
@@ -151,22 +65,22 @@ class Settings(BaseSettings):
         tidied = {}
         for name, value in values.items():
             try:
-                tidied[name] = _tidy(name, value)
+                tidied[name] = tidy(name, value)
             except ValueError as error:
                 raise SettingsError(f"{name.upper()} takes {_takes(name)}; {error}") from None
         return {name: value for name, value in tidied.items() if value is not None}
 
-    kafka_brokers: Annotated[str, AfterValidator(_check_addresses)] = Field(
+    kafka_brokers: Annotated[str, AfterValidator(check_addresses)] = Field(
         "localhost:9092", description="host:port, or several separated by commas"
     )
-    kafka_options: Annotated[dict[str, SecretStr], NoDecode, BeforeValidator(_parse_options)] = Field(
+    kafka_options: Annotated[dict[str, SecretStr], NoDecode, BeforeValidator(parse_options)] = Field(
         default_factory=dict,
         description="further librdkafka options as name=value;name=value, for TLS and SASL; a value with a"
         " semicolon in single quotes",
     )
-    redis_addr: Annotated[str, AfterValidator(_check_address)] = Field("localhost:6379", description="host:port")
+    redis_addr: Annotated[str, AfterValidator(check_address)] = Field("localhost:6379", description="host:port")
     redis_password: SecretStr | None = Field(None, description="the password of Redis, beside REDIS_ADDR")
-    redis_url: Annotated[SecretStr | None, AfterValidator(_check_redis_url)] = Field(
+    redis_url: Annotated[SecretStr | None, AfterValidator(check_redis_url)] = Field(
         None,
         description="redis://user:password@host:port/db, rediss:// over TLS, or"
         " redis+sentinel://user:password@host:port,host:port/service/db; it takes the place of REDIS_ADDR",
@@ -179,6 +93,7 @@ class Settings(BaseSettings):
     competitor_prices_topic: Topic = Field("competitor_prices", description=TOPIC_TAKES)
     purchases_topic: Topic = Field("purchases", description=TOPIC_TAKES)
     restocks_topic: Topic = Field("restocks", description=TOPIC_TAKES)
+    orders_topic: Topic = Field("orders", description=TOPIC_TAKES)
     product_corrections_topic: Topic = Field("product-corrections", description=TOPIC_TAKES)
     price_updates_topic: Topic = Field("price-updates", description=TOPIC_TAKES)
     dead_letters_topic: Topic = Field("dead-letters", description=TOPIC_TAKES)
@@ -193,28 +108,41 @@ class Settings(BaseSettings):
     market_backlog_topic: Topic = Field("market-backlog", description=TOPIC_TAKES)
     api_host: str = Field("127.0.0.1", description="the address the API listens on")
     api_port: int = Field(8080, ge=1, le=65535, description="a port from 1 to 65535")
-    admin_api_key: Annotated[SecretStr | None, _secret_matching(_KEY)] = Field(
+    admin_api_key: Annotated[SecretStr | None, secret_matching(KEY)] = Field(
         None, description="1 to 256 printable ASCII characters without spaces"
     )
-    admin_api_key_previous: Annotated[SecretStr | None, _secret_matching(_KEY)] = Field(
+    admin_api_key_previous: Annotated[SecretStr | None, secret_matching(KEY)] = Field(
         None, description="a second key that is taken as well, while clients move to a new one"
     )
-    api_key_header: Annotated[str, _matching(_HEADER)] = Field(
-        "X-API-Key", description="the name of an HTTP header"
-    )
-    root_path: Annotated[str, _matching(_ROOT_PATH)] | None = Field(
+    api_key_header: Annotated[str, matching(HEADER)] = Field("X-API-Key", description="the name of an HTTP header")
+    root_path: Annotated[str, matching(ROOT_PATH)] | None = Field(
         None,
         description="the path prefix under which a proxy serves the API, such as /pricing, no slash at its end",
     )
-    history_url: Annotated[SecretStr | None, AfterValidator(_check_history_url)] = Field(
+    history_url: Annotated[SecretStr | None, AfterValidator(check_history_url)] = Field(
         None,
         description="postgresql://user:password@host:port/database or oracle://user:password@host:port/service",
     )
-    history_schema: Annotated[str | None, _matching(_SCHEMA)] = Field(
+    history_schema: Annotated[str | None, matching(SCHEMA)] = Field(
         None, description="the name of a schema: letters, digits and underscores"
     )
-    oracle_dsn: Annotated[SecretStr | None, _secret_matching(_ORACLE_DSN)] = Field(
+    oracle_dsn: Annotated[SecretStr | None, secret_matching(ORACLE_DSN)] = Field(
         None, description="user/password@host:port/service"
+    )
+    cdc_url: Annotated[SecretStr | None, AfterValidator(check_cdc_url)] = Field(
+        None, description="postgresql://user:password@host:port/database: the database with the tables"
+    )
+    cdc_publication: Annotated[str, matching(SCHEMA)] = Field(
+        "pricewax", description="the name of a publication: letters, digits and underscores"
+    )
+    cdc_slot: Annotated[str, matching(SLOT)] = Field(
+        "pricewax", description="the name of a replication slot: small letters, digits and underscores"
+    )
+    cdc_inventory_table: Annotated[str, matching(TABLE)] = Field(
+        "public.product_inventory", description="the name of a table, such as public.product_inventory"
+    )
+    cdc_orders_table: Annotated[str, matching(TABLE)] = Field(
+        "public.orders", description="the name of a table, such as public.orders"
     )
     policy: Path | None = Field(None, description="the path of a TOML file with a pricing policy")
     market_policy: Path | None = Field(
@@ -242,10 +170,10 @@ class Settings(BaseSettings):
         le=36_500,
         description="days until a tick leaves the history database, a whole number from 0 (never) to 36500",
     )
-    webhook_secret: Annotated[SecretStr | None, _secret_matching(_WEBHOOK_SECRET)] = Field(
+    webhook_secret: Annotated[SecretStr | None, secret_matching(WEBHOOK_SECRET)] = Field(
         None, description="whsec_ and 24 to 64 random bytes in base64: the key that signs webhooks"
     )
-    webhook_private: Annotated[Literal["on", "off"], _word(_ON_OFF)] = Field(
+    webhook_private: Annotated[Literal["on", "off"], word(ON_OFF)] = Field(
         "off", description="on, to allow webhooks to loopback, private and link-local addresses, or off"
     )
     shards: int = Field(64, ge=1, le=4096, description="a whole number from 1 to 4096, fixed at deployment")
@@ -264,7 +192,7 @@ class Settings(BaseSettings):
         le=36_500,
         description="days without a signal until a product is forgotten, a whole number from 0 (never) to 36500",
     )
-    state_log: Annotated[Literal["on", "off"], _word(_ON_OFF)] = Field(
+    state_log: Annotated[Literal["on", "off"], word(ON_OFF)] = Field(
         "on", description="on, or off where the flow's processes share no recovery folder"
     )
     start_over: Literal["yes", "no"] = Field(
@@ -274,13 +202,13 @@ class Settings(BaseSettings):
         9464, ge=0, le=65535, description="the flow's port for Prometheus, 0 to 65535 (0: any free port)"
     )
     metrics_host: str = Field("127.0.0.1", description="the address the flow's metrics listen on")
-    flow_metrics: Annotated[str, AfterValidator(_check_addresses)] = Field(
+    flow_metrics: Annotated[str, AfterValidator(check_addresses)] = Field(
         "localhost:9464", description="host:port of the flow's metrics, or several separated by commas"
     )
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], _word(_LEVELS)] = Field(
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], word(LEVELS)] = Field(
         "info", description="debug, info, warning or error"
     )
-    log_format: Annotated[Literal["console", "json"], _word({})] = Field("console", description="console or json")
+    log_format: Annotated[Literal["console", "json"], word({})] = Field("console", description="console or json")
 
     @property
     def history_dsn(self) -> str | None:
@@ -345,6 +273,17 @@ class Settings(BaseSettings):
             self.dead_letters_topic: {},
             self.market_backlog_topic: KEPT,
         }
+
+    @property
+    def cdc_topics(self) -> dict[str, dict[str, str]]:
+        """Every topic of the flow of tables, as `topics`."""
+        return {self.product_catalogue_topic: COMPACTED, self.orders_topic: {}}
+
+    def load_cdc_url(self) -> str:
+        """The URL of the database with the tables. Raises SettingsError if it is not set."""
+        if self.cdc_url is None:
+            raise SettingsError(f"CDC_URL takes {_takes('cdc_url')}; it is not set")
+        return self.cdc_url.get_secret_value()
 
     def load_policy(self) -> PricingPolicy:
         """The policy of the file `POLICY`, or the default policy. Raises SettingsError if the file is not

@@ -58,6 +58,16 @@ REPAIRS = Counter("pricewax_redis_repairs", "Products written to Redis again, as
 NOT_NEWER = Counter(
     "pricewax_not_newer", "Updates or rows that an output refused, as it has them or newer ones", ["output"]
 )
+CDC_ROWS = Counter(
+    "pricewax_cdc_rows",
+    "Rows of tables that became messages, by table and change (read, insert, update, delete, removed)",
+    ["table", "change"],
+)
+CDC_RECONNECTS = Counter("pricewax_cdc_reconnects", "Times that the connection to the tables' Postgres was lost")
+CDC_LAG_BYTES = Gauge(
+    "pricewax_cdc_lag_bytes", "Log that Postgres keeps for the slot; NaN while it is not known", []
+)
+CDC_LAG_S = Gauge("pricewax_cdc_lag_seconds", "Time since all changes of the tables that Postgres has were read")
 ALERT = Gauge("pricewax_alert", "1 while an alert holds, by code and what it concerns", ["code", "subject"])
 
 API_REQUESTS = Counter("pricewax_api_requests", "HTTP requests", ["method", "route", "status"])

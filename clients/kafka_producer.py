@@ -42,9 +42,8 @@ KEY_BYTES_MAX = 512
 Record = tuple[bytes, bytes]
 """Key and value of a message."""
 
-Command = tuple[bytes, bytes | None, int]
-"""Key, value (None for a tombstone) and time stamp (UTC milliseconds, or NOW) of a message on a topic of
-commands."""
+Command = tuple[bytes, bytes | None, int, list[tuple[str, str | bytes | None]]]
+"""Key, value (None for a tombstone), time stamp (UTC milliseconds, or NOW) and headers of a message."""
 
 NOW = 0
 """The time stamp of the moment when a message is queued."""
@@ -122,15 +121,17 @@ class KafkaProducer:
             self._raise_failure()
 
     def send_commands(self, topic: str, commands: list[Command]) -> None:
-        """Queue messages for a topic of commands, in order. Blocks while the queue is full. Raises KafkaException
-        after a failure."""
+        """Queue messages with time stamps and headers for a topic, in order. Blocks while the queue is full. Raises
+        KafkaException after a failure."""
         with self._lock:
             producer = self._producer_of(topic)
-            for key, value, time_ms in commands:
+            for key, value, time_ms, headers in commands:
                 while len(producer) >= QUEUED_MESSAGES_MAX:
                     producer.poll(0.05)
                     self._raise_failure()
-                producer.produce(topic, value, key, timestamp=time_ms, on_delivery=self._on_delivery)
+                producer.produce(
+                    topic, value, key, timestamp=time_ms, headers=headers, on_delivery=self._on_delivery
+                )
             producer.poll(0)
             self._raise_failure()
 

@@ -17,7 +17,7 @@ from confluent_kafka import Message
 from clients.kafka import ClientOptions
 from clients.kafka_topics import count_partitions
 from clients.kafka_watch import TopicWatch
-from connectors.decode.wire import RawMessage
+from connectors.decode.wire import RawMessage, lsn_of
 from connectors.shared_consumer import GROUP, PartitionRead, ResumeState, SharedConsumer, read_resume_state
 from core.errors import StoppedError
 
@@ -51,7 +51,7 @@ OTHERS_AWAKE = timedelta(milliseconds=200)
 class RawBatch(msgspec.Struct, array_like=True, gc=False):
     """Messages of one topic, those of each partition in order of offset. Each list has one entry for each message,
     with the meaning of the field in `RawMessage`. topic: as in positions. epoch: differs from that of batches that
-    the same reader hands on in other epochs."""
+    the same reader hands on in other epochs. lsns: by place, for messages without a value."""
 
     topic: str
     partitions: list[int]
@@ -60,18 +60,28 @@ class RawBatch(msgspec.Struct, array_like=True, gc=False):
     values: list[bytes | None]
     kafka_times_ms: list[int]
     epoch: int = 0
+    lsns: dict[int, int | None] = {}
 
     @classmethod
     def of(cls, topic: str, messages: list[Message], epoch: int) -> "RawBatch":
         """The columns of messages of one topic."""
+        values = [message.value() for message in messages]
+        lsns: dict[int, int | None] = {}
+        if None in values:
+            lsns = {
+                place: lsn_of(messages[place].headers())  # type: ignore[arg-type]
+                for place, value in enumerate(values)
+                if value is None
+            }
         return cls(
             topic,
             [message.partition() or 0 for message in messages],
             [message.offset() or 0 for message in messages],
             [message.key() for message in messages],
-            [message.value() for message in messages],
+            values,
             [message.timestamp()[1] for message in messages],
             epoch,
+            lsns,
         )
 
     def __len__(self) -> int:
@@ -79,7 +89,10 @@ class RawBatch(msgspec.Struct, array_like=True, gc=False):
 
     def messages(self) -> Iterator[RawMessage]:
         """The messages one by one."""
-        return map(RawMessage, self.offsets, self.keys, self.values, self.kafka_times_ms)
+        if not self.lsns:
+            return map(RawMessage, self.offsets, self.keys, self.values, self.kafka_times_ms)
+        lsns = (self.lsns.get(place) for place in range(len(self)))
+        return map(RawMessage, self.offsets, self.keys, self.values, self.kafka_times_ms, lsns)
 
 
 class CaughtUp(msgspec.Struct, frozen=True, array_like=True):

@@ -56,6 +56,11 @@ ALERTS: dict[str, AlertKind] = {
         "A process of the market's flow holds as many symbols as it may (MARKET_SYMBOLS_MAX = {subject}). Ticks of"
         " other symbols become dead letters (too_many_symbols)."
     ),
+    "tables_not_read": AlertKind(
+        "The tables of the catalogue and the orders are not read: Postgres does not answer, or refuses. It is tried"
+        " again; nothing is lost.",
+        True,
+    ),
     "topic_missing": AlertKind(
         "The topic {subject} does not exist. Make it again, or start the flow again, which makes it.", True
     ),

@@ -3,6 +3,7 @@
     PricewaxError
     ├── SettingsError          a setting is not usable; the process stops with code 2
     ├── StartRefusedError      a flow must not start as it is; the process stops with code 2
+    ├── ReadRefusedError       tables cannot be read on without missing a change; the process stops with code 1
     ├── PolicyError            a policy file is not usable
     ├── BadInputError          a message is not usable; it becomes a dead letter
     ├── BoundsUnusableError    a price has no usable bounds; it must not change
@@ -38,6 +39,11 @@ class SettingsError(PricewaxError, ValueError):
 
 class StartRefusedError(PricewaxError):
     """A flow must not start: another one uses its recovery folder, or its state is missing. The message is one line
+    with the reason, and what to do."""
+
+
+class ReadRefusedError(PricewaxError):
+    """The tables of a database cannot be read, or not be read on without missing a change. The message is one line
     with the reason, and what to do."""
 
 

@@ -2,7 +2,8 @@
 
 import gc
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -20,7 +21,7 @@ from clients.kafka_watch import TopicWatch
 from core.errors import SettingsError, StartRefusedError, StoppedError, describe_error
 from dataflows.clock_watch import watch_clock
 from dataflows.recovery.epochs import count_executions, forget_uncommitted, stores_of
-from dataflows.recovery.fence import Fence, cluster_member
+from dataflows.recovery.fence import Fence, Member, cluster_member
 from dataflows.recovery.life import Traces, choose_version_base, find_version_base, note_version_base
 from dataflows.recovery.shards import hold_to_shards
 from dataflows.recovery.state_log import FOLDER, StateLog, recovery_folder
@@ -40,12 +41,32 @@ FindVersions = Callable[["Redis"], tuple[int, int]]
 """A function that gives the number of keys with a version in Redis, and the highest version. Raises RedisError."""
 
 
+class Process(msgspec.Struct, frozen=True):
+    """The process of a flow. stop: set when the flow is asked to stop. folder: the recovery folder. member: of a
+    cluster. fence: None without a folder."""
+
+    settings: Settings
+    stop: threading.Event
+    folder: Path | None
+    member: Member | None
+    fence: Fence | None
+
+
+class KafkaParts(msgspec.Struct, frozen=True):
+    """The parts of a flow that use Kafka. partitions: topic to its number of partitions. watch: over all topics.
+    producer: shared by all sinks."""
+
+    client: ClientOptions
+    partitions: dict[str, int]
+    watch: TopicWatch
+    producer: KafkaProducer
+
+
 class Started(msgspec.Struct, frozen=True):
     """The parts from which a flow makes its sources and sinks.
 
-    stop: set when the flow is asked to stop. partitions: topic to its number of partitions. watch: over all topics.
-    producer: shared by all sinks. fence, state_log: None without a recovery folder. version_base: the version of a
-    product before its first change. execution: of `PricingStep`."""
+    The fields that `Process` and `KafkaParts` have mean the same. state_log: None without a recovery folder.
+    version_base: the version of a product before its first change. execution: of `PricingStep`."""
 
     settings: Settings
     stop: threading.Event
@@ -103,6 +124,60 @@ class Started(msgspec.Struct, frozen=True):
         return HistorySink(connect, open_backlog)
 
 
+@contextmanager
+def ending_the_start() -> Iterator[None]:
+    """End the process if its block finds that the flow must not start (code 2), or is asked to stop (code 0)."""
+    try:
+        yield
+    except (SettingsError, StartRefusedError) as error:
+        exit_bad_setting(error)
+    except StoppedError:
+        raise SystemExit(0) from None
+
+
+def start_process(
+    name: str, load: Callable[[Settings], Loaded], hold: Callable[[Settings, Path], None]
+) -> tuple[Process, Loaded]:
+    """Prepare the process for a flow: settings, signals, the recovery folder, metrics. name, load: as in
+    `start_flow`. hold: checks the folder; may raise SettingsError. Ends the process as `ending_the_start` does."""
+    with ending_the_start():
+        settings = load_settings()
+        loaded = load(settings)
+    telemetry.configure_logging(settings.log_level, settings.log_format)
+    # Before any thread is started, so that all threads block the signals.
+    stop = stop_on_signals()
+    watch_clock(stop)
+    folder, member, fence = recovery_folder(), cluster_member(), None
+    with ending_the_start():
+        if folder:
+            # Before all steps that read or change the folder.
+            fence = Fence(folder, member)
+            fence.hold(stop)
+            hold(settings, folder)
+            if member is None and not stores_of(folder):
+                raise StartRefusedError(
+                    f"the recovery folder {folder} has no store; make one: python -m bytewax.recovery {folder} 4"
+                )
+    _tune_collector()
+    telemetry.export_only("flow")
+    port = telemetry.serve_metrics(settings.metrics_host, settings.metrics_port)
+    telemetry.get_logger(name).info("flow starts", serving_metrics_on=port, **settings.masked())
+    return Process(settings, stop, folder, member, fence), loaded
+
+
+def start_kafka(process: Process, topics: dict[str, dict[str, str]]) -> KafkaParts:
+    """Make the topics that are missing. Waits for Kafka without a time limit. topics: with their configuration.
+    Raises StoppedError and StartRefusedError."""
+    client = client_options(process.settings.kafka_brokers, process.settings.kafka_client_options)
+    # Before Bytewax starts: topics cannot be made inside it.
+    partitions = ensure_topics(client, topics, process.stop)
+    limits = message_limits(client, list(topics))
+    warn_of_losses(client, topics)
+    watch = TopicWatch(client, topics)
+    watch.start(process.stop)
+    return KafkaParts(client, partitions, watch, KafkaProducer(client, limits))
+
+
 def start_flow(
     name: str,
     state_step: str,
@@ -119,55 +194,22 @@ def start_flow(
     the settings, such as a policy; it may raise SettingsError. Its result is returned too. topics: of the flow,
     with their configuration. group: the consumer group to which the flow commits offsets. find_versions: see
     `FindVersions`; None for a flow without Redis."""
-    try:
-        settings = load_settings()
-        loaded = load(settings)
-    except SettingsError as error:
-        exit_bad_setting(error)
-    telemetry.configure_logging(settings.log_level, settings.log_format)
-    # Before any thread is started, so that all threads block the signals.
-    stop = stop_on_signals()
-    watch_clock(stop)
-    folder, member, fence = recovery_folder(), cluster_member(), None
-    try:
-        if folder:
-            # Before all steps that read or change the folder.
-            fence = Fence(folder, member)
-            fence.hold(stop)
-            # Before all other steps, because a folder of another number of shards must not change.
-            hold_to_shards(folder, settings.shards, state_step)
-            if member is None and not stores_of(folder):
-                raise StartRefusedError(
-                    f"the recovery folder {folder} has no store; make one: python -m bytewax.recovery {folder} 4"
-                )
-    except (SettingsError, StartRefusedError) as error:
-        exit_bad_setting(error)
-    except StoppedError:
-        raise SystemExit(0) from None
-    _tune_collector()
-    telemetry.export_only("flow")
-    port = telemetry.serve_metrics(settings.metrics_host, settings.metrics_port)
-    telemetry.get_logger(name).info("flow starts", serving_metrics_on=port, **settings.masked())
-    client = client_options(settings.kafka_brokers, settings.kafka_client_options)
-    try:
-        # Before Bytewax starts: topics cannot be made inside it.
-        wanted = topics(settings)
-        partitions = ensure_topics(client, wanted, stop)
-        limits = message_limits(client, list(wanted))
-        warn_of_losses(client, wanted)
-        watch = TopicWatch(client, wanted)
-        watch.start(stop)
+
+    def hold(settings: Settings, folder: Path) -> None:
+        # A folder of another number of shards must not change.
+        hold_to_shards(folder, settings.shards, state_step)
+
+    process, loaded = start_process(name, load, hold)
+    settings, folder = process.settings, process.folder
+    with ending_the_start():
+        kafka = start_kafka(process, topics(settings))
         version_base = find_version_base(stores_of(folder))
-        if version_base is None and member is not None and folder and not stores_of(folder):
+        if version_base is None and process.member is not None and folder and not stores_of(folder):
             # The whole store is in the folders of other processes, which look for traces.
             version_base = 0
         if version_base is None:
-            committed = count_committed(client, group, partitions, stop)
+            committed = count_committed(kafka.client, group, kafka.partitions, process.stop)
             version_base = _begin(settings, folder, sum(committed.values()), find_versions)
-    except StartRefusedError as error:
-        exit_bad_setting(error)
-    except StoppedError:
-        raise SystemExit(0) from None
     state_log = None
     if folder:
         # Before Bytewax reads its store.
@@ -175,9 +217,17 @@ def start_flow(
         holders = delete_unnamed(folder, folder / FOLDER, state_step)
         state_log = StateLog(folder / FOLDER, writes=settings.state_log == "on", holders=holders)
     execution = count_executions(folder) if folder else 0
-    producer = KafkaProducer(client, limits)
     started = Started(
-        settings, stop, client, partitions, watch, producer, fence, state_log, version_base, execution
+        settings=settings,
+        stop=process.stop,
+        client=kafka.client,
+        partitions=kafka.partitions,
+        watch=kafka.watch,
+        producer=kafka.producer,
+        fence=process.fence,
+        state_log=state_log,
+        version_base=version_base,
+        execution=execution,
     )
     return started, loaded
 

@@ -72,6 +72,7 @@ class Demo:
         self._policy = os.environ.get("POLICY") or str(POLICY)
         self._metrics = f"127.0.0.1:{free_port()}"
         self._market_metrics = f"127.0.0.1:{free_port()}"
+        self._tables_metrics = f"127.0.0.1:{free_port()}"
         self._folder: ProcessFolder | None = None
         self._postgres: postgres.PostgresServer | None = None
         self._servers: list[_Server] = []
@@ -110,12 +111,13 @@ class Demo:
             "REDIS_PASSWORD": "",
             "REDIS_URL": "",
             "HISTORY_URL": self._postgres.url,
+            "CDC_URL": self._postgres.url,
             "ORACLE_DSN": "",
             "POLICY": self._policy,
             "API_HOST": "127.0.0.1",
             "API_PORT": str(self._options.port),
             "ADMIN_API_KEY": self._key,
-            "FLOW_METRICS": f"{self._metrics},{self._market_metrics}",
+            "FLOW_METRICS": f"{self._metrics},{self._market_metrics},{self._tables_metrics}",
             "NO_PROXY": "localhost,127.0.0.1",
             "PYTHONUNBUFFERED": "1",
         }
@@ -132,9 +134,11 @@ class Demo:
         self._launch("replay", [*replay, *map(str, DAYS), *self._pace()])
         again = ["--loop", "--lag-max", str(LAG_MAX)]
         self._launch("trades", [*replay, str(TRADES), "--stamp-now", "--speed-up", str(TRADES_SPEED_UP), *again])
-        self._launch("signals", [*simulator, "--signals", *SIGNALS, *again])
+        self._launch("signals", [*simulator, "--signals", "--tables", *SIGNALS, *again])
         market = ["--market", "--symbols", str(MARKET_SYMBOLS), "--rate", str(MARKET_RATE)]
         self._launch("ticks", [*simulator, *market, *again])
+        self._programs["signals"].wait_until(self._postgres.has_table("orders"), READY_WITHIN_S)
+        self._start_flow("tables", "dataflows.cdc", folder / "tables-recovery", self._tables_metrics)
 
     def watch(self) -> None:
         """Show the status until SIGINT or SIGTERM. A program that ends is started again. Raises StartError if a

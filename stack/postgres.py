@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -69,6 +69,15 @@ class PostgresServer:
         if new:
             with psycopg.connect(self._maintenance, autocommit=True) as connection:
                 connection.execute(f'CREATE DATABASE "{DATABASE}"')
+
+    def has_table(self, name: str) -> Callable[[], bool]:
+        """A function that says if there is a table of this name in the database."""
+
+        def look() -> bool:
+            with psycopg.connect(self.url, autocommit=True) as connection:
+                return connection.execute("SELECT to_regclass(%s) IS NOT NULL", (name,)).fetchone() == (True,)
+
+        return look
 
     def stop(self) -> None:
         """Stop Postgres. Its data stays."""

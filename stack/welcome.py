@@ -12,6 +12,7 @@ import msgspec
 
 from stack.process import fetch
 
+CHANGE = "update product_inventory set base_price = 99"
 QUERY = "select product_id, price, event_time from price_history limit 5"
 VERSION_MIN = 5
 """A product with this version has some points in its chart."""
@@ -107,6 +108,7 @@ def welcome(addresses: Addresses, product_id: str | None) -> list[str]:
         ("Kafka", f"kcat -b {addresses.kafka} -t price-updates -C -o -1 -e"),
         ("Redis", f"redis-cli -p {port} hgetall price:{shown}"),
         ("Postgres", f"psql {addresses.postgres} -c '{QUERY}'"),
+        ("tables", f"psql {addresses.postgres} -c '{CHANGE}'"),
         ("tools", f"KAFKA_BROKERS={addresses.kafka} .venv/bin/python -m tools.dead_letters list"),
     ]
     return [

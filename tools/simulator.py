@@ -1,8 +1,8 @@
 """`python -m tools.simulator`: events of a simulated shop, or ticks of a simulated market, without data. Products
 and symbols have a Zipf-like popularity; the rate follows the hours of a day. In the shop, views become carts and
-purchases. With --signals, it has stock, clicks and competitors, and its customers buy less at a higher price: they
-see those of price-updates. In the market, prices are random walks with jumps, and volumes have bursts. The same
-seed gives the same events."""
+purchases. With --signals, it has stock, clicks, competitors and orders, and its customers buy less at a higher
+price: they see those of price-updates. In the market, prices are random walks with jumps, and volumes have bursts.
+The same seed gives the same events."""
 
 import argparse
 import itertools
@@ -11,18 +11,28 @@ import threading
 import time
 from collections.abc import Iterator
 
+import psycopg
 from confluent_kafka import KafkaException
 
 from clients.kafka import client_options
-from connectors.generators.live_shop import ELASTICITY, LiveShop
+from connectors.generators.live_shop import ELASTICITY, ORDER_TIME, LiveShop
 from connectors.generators.market import SYMBOLS_MAX, simulate_market
 from connectors.generators.shop import simulate
 from connectors.generators.timed import Timed
-from core.errors import StoppedError
+from core.errors import SettingsError, StoppedError, describe_error
 from settings import Settings
 from tools.interrupts import run_interruptibly
-from tools.pacing import KAFKA_HELP, STOP_GRACE_S, EventProducer, add_pace_arguments, pace_of, start_tool
+from tools.pacing import (
+    KAFKA_HELP,
+    STOP_GRACE_S,
+    EventProducer,
+    add_pace_arguments,
+    pace_of,
+    start_tool,
+    wait_for_topics,
+)
 from tools.seen_prices import SeenPrices
+from tools.shop_tables import ShopTables
 
 PRODUCTS = 1000
 SYMBOLS = 50
@@ -38,6 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("--signals is for the shop")
     if options.signals and options.topic:
         parser.error("--signals has a topic for each kind of signal")
+    if options.tables and not options.signals:
+        parser.error("--tables takes --signals")
     if options.symbols and not options.market:
         parser.error("--symbols takes --market")
     settings, stop = start_tool()
@@ -47,6 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(options: argparse.Namespace, settings: Settings, stop: threading.Event) -> int:
     now_ms = time.time_ns() // 1_000_000
     topics = _topics_of(settings) if options.signals else None
+    tables: ShopTables | None = None
     events: Iterator[Timed] = iter(())
     if options.signals:
         topic = "signals"
@@ -59,16 +72,26 @@ def _run(options: argparse.Namespace, settings: Settings, stop: threading.Event)
     try:
         producer = EventProducer(settings, stop, options.lag_max, market=options.market)
         if options.signals:
-            events = _open_shop(options, settings, stop, producer).events(now_ms)
+            shop = _open_shop(options, settings, stop)
+            events = shop.events(now_ms)
+            if options.tables:
+                tables = ShopTables(settings.load_cdc_url(), (row for _, row in shop.catalogue()))
+                events = _without_orders(events, tables)
+            else:
+                for key, row in shop.catalogue():
+                    producer.send(settings.product_catalogue_topic, key, row)
         limited = events if options.loop else itertools.islice(events, options.events)
         total = None if options.loop else options.events
         sent = producer.send_paced(topic, limited, total, pace_of(options, 1.0), topics=topics)
         producer.close()
     except StoppedError:
         return 0
-    except (OSError, KafkaException) as error:
-        print(f"simulator: {error}", file=sys.stderr)
+    except (OSError, KafkaException, psycopg.Error, SettingsError) as error:
+        print(f"simulator: {describe_error(error)}", file=sys.stderr)
         return 1
+    finally:
+        if tables is not None:
+            tables.close()
     print(f"simulator: {sent} events sent to {topic}", file=sys.stderr)
     return 0
 
@@ -79,20 +102,26 @@ def _topics_of(settings: Settings) -> dict[str, str]:
         "ts": settings.competitor_prices_topic,
         "purchase_time": settings.purchases_topic,
         "restock_time": settings.restocks_topic,
+        ORDER_TIME: settings.orders_topic,
     }
 
 
-def _open_shop(
-    options: argparse.Namespace, settings: Settings, stop: threading.Event, producer: EventProducer
-) -> LiveShop:
-    """A shop whose catalogue is sent, and whose customers see the prices of the flow."""
+def _without_orders(events: Iterator[Timed], tables: ShopTables) -> Iterator[Timed]:
+    """The events, without orders: these go to their table, from which the flow of tables takes them."""
+    for event in events:
+        if ORDER_TIME in event[2]:
+            tables.add_order(event[2])
+        else:
+            yield event
+
+
+def _open_shop(options: argparse.Namespace, settings: Settings, stop: threading.Event) -> LiveShop:
+    """A shop whose customers see the prices of the flow."""
     client = client_options(settings.kafka_brokers, settings.kafka_client_options)
+    wait_for_topics(client, settings, stop, settings.cdc_topics)
     prices = SeenPrices(client, settings.price_updates_topic, stop)
     prices.start()
-    shop = LiveShop(options.products or PRODUCTS, options.seed, prices.price_of, elasticity=options.elasticity)
-    for key, row in shop.catalogue():
-        producer.send(settings.product_catalogue_topic, key, row)
-    return shop
+    return LiveShop(options.products or PRODUCTS, options.seed, prices.price_of, elasticity=options.elasticity)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -101,6 +130,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--market", action="store_true", help="ticks of a market, not events of a shop")
     parser.add_argument("--signals", action="store_true", help="stock, clicks and competitors, not events")
+    parser.add_argument(
+        "--tables",
+        action="store_true",
+        help="with --signals: the catalogue and the orders go to tables of the Postgres of CDC_URL",
+    )
     parser.add_argument(
         "--elasticity",
         type=float,

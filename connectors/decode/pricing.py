@@ -201,11 +201,11 @@ def decode_catalogue(raw: RawMessage) -> CatalogueChange:
     if value is None or is_null(value):
         named = key_field(raw.key, "product_id")
         product_id = key_identifier(raw.key) if named is None else identifier(named)
-        return CatalogueChange(product_id, None, kafka_timestamp_ms(raw), raw.offset)
+        return CatalogueChange(product_id, None, kafka_timestamp_ms(raw), raw.offset, raw.lsn)
     if (change := open_envelope(value)) is not None:
         if change.deleted:
             product_id = _product_of(change.row)
-            return CatalogueChange(product_id, None, kafka_timestamp_ms(raw), raw.offset)
+            return CatalogueChange(product_id, None, kafka_timestamp_ms(raw), raw.offset, change.lsn)
         # Decimals come as texts. Every other wrong type is found below.
         row = {name: _number(each) if name in _CATALOGUE_NUMBERS else each for name, each in change.row.items()}
         value = msgspec.json.encode(row if change.lsn is None else {**row, "lsn": change.lsn})
@@ -241,9 +241,8 @@ def decode_catalogue(raw: RawMessage) -> CatalogueChange:
         wire.list_price,
         wire.map_price,
         None if wire.supplier is None else _text("supplier", wire.supplier),
-        wire.lsn,
     )
-    return CatalogueChange(product_id, entry, kafka_timestamp_ms(raw), raw.offset)
+    return CatalogueChange(product_id, entry, kafka_timestamp_ms(raw), raw.offset, wire.lsn)
 
 
 def _product_of(row: dict[str, Any]) -> str:

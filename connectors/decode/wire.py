@@ -1,7 +1,7 @@
 """The parts that the decoders of all systems share: from bytes to a validated struct. Pure."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import msgspec
@@ -31,13 +31,28 @@ class InputLimits(msgspec.Struct, frozen=True):
 DEFAULT_LIMITS = InputLimits()
 
 
+LSN = "lsn"
+"""The header with the position of a row's change in its database. A tombstone has no other place for it."""
+
+
 class RawMessage(msgspec.Struct, frozen=True, gc=False):
-    """A message as Kafka gave it. `kafka_time_ms` is Kafka's time stamp, -1 if there is none."""
+    """A message as Kafka gave it. `kafka_time_ms` is Kafka's time stamp, -1 if there is none. lsn: of the header,
+    for a message without a value; None if it has none."""
 
     offset: int
     key: bytes | None
     value: bytes | None
     kafka_time_ms: int
+    lsn: int | None = None
+
+
+def lsn_of(headers: Iterable[tuple[str, str | bytes | None]] | None) -> int | None:
+    """The position of a message's headers; None if there is none, or if it is no number."""
+    for name, value in headers or ():
+        if name == LSN and value is not None:
+            text = value if isinstance(value, bytes) else value.encode()
+            return int(text) if text.isdigit() and len(text) < 20 else None
+    return None
 
 
 def decode_value(value: bytes, wire_type: type[Wire], decoder: Callable[[bytes], Wire]) -> Wire:

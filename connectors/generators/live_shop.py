@@ -20,6 +20,10 @@ COMPETITORS = ("Albion", "Borealis", "Cygnet")
 QUOTE_SPREAD = 0.06
 REORDER_AT = 15
 LOT = 60
+CUSTOMERS = 500
+ORDER_TIME = "order_time"
+"""The first field of an order, which is its time, and tells it from other events."""
+
 CLICK_TYPES = (("view", 0.85), ("add_to_cart", 0.12), ("remove_from_cart", 0.03))
 
 
@@ -38,6 +42,7 @@ class LiveShop:
         self._bases = [max(0.5, round(math.exp(self._chance.gauss(2.5, 0.7)), 2)) for _ in self._names]
         self._stocks = [self._chance.randrange(5, 90) for _ in self._names]
         self._levels = list(self._stocks)
+        self._orders = self._start_ms = 0
         self._popularity = list(itertools.accumulate(1 / (rank + 1) ** ZIPF_EXPONENT for rank in range(products)))
 
     def catalogue(self) -> Iterator[tuple[str, dict[str, object]]]:
@@ -56,9 +61,10 @@ class LiveShop:
             )
 
     def events(self, start_ms: int, events_per_s: float = EVENTS_PER_S) -> Iterator[Timed]:
-        """Endless clicks, purchases, restocks and quotes, in order of event time from `start_ms` on. The first
-        field of each is its time. events_per_s: clicks and quotes, on average in event time."""
+        """Endless clicks, purchases with their orders, restocks and quotes, in order of event time from `start_ms`
+        on. The first field of each is its time. events_per_s: clicks and quotes, on average in event time."""
         chance, at_ms = self._chance, float(start_ms)
+        self._start_ms = start_ms
         while True:
             at_ms += chance.expovariate(events_per_s * activity_at(at_ms, QUIETEST_S)) * 1000
             index = bisect.bisect_left(self._popularity, chance.random() * self._popularity[-1])
@@ -80,6 +86,18 @@ class LiveShop:
         name, quantity = self._names[index], self._chance.choice((1, 1, 1, 2, 3))
         self._stocks[index] -= quantity
         yield at_ms, name, {"purchase_time": at_ms, "product_id": name, "quantity_purchased": quantity}
+        self._orders += 1
+        yield (
+            at_ms,
+            name,
+            {
+                ORDER_TIME: at_ms,
+                "order_id": f"{self._start_ms:x}-{self._orders}",
+                "product_id": name,
+                "quantity": quantity,
+                "customer_id": f"C{self._chance.randrange(CUSTOMERS)}",
+            },
+        )
         # The supplier is late at times, and then more is sold than there is.
         if self._stocks[index] <= REORDER_AT and self._chance.random() < 0.2:
             self._stocks[index] += LOT

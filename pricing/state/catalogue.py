@@ -14,14 +14,20 @@ BOUND_RULES = frozenset({"floor", "ceiling", HELD})
 """Adjustments that depend on the catalogue entry."""
 
 
-def is_outdated(state: ProductState, entry: CatalogueEntry | None) -> bool:
-    """True for an entry that is not newer than one that was applied, by its position in the database: a database is
-    read at least once. Otherwise the entry's position is the newest from now on."""
-    if entry is None or entry.lsn is None:
+def is_outdated(state: ProductState, change: CatalogueChange) -> bool:
+    """True for a change that is not newer than one that was applied, by its position in the database: a database is
+    read at least once. Otherwise the change's position is the newest from now on.
+
+    A removal without a position does not remove an entry that has one. It is the tombstone that Debezium sends
+    behind each removal, and when it comes again, the product may be there again."""
+    if change.lsn is None:
+        if change.entry is None:
+            return state.lsn >= 0
+        state.lsn = -1
         return False
-    if entry.lsn <= state.lsn:
+    if change.lsn <= state.lsn:
         return True
-    state.lsn = entry.lsn
+    state.lsn = change.lsn
     return False
 
 

@@ -246,7 +246,7 @@ class Shard:
                 return []
             state = self.products[change.product_id] = self._new(change.product_id)
         self.dirty[change.product_id] = None
-        if is_outdated(state, change.entry):
+        if is_outdated(state, change):
             return []
         self.signals.note_entry(state, change.entry)
         decision = change_catalogue(

@@ -52,7 +52,7 @@ def encode_commands(priced: Priced) -> list[Command]:
         key = decision.product_id.encode()
         if decision.cause == Cause.OVERRIDE_EXPIRED and newest[decision.product_id].override is None:
             assert ended is not None
-            commands.append((key, None, ended.removed_at_ms))
+            commands.append((key, None, ended.removed_at_ms, []))
         elif decision.cause == Cause.KEPT and override is not None:
             message = _OverrideMessage(
                 override.product_id,
@@ -62,7 +62,7 @@ def encode_commands(priced: Priced) -> list[Command]:
                 override.set_at_ms,
                 override.expires_at_ms,
             )
-            commands.append((key, _encode(message), NOW))
+            commands.append((key, _encode(message), NOW, []))
     return commands
 
 

@@ -68,7 +68,8 @@ class KafkaSinkPartition(FlushedPartition[Record]):
 
 
 class CommandSink(PlacedSink[Command, None]):
-    """A sink of messages with time stamps, tombstones among them, on one topic. name: as in `KafkaSink`."""
+    """A sink of messages with time stamps and headers, tombstones among them, on one topic. name: as in
+    `KafkaSink`."""
 
     def __init__(self, producer: KafkaProducer, topic: str, name: str) -> None:
         self._producer = producer

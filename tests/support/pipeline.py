@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+import confluent_kafka
 import httpx
 import psycopg
 import redis
@@ -81,9 +82,10 @@ def _wait_for_handlers(program: Program) -> None:
 class Message:
     """A message as it stands in a topic. `topic` is its name in `TOPICS`. time_ms: Kafka's time stamp."""
 
-    def __init__(self, topic: str, position: tuple[int, int], key: bytes | None, value: bytes | None, time_ms: int):
-        self.topic, self.key, self.value, self.time_ms = topic, key, value, time_ms
-        self.partition, self.offset = position
+    def __init__(self, topic: str, sent: confluent_kafka.Message):
+        self.topic, self.key, self.value, self.time_ms = topic, sent.key(), sent.value(), sent.timestamp()[1]
+        self.partition, self.offset = sent.partition() or 0, sent.offset() or 0
+        self.headers: dict[str, Any] = dict(sent.headers() or ())
 
     def json(self) -> Any:
         """Return the decoded value; None for a tombstone."""
@@ -311,8 +313,7 @@ class Pipeline:
                         offset = message.offset()
                         assert offset is not None
                         position = offset + 1
-                        position_of, at_ms = (index, offset), message.timestamp()[1]
-                        found.append(Message(topic, position_of, message.key(), message.value(), at_ms))
+                        found.append(Message(topic, message))
             return found
         finally:
             consumer.close()

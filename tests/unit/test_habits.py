@@ -13,6 +13,7 @@ SYSTEM_CLOCK = re.compile(r"\btime\.time\b|\bdatetime\.(?:now|utcnow)\b")
 MAY_READ_THE_CLOCK = {
     "connectors/epochs.py": "Bytewax takes times to wake as times of the system's clock",
     "connectors/kafka.py": "the same",
+    "connectors/postgres_cdc/source.py": "the same",
     "connectors/redis_watch.py": "the same",
     "dataflows/clock_watch.py": "compares the clocks",
     "sinks/base/writer.py": "latency since Kafka's time stamp",

@@ -19,14 +19,15 @@ from tests.support.pipeline import ROOT
 SYSTEMS = ("pricing", "market", "sales", "forecasting", "experiments")
 PURE_SYSTEMS = ("pricing", "market", "sales")
 ROOMS = ("core", *SYSTEMS, "clients", "connectors", "sinks", "dataflows", "api", "tools", "stack")
-FILES = ("settings.py", "telemetry.py")
+FILES = ("settings.py", "setting_values.py", "telemetry.py")
 
 BELOW: dict[str, set[str]] = {
     "telemetry": {"core"},
     "core": {"core"},
     **{system: {"core", system} for system in SYSTEMS},
     "clients": {"core", "clients", "telemetry"},
-    "settings": {"core", "pricing", "market", "clients"},
+    "setting_values": {"clients"},
+    "settings": {"core", "pricing", "market", "clients", "setting_values"},
     "connectors": {"core", *SYSTEMS, "clients", "connectors", "telemetry"},
     "sinks": {"core", *SYSTEMS, "clients", "sinks", "telemetry"},
     "dataflows": {"core", *SYSTEMS, "clients", "connectors", "sinks", "dataflows", "settings", "telemetry"},

@@ -5,11 +5,13 @@ import json
 from typing import Any
 
 from connectors.decode.pricing import decode_catalogue
+from connectors.decode.sales import decode_order
 from connectors.decode.signals import ProductSignalKind, decode_signal
 from connectors.decode.wire import RawMessage
-from connectors.generators.live_shop import REORDER_AT, LiveShop
+from connectors.generators.live_shop import ORDER_TIME, REORDER_AT, LiveShop
 from core.dead_letter import DeadLetter
 from pricing.inventory import StockMove
+from sales.orders import OrderChange
 
 START_MS = 1_723_161_255_342
 KINDS = {
@@ -48,17 +50,27 @@ def test_all_messages_are_usable_and_times_do_not_go_back() -> None:
         assert change.entry is not None
         assert change.entry.reorder_threshold == REORDER_AT
     seen = set()
+    orders: list[str] = []
     before_ms = 0
     for at_ms, key, event in itertools.islice(made.events(START_MS), 5_000):
+        assert at_ms >= before_ms
+        before_ms = at_ms
+        message = RawMessage(0, key.encode(), json.dumps(event).encode(), at_ms)
+        if ORDER_TIME in event:
+            ordered = decode_order(message, "orders", 0)
+            assert isinstance(ordered, OrderChange)
+            assert ordered.order is not None
+            assert (ordered.order.product_id, ordered.order.time_ms) == (key, at_ms)
+            orders.append(ordered.order_id)
+            continue
         kind = KINDS[next(iter(event))]
         seen.add(kind)
-        signal = decode_signal(kind, RawMessage(0, key.encode(), json.dumps(event).encode(), at_ms), "t", 0)
+        signal = decode_signal(kind, message, "t", 0)
         assert not isinstance(signal, DeadLetter), signal
         assert (signal.product_id, signal.time_s) == (key, at_ms // 1000)
         assert not isinstance(signal, StockMove) or signal.quantity != 0
-        assert at_ms >= before_ms
-        before_ms = at_ms
     assert seen == {*KINDS.values()}
+    assert len({*orders}) == len(orders) > 100
 
 
 def test_customers_buy_less_at_a_higher_price() -> None:

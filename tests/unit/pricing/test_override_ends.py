@@ -55,7 +55,7 @@ def test_an_override_that_ends_by_time_leaves_a_tombstone_with_the_time_of_its_e
     shard = shard_with_an_event()
     assert encode_commands(to_priced(apply(shard, timed()))) == []
     expired = shard.expire(END)
-    assert encode_commands(to_priced(expired)) == [(b"A", None, END)]
+    assert encode_commands(to_priced(expired)) == [(b"A", None, END, [])]
     # The flow reads its own tombstone, and it changes nothing.
     assert apply(shard, OverrideRemoval("A", END, 2)) == []
 
@@ -76,7 +76,7 @@ def test_a_tombstone_does_not_end_a_newer_override_which_is_written_again() -> N
     apply(shard, newer)
     kept = apply(shard, OverrideRemoval("A", END, 3))
     assert [(each.cause, update_of(each).new_price) for each in kept] == [(Cause.KEPT, 2.0)]
-    ((key, value, _),) = encode_commands(to_priced(kept))
+    ((key, value, _, _),) = encode_commands(to_priced(kept))
     assert value is not None
     again = decode(SignalKind.OVERRIDES, RawMessage(4, key, value, END + 5), "price-overrides", 0)
     assert isinstance(again, PriceOverride)

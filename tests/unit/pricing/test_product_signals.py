@@ -60,10 +60,12 @@ class Shop:
         return decisions
 
     def describe(self, product_id: str = "A", **fields: Any) -> list[PriceDecision]:
+        lsn = fields.pop("lsn", None)
         entry = CatalogueEntry(product_id, "Mug", "kitchen", fields.pop("base_price", 10.0), **fields)
-        return self.shard.apply(
-            ChangeBatch("catalogue", 0, [CatalogueChange(product_id, entry, T0, 0)]), self.now_ms
-        )
+        return self.change(CatalogueChange(product_id, entry, T0, 0, lsn))
+
+    def change(self, change: CatalogueChange) -> list[PriceDecision]:
+        return self.shard.apply(ChangeBatch("catalogue", 0, [change]), self.now_ms)
 
     def pass_time(self, seconds: float) -> list[PriceDecision]:
         self.now_ms += int(seconds * 1000)
@@ -352,6 +354,24 @@ def test_an_entry_that_is_not_newer_in_its_database_changes_nothing() -> None:
     for lsn, expected in ((7, []), (6, []), (8, [("catalogue", 2, 12.0)])):
         assert prices(shop.describe(stock_level=5.0, lsn=lsn)) == expected
     assert Shard(parse_policy(DEMO), shop.shard.snapshot()).get("A") == shop.shard.get("A")
+
+
+def test_a_removal_that_is_not_newer_in_its_database_removes_nothing() -> None:
+    shop = Shop()
+    shop.describe(stock_level=30.0, lsn=7)
+
+    def is_there_after(lsn: int | None) -> bool:
+        shop.change(CatalogueChange("A", None, T0, 0, lsn))
+        state = shop.shard.get("A")
+        return state is not None and state.catalogue is not None
+
+    # Without a position: the tombstone behind a removal that came again.
+    assert [is_there_after(lsn) for lsn in (None, 6, 7, 8)] == [True, True, True, False]
+    shop.describe(stock_level=30.0, lsn=9)
+    assert [is_there_after(lsn) for lsn in (8, None)] == [True, True]
+    # Without positions, the order of the topic counts.
+    shop.describe(stock_level=30.0)
+    assert not is_there_after(None)
 
 
 def test_of_too_many_competitors_the_oldest_is_forgotten() -> None:

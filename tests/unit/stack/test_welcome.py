@@ -29,6 +29,7 @@ def test_each_line_is_shorter_than_a_wide_terminal_and_has_its_address() -> None
     assert "kcat -b 127.0.0.1:1 " in text
     assert "redis-cli -p 2 hgetall price:22086" in text
     assert "psql postgresql://u:p@127.0.0.1:3/d " in text
+    assert "-c 'update product_inventory set base_price = 99'" in text
     assert "KAFKA_BROKERS=127.0.0.1:1 .venv/bin/python -m tools.dead_letters list" in text
     assert max(map(len, lines)) < 140
 

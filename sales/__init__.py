@@ -1,0 +1,1 @@
+"""Sales: orders, and the price that each of them had."""
