@@ -23,7 +23,7 @@ class PriceSource:
 class Cause:
     """The causes of a decision.
 
-    Decisions of the first causes, up to `stale`, are published and kept as history (`PUBLISHED`). A repeat is
+    Decisions of the first causes, up to `decayed`, are published and kept as history (`PUBLISHED`). A repeat is
     published but is not history: see `Shard.repeat`. The other causes only refresh the latest state: an event under
     an active override or freeze, a late event that only counts, a catalogue message that changes no price
     (`described`), an override that the tombstone of an earlier one does not end (`kept`), the refilling of a
@@ -43,6 +43,7 @@ class Cause:
     COMPETITOR: Final = "competitor"
     COOLED: Final = "cooled"
     STALE: Final = "stale"
+    DECAYED: Final = "decayed"
     UNDER_OVERRIDE: Final = "under_override"
     DESCRIBED: Final = "described"
     UNDER_FREEZE: Final = "under_freeze"
@@ -69,6 +70,7 @@ PUBLISHED = frozenset(
         Cause.COMPETITOR,
         Cause.COOLED,
         Cause.STALE,
+        Cause.DECAYED,
     }
 )
 """Causes of the decisions that are published on `price-updates` and kept as history."""

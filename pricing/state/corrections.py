@@ -37,6 +37,6 @@ def correct(
         state.event_time_ms, state.updated_at_ms = event_time_ms, now_ms
         return state.to_decision(Cause.UNDER_FREEZE if freeze else Cause.UNDER_OVERRIDE, position)
     state.held = False
-    quote, source = quote_state(state, decider, None, event_time_ms, previous_price=state.price)
-    record(state, quote, decider, source=source, event_time_ms=event_time_ms, now_ms=now_ms)
+    quote, source = quote_state(state, decider, None, event_time_ms, previous_price=state.price, aged=False)
+    record(state, quote, decider, source=source, event_time_ms=event_time_ms, now_ms=now_ms, aged=False)
     return state.to_decision(Cause.CORRECTED, position)

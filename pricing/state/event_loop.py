@@ -83,6 +83,7 @@ def apply_event(
         state.demand, state.demand_time_ms = accumulate(
             state.demand, state.demand_time_ms, weight, event_time_ms, numbers.half_life_ms
         )
+        state.event_position, state.aged_demand = position, None
     if numbers.late_count and event_time_ms < state.base_time_ms:
         return _count_late(state, decider, position, now_ms)
     state.event_price = event.price
@@ -94,11 +95,11 @@ def apply_event(
         if state.override is not None or freeze is None:
             return overrides.hold(state, position, decider.policy.scale)
         return frozen.hold(state, freeze, position, decider.policy.scale)
-    inputs = state.inputs_at(decider)
+    inputs = state.inputs_at(decider, aged=False)
     assert inputs is not None
     quote = quote_now(state, inputs, decider, event_time_ms)
     state.held = False
-    record(state, quote, decider, source=source_of(quote), event_time_ms=event_time_ms, now_ms=now_ms)
+    record(state, quote, decider, source=source_of(quote), event_time_ms=event_time_ms, now_ms=now_ms, aged=False)
     return state.to_decision(Cause.EVENT, position)
 
 
@@ -164,7 +165,8 @@ def price_events(
             demand, state.demand_time_ms = accumulate(
                 state.demand, state.demand_time_ms, weights[event.event_type], event_time_ms, half_life_ms
             )
-            state.demand = demand
+            state.demand, state.aged_demand = demand, None
+            state.event_position = batch.position(len(updates) + len(unpriced) + len(refused))
         if late_count and event_time_ms < state.base_time_ms:
             index = len(updates) + len(unpriced) + len(refused)
             position = batch.position(index)

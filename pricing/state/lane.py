@@ -49,7 +49,13 @@ class Lane:
             if event.event_time_ms > newest.get(number, 0):
                 newest[number] = event.event_time_ms
         for number, event_time_ms in newest.items():
-            shards[number].clock.note(event_time_ms, now_ms)
+            shard = shards[number]
+            at_ms = shard.clock.note(event_time_ms, now_ms)
+            shard.decider.at_s = at_ms // 1000
+        if self.decider.decays:
+            self._is_timed = True
+            for event, number in zip(batch.events, batch.shards, strict=True):
+                shards[number].signals.note_event(event.product_id)
         return priced
 
     def apply_signals(self, batch: SignalBatch, now_ms: int) -> tuple[list[PriceDecision], list[DeadLetter]]:

@@ -42,8 +42,8 @@ def set_override(
     ended = OverrideEnd(replaced, override.set_at_ms) if replaced else None
     state.override = override
     at_ms = override.set_at_ms
-    quote, source = quote_state(state, decider, None, at_ms, previous_price=None)
-    record(state, quote, decider, source=source, event_time_ms=at_ms, now_ms=now_ms)
+    quote, source = quote_state(state, decider, None, at_ms, previous_price=None, aged=False)
+    record(state, quote, decider, source=source, event_time_ms=at_ms, now_ms=now_ms, aged=False)
     return state.to_decision(Cause.OVERRIDE_SET, override.position, ended=ended, is_over=was_over)
 
 

@@ -17,6 +17,7 @@ from pricing.decision import (
     PriceUpdate,
     PriceWithdrawn,
 )
+from pricing.demand import decayed
 from pricing.engine import Quote, quote_dynamic, quote_frozen, quote_override
 from pricing.policy import PricingPolicy
 from pricing.rules import PricingInputs
@@ -35,7 +36,9 @@ class ProductState(msgspec.Struct, array_like=True, gc=False):
     price. held: since the last decided price, a signal has come that a freeze kept from changing it. base_time_ms:
     event time of the event that set event_price. expired_ms: end of the last override that ended by time, 0 if
     there was none. signals: None before the first one. direction: of the last change, 1 up and -1 down. lsn: of the
-    newest catalogue entry that has one."""
+    newest catalogue entry that has one. aged_demand: the demand of the last decision, if time alone had lowered it
+    since demand_time_ms; None for `demand`. event_position: of the last event, with a half-life only.
+    decayed_at_s: event time, UTC seconds, of the last price that decay alone has lowered; 0 for none."""
 
     product_id: str
     event_price: float | None = None
@@ -60,6 +63,9 @@ class ProductState(msgspec.Struct, array_like=True, gc=False):
     signals: ProductSignals | None = None
     direction: int = 0
     lsn: int = -1
+    aged_demand: float | None = None
+    event_position: SourcePosition | None = None
+    decayed_at_s: int = 0
 
     @property
     def base_price(self) -> float | None:
@@ -68,16 +74,23 @@ class ProductState(msgspec.Struct, array_like=True, gc=False):
             return self.event_price
         return None if self.catalogue is None else self.catalogue.base_price
 
-    def inputs_at(self, decider: "Decider") -> PricingInputs | None:
-        """The inputs of rules at the decider's time; None if neither an event nor the catalogue knows the
-        product."""
+    def demand_at(self, decider: "Decider") -> float:
+        """The demand at the decider's time: with a half-life, it decays without events too."""
+        if decider.half_life_ms is None:
+            return self.demand
+        return decayed(self.demand, decider.at_s * 1000 - self.demand_time_ms, decider.half_life_ms)
+
+    def inputs_at(self, decider: "Decider", *, aged: bool = True) -> PricingInputs | None:
+        """The inputs of rules at the decider's time; None if neither an event nor the catalogue knows the product.
+        aged: with the demand at that time, and not with that at the last event."""
         base_price = self.base_price
         if base_price is None:
             return None
         signals = None
         if decider.uses_signals:
             signals = inputs_of(self.signals, self.catalogue, base_price, decider.at_s, decider.policy)
-        return PricingInputs(base_price, self.demand, self.catalogue, signals)
+        demand = self.demand_at(decider) if aged else self.demand
+        return PricingInputs(base_price, demand, self.catalogue, signals)
 
     def to_update(self) -> PriceUpdate | None:
         """The state as a message for readers; None for a product without a price."""
@@ -89,7 +102,7 @@ class ProductState(msgspec.Struct, array_like=True, gc=False):
             self.event_time_ms // 1000,
             self.version,
             self.previous_price,
-            self.demand,
+            self.demand if self.aged_demand is None else self.aged_demand,
             self.price_source,
             self.event_time_ms,
             self.policy,
@@ -132,7 +145,8 @@ class Decider(msgspec.Struct):
     """The policy of all decisions of a shard, and counts of them. alerts: guardrail alerts by their text. causes:
     the decisions of a cause that are not all reported to the sinks, and counts of signals. version_base: the
     version of a product before its first change; 0, unless the flow has started over or has forgotten a product.
-    uses_signals: of the policy. at_s: the event time of the shard, UTC seconds, for signals."""
+    uses_signals, half_life_ms: of the policy. decays: time alone lowers prices. at_s: the event time of the shard,
+    UTC seconds."""
 
     policy: PricingPolicy
     version_base: int = 0
@@ -140,9 +154,13 @@ class Decider(msgspec.Struct):
     causes: Counter[str] = msgspec.field(default_factory=Counter)
     uses_signals: bool = False
     at_s: int = 0
+    half_life_ms: int | None = None
+    decays: bool = False
 
     def __post_init__(self) -> None:
         self.uses_signals = self.policy.uses_signals
+        self.half_life_ms = self.policy.demand.half_life_ms
+        self.decays = self.half_life_ms is not None and self.policy.demand.factor > 0
 
     def note(self, quote: Quote) -> None:
         """Count the alert of a quote, if it has one."""
@@ -159,13 +177,16 @@ def record(
     event_time_ms: int,
     now_ms: int,
     moves_time: bool = True,
+    aged: bool = True,
 ) -> None:
     """Write a decision into the state. The loop of `pricing/state/event_loop.py` does the same inline for events; a
     property test shows that both give equal results.
 
     event_time_ms: of the signal. now_ms: processing time. moves_time: the signal has an event time, which cooldown
-    and day are measured by; a catalogue message has none."""
+    and day are measured by; a catalogue message has none. aged: as in `ProductState.inputs_at`."""
     decider.note(quote)
+    demand = state.demand_at(decider) if aged else state.demand
+    state.aged_demand = None if demand == state.demand else demand
     if moves_time:
         if quote.price != state.price:
             state.changed_at_ms = event_time_ms
@@ -203,13 +224,19 @@ def quote_now(state: ProductState, inputs: PricingInputs, decider: Decider, at_m
 
 
 def quote_state(
-    state: ProductState, decider: Decider, freeze: Freeze | None, at_ms: int, *, previous_price: float | None
+    state: ProductState,
+    decider: Decider,
+    freeze: Freeze | None,
+    at_ms: int,
+    *,
+    previous_price: float | None,
+    aged: bool = True,
 ) -> tuple[Quote, str]:
     """The price that follows from a product's state, and its source. All guardrails apply except the cooldown.
 
     freeze: the one that holds the product, if any. at_ms: UTC milliseconds. previous_price: for the largest step;
-    None for no limit of the step."""
-    inputs, policy = state.inputs_at(decider), decider.policy
+    None for no limit of the step. aged: as in `ProductState.inputs_at`."""
+    inputs, policy = state.inputs_at(decider, aged=aged), decider.policy
     from_catalogue = state.event_price is None
     if state.override is not None:
         quote = quote_override(

@@ -84,8 +84,7 @@ class Shard:
             state = self.products[product_id] = unpack_product(packed)
             if state.override:
                 self._expiries.watch(state.override)
-            if state.signals is not None:
-                self.signals.watch(state)
+            self.signals.watch_restored(state)
             if product_id in unsettled:
                 replay.restore(state, SourcePosition(*unsettled[product_id]))
             elif self._forgetting.is_due(state):
@@ -151,6 +150,7 @@ class Shard:
         events, decisions, _ = price_events(
             batch, holders, self.decider, self._numbers, room=UNBOUNDED, now_ms=now_ms
         )
+        self.clock.note(max(event.event_time_ms for event in batch.events), now_ms)
         return events, decisions
 
     def apply(self, batch: ChangeBatch, now_ms: int) -> list[PriceDecision]:
@@ -226,6 +226,7 @@ class Shard:
                     state, lift, self.decider, freezes=self.freezes, position=position, now_ms=now_ms
                 )
                 if decision is not None:
+                    self._note_aged(state, position)
                     decisions.append(decision)
         return decisions
 
@@ -293,6 +294,7 @@ class Shard:
 
     def expire(self, now_ms: int) -> list[PriceDecision]:
         """The decisions for all overrides that end at or before `now_ms`."""
+        self.decider.at_s = self.clock.at_ms(now_ms) // 1000
         decisions = []
         for expires_at_ms, product_id in self._expiries.take(now_ms):
             state = self.products.get(product_id)
@@ -319,7 +321,7 @@ class Shard:
         self, state: ProductState, cause: str, position: SourcePosition, at_ms: int, now_ms: int
     ) -> PriceDecision:
         self.dirty[state.product_id] = None
-        return overrides.end_override(
+        decision = overrides.end_override(
             state,
             self.decider,
             freeze=self.freezes.of(state),
@@ -328,6 +330,13 @@ class Shard:
             at_ms=at_ms,
             now_ms=now_ms,
         )
+        self._note_aged(state, position)
+        return decision
+
+    def _note_aged(self, state: ProductState, position: SourcePosition) -> None:
+        """A decision used the time that has passed. In a replay it may be another time."""
+        if self.replay is not None and state.aged_demand is not None:
+            self.replay.note_signal(state.product_id, state, position)
 
     # Reports
 

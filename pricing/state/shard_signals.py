@@ -8,6 +8,7 @@ from pricing.clicks import Click
 from pricing.competitors import CompetitorQuote
 from pricing.decision import PriceDecision
 from pricing.signals import ShownSignals, Signal, show
+from pricing.state.decay import decay, step_s
 from pricing.state.event_clock import EventClock
 from pricing.state.freezes import Freezes
 from pricing.state.product import Decider, ProductState
@@ -40,10 +41,18 @@ class ShardSignals:
         """True if time alone may change something."""
         return self._dues.next_s() is not None
 
-    def watch(self, state: ProductState) -> None:
-        """Look at a product again when its signals run out."""
-        if state.signals is not None:
+    def watch_restored(self, state: ProductState) -> None:
+        """Look at a product of a snapshot again when something of it runs out."""
+        if state.event_position is not None:
+            self._dues.watch_by(state.product_id, step_s(state, self._shard.decider))
+        elif state.signals is not None:
             self._dues.watch(state, self._shard.decider)
+
+    def note_event(self, product_id: str) -> None:
+        """An event of a product was priced, and from now on its demand decays. The moment that matters is looked
+        for once the first one at which that may be has passed, and not with each event."""
+        if (state := self._shard.products.get(product_id)) is not None and state.event_position is not None:
+            self._dues.watch_by(product_id, step_s(state, self._shard.decider))
 
     def apply(self, signal: Signal, position: SourcePosition, now_ms: int) -> list[PriceDecision]:
         """The decisions of a signal, after those of the time that it lets pass. now_ms: processing time."""
@@ -77,11 +86,18 @@ class ShardSignals:
             decider.at_s = at_s - 1
             running_out = ran_out(state, decider)
             decider.at_s = at_s
-            self._note_change(product_id)
+            if state.signals is not None:
+                self._note_change(product_id)
+            else:
+                self._shard.dirty[product_id] = None
             if decider.uses_signals and running_out is not None:
                 if shard.replay is not None:
                     shard.replay.note_signal(product_id, state, running_out[1])
                 decisions += self._price_again(state, *running_out, now_ms)
+            elif decider.decays and (decision := decay(state, decider, shard.freezes, now_ms)) is not None:
+                if shard.replay is not None:
+                    shard.replay.note_signal(product_id, state, decision.position)
+                decisions.append(decision)
             self._dues.watch(state, decider)
         decider.at_s = now_s
         return decisions

@@ -9,6 +9,7 @@ from pricing.competitors import CompetitorQuote, add_quote, is_echo, is_in_band
 from pricing.decision import Cause, PriceDecision
 from pricing.inventory import StockMove, add_sold, stock_of
 from pricing.signals import ProductSignals, Signal
+from pricing.state.decay import next_decay_s
 from pricing.state.freezes import Freezes
 from pricing.state.product import Decider, ProductState, quote_now, record, source_of
 
@@ -106,9 +107,14 @@ class Dues:
         """Look at a product again when time may change it."""
         at_s = _next_due_s(state, decider)
         assert at_s is None or at_s > decider.at_s
-        if at_s is not None and at_s < self._earliest.get(state.product_id, at_s + 1):
-            self._earliest[state.product_id] = at_s
-            heappush(self._heap, (at_s, state.product_id))
+        if at_s is not None:
+            self.watch_by(state.product_id, at_s)
+
+    def watch_by(self, product_id: str, at_s: int) -> None:
+        """Look at a product again at a time, or earlier."""
+        if at_s < self._earliest.get(product_id, at_s + 1):
+            self._earliest[product_id] = at_s
+            heappush(self._heap, (at_s, product_id))
 
     def is_due(self, at_s: int) -> bool:
         """True if something is due at a time."""
@@ -131,10 +137,11 @@ class Dues:
 def _next_due_s(state: ProductState, decider: Decider) -> int | None:
     """The next time at which time alone changes a price, or the clicks that are shown."""
     signals, policy = state.signals, decider.policy
+    decays_s = next_decay_s(state, decider)
+    dues = [] if decays_s is None else [decays_s]
     if signals is None:
-        return None
+        return decays_s
     signals.clicks.forget(decider.at_s)
-    dues = []
     if signals.clicks.total:
         dues.append(max(signals.clicks.seconds[0] + WINDOW_S, decider.at_s + SHOWN_EVERY_S))
         if decider.uses_signals and (cools := signals.clicks.cools(policy.clicks.above)):

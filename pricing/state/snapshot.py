@@ -15,7 +15,7 @@ from pricing.rules import RULES
 from pricing.state.forgetting import Withdrawal
 from pricing.state.product import ProductState
 
-FORMAT = 7
+FORMAT = 8
 """Version of the documents' layout. With every change of the layout, increase it and let `unpack_shard` read the
 previous one too.
 
@@ -23,7 +23,7 @@ previous one too.
 because a document may hold only those that changed. 4: adjustments with all their fields.
 5: the event time of each product's base price; the end of its last override; products to decide once more;
 what is announced about products to forget. 6: forgotten products.
-7: signals of stock, clicks and competitors; the shard's event time."""
+7: signals of stock, clicks and competitors; the shard's event time. 8: decay of demand by time."""
 
 _USUAL_REASONS = {"base": BASE_REASON, **{name: reason for name, _, reason in (*RULES, *GUARDRAILS)}}
 

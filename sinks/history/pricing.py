@@ -31,8 +31,14 @@ PRICES = Table(
         source_partition="integer",
         source_offset="integer",
     ),
-    # A restart may decide a product once more at the same position, and readers take the newest version.
-    key=(*POSITION, "cause", "product_id", f"(CASE cause WHEN '{Cause.RESTORED}' THEN version ELSE 0 END)"),
+    # A restart may decide a product once more at the same position, and demand may decay in steps after one event.
+    # Readers take the newest version.
+    key=(
+        *POSITION,
+        "cause",
+        "product_id",
+        f"(CASE WHEN cause IN ('{Cause.RESTORED}', '{Cause.DECAYED}') THEN version ELSE 0 END)",
+    ),
     document={
         "product_id": "product_id",
         "price": "new_price",

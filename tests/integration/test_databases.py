@@ -206,7 +206,7 @@ def reasons_or_points(url: str) -> None:
             "price_overrides.set_time is of type timestamp",
         ),
         ("DROP TABLE price_freezes", "the table price_freezes is missing"),
-        ("DROP INDEX price_history_row", "no unique or exclusion constraint"),
+        ("DROP INDEX price_history_rows", "no unique or exclusion constraint"),
     ],
 )
 def test_a_table_that_was_changed_by_hand_is_named(postgres: PostgresServer, change: str, says: str) -> None:

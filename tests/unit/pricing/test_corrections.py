@@ -6,6 +6,7 @@ import pytest
 from pricing.commands import Freeze, OverrideRemoval, ProductCorrection
 from pricing.decision import Cause
 from pricing.policy import PricingPolicy, parse_policy
+from pricing.state.event_clock import EventClock
 from pricing.state.shard import Shard
 from tests.support.shards import apply
 from tests.support.signals import POSITION, T0, entry, event, override, update_of
@@ -24,6 +25,8 @@ def poisoned(policy: PricingPolicy = SHOP) -> Shard:
     """A shard from before events had an upper bound: one came from the future."""
     shard = Shard(policy)
     apply(shard, *[event(10.0, "purchase") for _ in range(250)], event(12.0, at_ms=FAR_MS))
+    # Snapshots of that time have no clock.
+    shard.clock = EventClock(T0)
     return shard
 
 

@@ -100,6 +100,7 @@ def by_plain_form(shard: Shard, batch: EventBatch) -> list[tuple[Any, ...]]:
             position=SourcePosition(TOPIC, PARTITION, offset),
             now_ms=NOW_MS,
         )
+        shard.clock.note(event.event_time_ms, NOW_MS)
         seen.append((decision, _seen(decision)))
     newest = {state.product_id: state.version for state in shard.products.values()}
     return [row for each, row in seen if each.cause != Cause.LATE or each.version == newest[each.product_id]]
