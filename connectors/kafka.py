@@ -87,6 +87,21 @@ class RawBatch(msgspec.Struct, array_like=True, gc=False):
     def __len__(self) -> int:
         return len(self.offsets)
 
+    def parts(self, size: int) -> Iterator["RawBatch"]:
+        """Batches of at most `size` of these messages, in order."""
+        for start in range(0, len(self), size):
+            end = start + size
+            yield RawBatch(
+                self.topic,
+                self.partitions[start:end],
+                self.offsets[start:end],
+                self.keys[start:end],
+                self.values[start:end],
+                self.kafka_times_ms[start:end],
+                self.epoch,
+                {place - start: lsn for place, lsn in self.lsns.items() if start <= place < end},
+            )
+
     def messages(self) -> Iterator[RawMessage]:
         """The messages one by one."""
         if not self.lsns:

@@ -78,6 +78,11 @@ class SignalBatch(msgspec.Struct, array_like=True, gc=False):
     kafka_time_ms: int = 0
     values: list[bytes | None] = []
 
+    def extend(self, other: "SignalBatch") -> None:
+        """Append the signals of another batch of the topic."""
+        for name in ("partitions", "offsets", "signals", "shards", "values"):
+            getattr(self, name).extend(getattr(other, name))
+
     def only(self, indexes: list[int]) -> "SignalBatch":
         """A batch of these signals."""
         return SignalBatch(

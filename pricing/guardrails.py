@@ -196,6 +196,9 @@ GUARDRAILS: tuple[tuple[str, Guardrail, str], ...] = (
 )
 """Name (as in adjustments), function, and the reason that an analyst reads."""
 
+LOOK_BACK = frozenset({"max_step", "cooldown", "no_competitor", "min_change", "reversal"})
+"""The guardrails that look at the price before, or at its last change. An ending does too, under a largest step."""
+
 OVERRIDE_GUARDRAILS = tuple(entry for entry in GUARDRAILS if entry[0] in {"floor", "ceiling"})
 """The guardrails for a price that a person set: the safety bounds only."""
 

@@ -26,7 +26,7 @@ from connectors.decode.wire import (
 )
 from core.dead_letter import DeadLetter, ErrorCode
 from core.errors import BadInputError
-from core.identifiers import IDENTIFIER_MAX_CHARS, is_identifier
+from core.identifiers import IDENTIFIER_BYTES, IDENTIFIER_MAX_CHARS
 from core.money import PRICE_MAX, is_price, round_money
 from core.positions import SourcePosition
 from core.text import clean_text
@@ -127,7 +127,6 @@ _decode_correction = msgspec.json.Decoder(_CorrectionWire).decode
 _CATALOGUE_NUMBERS = frozenset(
     {"base_price", "unit_cost", "stock_level", "reorder_threshold", "list_price", "map_price"}
 )
-_IDENTIFIER_BYTES = bytes(byte for byte in range(128) if is_identifier(chr(byte)))
 
 
 def decode_event(raw: RawMessage, limits: InputLimits) -> ProductEvent:
@@ -170,7 +169,7 @@ def decode_usual_events(
     except (TypeError, msgspec.MsgspecError, RecursionError):
         return None
     # No id has a line break, so if the joined texts are equal, the ids are.
-    if names.translate(None, _IDENTIFIER_BYTES) != b"\n" * (len(keys) - 1):
+    if names.translate(None, IDENTIFIER_BYTES) != b"\n" * (len(keys) - 1):
         return None
     if "\n".join([event.product_id for event in events]) != names.decode():
         return None

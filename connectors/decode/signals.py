@@ -1,14 +1,16 @@
 """Decoders of stock, clicks and competitors: bytes to a signal, or to a dead letter. Pure; `decode_signal` never
 raises, for any input."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
+from typing import Literal
 
 import msgspec
 
 from connectors.decode.wire import (
     DEFAULT_LIMITS,
     STAGE,
+    VALUE_MAX_BYTES,
     InputLimits,
     RawMessage,
     decode_value,
@@ -17,9 +19,11 @@ from connectors.decode.wire import (
 )
 from core.dead_letter import DeadLetter, ErrorCode
 from core.errors import BadInputError
+from core.identifiers import are_identifiers
 from core.money import PRICE_MAX
 from core.positions import SourcePosition
 from core.text import clean_text
+from core.timestamps import EARLIEST_MS, LATEST_MS, parse_timestamp
 from pricing.clicks import CLICK_TYPES, Click
 from pricing.competitors import CompetitorQuote
 from pricing.inventory import StockMove
@@ -64,6 +68,15 @@ class _RestockWire(msgspec.Struct, gc=False):
     quantity_restocked: int | float
 
 
+class _UsualClick(msgspec.Struct, gc=False):
+    """A click of the usual form. msgspec does the checks for which `_click` has code."""
+
+    event_time: str
+    product_id: str
+    event_type: Literal["view", "add_to_cart", "remove_from_cart"]
+
+
+_decode_usual = msgspec.json.Decoder(_UsualClick).decode
 _decode_click = msgspec.json.Decoder(_ClickWire).decode
 _decode_quote = msgspec.json.Decoder(_QuoteWire).decode
 _decode_purchase = msgspec.json.Decoder(_PurchaseWire).decode
@@ -76,6 +89,36 @@ def _click(raw: RawMessage, value: bytes, limits: InputLimits) -> Click:
         takes = "event_type takes view, add_to_cart or remove_from_cart"
         raise BadInputError(ErrorCode.BAD_EVENT_TYPE, takes)
     return Click(identifier(wire.product_id), past_timestamp_ms(wire.event_time, "event_time", raw, limits) // 1000)
+
+
+def decode_usual_clicks(
+    values: Sequence[bytes | None], kafka_times_ms: Sequence[int], limits: InputLimits = DEFAULT_LIMITS
+) -> list[Click] | None:
+    """The hot path: the clicks of a batch in which every message is of the usual form, as `decode_signal` returns
+    them. None if any message needs a closer look.
+
+    The usual form: the value has ASCII characters only, the id is a text, the time is a text, and no click is from
+    the future. The messages are checked all at once."""
+    try:
+        # msgspec does not look into fields that it skips, so they could hide bytes that are not UTF-8.
+        if not b"".join(values).isascii() or max(map(len, values)) > VALUE_MAX_BYTES:  # type: ignore[arg-type]
+            return None
+        wires = [_decode_usual(value) for value in values]  # type: ignore[arg-type]
+        # A thousand clicks of a second have one text.
+        times_ms = {text: parse_timestamp(text) for text in {wire.event_time for wire in wires}}
+    except (TypeError, ValueError, msgspec.MsgspecError, RecursionError):
+        return None
+    if not are_identifiers([wire.product_id for wire in wires]):
+        return None
+    first = min(kafka_times_ms)
+    if (
+        first < EARLIEST_MS
+        or max(kafka_times_ms) >= LATEST_MS
+        or max(times_ms.values()) - first > limits.future_max_ms
+    ):
+        return None
+    times_s = {text: at_ms // 1000 for text, at_ms in times_ms.items()}
+    return [Click(wire.product_id, times_s[wire.event_time]) for wire in wires]
 
 
 def _quote(raw: RawMessage, value: bytes, limits: InputLimits) -> CompetitorQuote:

@@ -2,12 +2,13 @@
 dead letters."""
 
 from collections.abc import Mapping
+from operator import ne
 
 import msgspec
 
 import telemetry
 from connectors.decode.pricing import SignalKind, decode, decode_usual_events
-from connectors.decode.signals import ProductSignalKind, decode_signal
+from connectors.decode.signals import ProductSignalKind, decode_signal, decode_usual_clicks
 from connectors.decode.wire import DEFAULT_LIMITS, InputLimits
 from connectors.kafka import RawBatch
 from core.dead_letter import DeadLetter
@@ -60,22 +61,46 @@ class Decoding(RoutedDecoding[Routed]):
             self._decode_changes(kind, batch, letters, routed)
 
     def _decode_signals(self, kind: ProductSignalKind, batch: RawBatch, letters: list[DeadLetter]) -> SignalBatch:
+        whole = self._usual_clicks(batch) if kind is ProductSignalKind.CLICKS else None
+        if whole is not None:
+            return whole
         signals = SignalBatch(batch.topic, [], [], [], [], batch.kafka_times_ms[0], [])
-        rerouted = 0
-        for partition, raw in zip(batch.partitions, batch.messages(), strict=True):
-            signal = decode_signal(kind, raw, batch.topic, partition, limits=self._limits)
-            if isinstance(signal, DeadLetter):
-                letters.append(signal)
+        for part in batch.parts(CHUNK):
+            usual = self._usual_clicks(part) if kind is ProductSignalKind.CLICKS else None
+            if usual is not None:
+                signals.extend(usual)
                 continue
-            key = signal.product_id.encode()
-            rerouted += key != raw.key
-            signals.partitions.append(partition)
-            signals.offsets.append(raw.offset)
-            signals.signals.append(signal)
-            signals.shards.append(shard_of(key, self._shards))
-            signals.values.append(raw.value)
-        telemetry.REROUTED.inc(rerouted)
+            for partition, raw in zip(part.partitions, part.messages(), strict=True):
+                signal = decode_signal(kind, raw, batch.topic, partition, limits=self._limits)
+                if isinstance(signal, DeadLetter):
+                    letters.append(signal)
+                    continue
+                key = signal.product_id.encode()
+                telemetry.REROUTED.inc(key != raw.key)
+                signals.partitions.append(partition)
+                signals.offsets.append(raw.offset)
+                signals.signals.append(signal)
+                signals.shards.append(shard_of(key, self._shards))
+                signals.values.append(raw.value)
         return signals
+
+    def _usual_clicks(self, batch: RawBatch) -> SignalBatch | None:
+        """The clicks of a batch in which all are of the usual form; None for any other."""
+        clicks = decode_usual_clicks(batch.values, batch.kafka_times_ms, self._limits)
+        if clicks is None:
+            return None
+        keys = [click.product_id.encode() for click in clicks]
+        if keys != batch.keys:
+            telemetry.REROUTED.inc(sum(map(ne, keys, batch.keys)))
+        return SignalBatch(
+            batch.topic,
+            batch.partitions,
+            batch.offsets,
+            list(clicks),
+            [shard_of(key, self._shards) for key in keys],
+            batch.kafka_times_ms[0],
+            batch.values,
+        )
 
     def _decode_events(self, batch: RawBatch, letters: list[DeadLetter]) -> EventBatch:
         usual = decode_usual_events(batch.keys, batch.values, batch.kafka_times_ms, self._limits)
@@ -85,15 +110,7 @@ class Decoding(RoutedDecoding[Routed]):
                 batch.topic, batch.partitions, batch.offsets, keys, usual, batch.kafka_times_ms[0], batch.values
             )
         events = EventBatch(batch.topic, [], [], [], [], batch.kafka_times_ms[0], values := [])
-        for start in range(0, len(batch), CHUNK):
-            part = RawBatch(
-                batch.topic,
-                batch.partitions[start : start + CHUNK],
-                batch.offsets[start : start + CHUNK],
-                batch.keys[start : start + CHUNK],
-                batch.values[start : start + CHUNK],
-                batch.kafka_times_ms[start : start + CHUNK],
-            )
+        for part in batch.parts(CHUNK):
             usual = decode_usual_events(part.keys, part.values, part.kafka_times_ms, self._limits)
             if usual is not None:
                 events.partitions += part.partitions

@@ -126,9 +126,10 @@ class PricingStep(StatefulBatchLogic[Work, Any, bytes | None]):
 
     def _apply_signals(self, batch: SignalBatch, now_ms: int) -> Priced:
         decisions, letters = self._lane.apply_signals(batch, now_ms)
-        for number in set(batch.shards):
+        touched = set(batch.shards)
+        for number in touched:
             _report_counts(self._lane.shard(number).decider)
-        shown = self._lane.take_shown(now_ms)
+        shown = self._lane.take_shown(now_ms, touched)
         return to_priced(decisions, kafka_time_ms=batch.kafka_time_ms, dead_letters=letters, signals=shown)
 
     def _pass_time(self, now_ms: int) -> list[Priced]:

@@ -3,6 +3,8 @@
 State is kept by shard, because shards move between processes. But the events of a poll are of many shards, and a
 batch for each would cost more than its events. So a lane prices events of all its shards in one loop."""
 
+from collections.abc import Iterable
+
 from core.dead_letter import DeadLetter
 from core.room import Room
 from pricing.batches import EventBatch, SignalBatch
@@ -25,16 +27,18 @@ class Lane:
         self._numbers = EventNumbers.of(policy)
         self._room = room
         self._shards: dict[int, Shard] = {}
-        # Time alone may change something.
-        self._is_timed = False
+        # By shard, the processing time at which time alone may change something; not of those that have changed.
+        self._dues_ms: dict[int, int] = {}
+        self._changed: set[int] = set()
 
     def hold(self, number: int, shard: Shard) -> None:
         """Take the signals of a shard. It must come before the first one."""
         self._shards[number] = shard
-        self._is_timed = self._is_timed or shard.signals.is_timed
+        self._changed.add(number)
 
     def shard(self, number: int) -> Shard:
-        """A shard of the lane."""
+        """A shard of the lane, to be changed."""
+        self._changed.add(number)
         return self._shards[number]
 
     def apply_events(
@@ -52,8 +56,8 @@ class Lane:
             shard = shards[number]
             at_ms = shard.clock.note(event_time_ms, now_ms)
             shard.decider.at_s = at_ms // 1000
+        self._changed.update(newest)
         if self.decider.decays:
-            self._is_timed = True
             for event, number in zip(batch.events, batch.shards, strict=True):
                 shards[number].signals.note_event(event.product_id)
         return priced
@@ -63,7 +67,7 @@ class Lane:
         would make one product too many."""
         decisions: list[PriceDecision] = []
         letters: list[DeadLetter] = []
-        self._is_timed = True
+        self._changed.update(batch.shards)
         for index, (signal, number) in enumerate(zip(batch.signals, batch.shards, strict=True)):
             shard, position = self._shards[number], batch.position(index)
             if signal.product_id not in shard.products and not self._room.take():
@@ -74,15 +78,25 @@ class Lane:
 
     def pass_time(self, now_ms: int) -> list[PriceDecision]:
         """The decisions of all that has run out by now, in all shards."""
+        self._changed.update(self._shards)
         return [each for shard in self._shards.values() for each in shard.signals.pass_time(now_ms)]
 
     def next_due_ms(self) -> int | None:
         """As of a shard: the earliest of all."""
-        if not self._is_timed:
-            return None
-        dues = [due_ms for shard in self._shards.values() if (due_ms := shard.signals.next_due_ms()) is not None]
-        return min(dues, default=None)
+        for number in self._changed:
+            due_ms = self._shards[number].signals.next_due_ms()
+            if due_ms is None:
+                self._dues_ms.pop(number, None)
+            else:
+                self._dues_ms[number] = due_ms
+        self._changed.clear()
+        return min(self._dues_ms.values(), default=None)
 
-    def take_shown(self, now_ms: int) -> list[ShownSignals]:
-        """As of a shard: those of all."""
-        return [each for shard in self._shards.values() for each in shard.signals.take_shown(now_ms)]
+    def take_shown(self, now_ms: int, numbers: Iterable[int] | None = None) -> list[ShownSignals]:
+        """As of a shard: those of some shards, by default of all."""
+        shards = self._shards
+        return [
+            each
+            for number in (shards if numbers is None else numbers)
+            for each in shards[number].signals.take_shown(now_ms)
+        ]

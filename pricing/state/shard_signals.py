@@ -7,6 +7,7 @@ from pricing.catalogue import CatalogueEntry
 from pricing.clicks import Click
 from pricing.competitors import CompetitorQuote
 from pricing.decision import PriceDecision
+from pricing.guardrails import LOOK_BACK
 from pricing.signals import ShownSignals, Signal, show
 from pricing.state.decay import decay, step_s
 from pricing.state.event_clock import EventClock
@@ -66,7 +67,7 @@ class ShardSignals:
             state = shard.products[product_id] = ProductState(product_id, version=decider.version_base)
         self._note_change(product_id)
         cause = note_signal(state, signal, decider, position, now_ms)
-        if decider.uses_signals:
+        if decider.uses_signals and self._may_change_price(state, signal):
             decisions += self._price_again(state, cause, position, now_ms)
         if _may_run_out_earlier(state, signal, decider):
             self._dues.watch(state, decider)
@@ -147,6 +148,17 @@ class ShardSignals:
 
     def _note_change(self, product_id: str) -> None:
         self._shard.dirty[product_id] = self._unshown[product_id] = None
+
+    def _may_change_price(self, state: ProductState, signal: Signal) -> bool:
+        """False for a click that leaves all as it is from which the price follows. Most do: only the one that makes
+        a product hot counts. Without a look back, the price is a function of the inputs, which stay the same."""
+        decider, policy = self._shard.decider, self._shard.decider.policy
+        if not isinstance(signal, Click) or state.signals is None or decider.decays or self._shard.freezes.by_scope:
+            return True
+        if state.signals.clicks.total == policy.clicks.above + 1 or state.policy != policy.version:
+            return True
+        steps = policy.guardrails.max_step_percent is not None
+        return any(each.rule in LOOK_BACK or (steps and each.rule == "ending") for each in state.adjustments)
 
     def _price_again(
         self, state: ProductState, cause: str, position: SourcePosition, now_ms: int

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from connectors.decode.signals import ProductSignalKind, decode_signal
+from connectors.decode.signals import ProductSignalKind, decode_signal, decode_usual_clicks
 from connectors.decode.wire import RawMessage
 from core.dead_letter import DeadLetter
 from pricing.clicks import Click
@@ -46,6 +46,46 @@ def read(kind: ProductSignalKind, value: Any) -> Signal | DeadLetter:
 )
 def test_a_signal_is_read(kind: ProductSignalKind, value: Any, expected: Signal) -> None:
     assert read(kind, value) == expected
+
+
+def usual(*values: Any, at_ms: int = AT_S * 1000) -> list[Click] | None:
+    raw = [value if isinstance(value, bytes | None) else json.dumps(value).encode() for value in values]
+    return decode_usual_clicks(raw, [at_ms] * len(raw))
+
+
+def test_clicks_of_the_usual_form_are_read_at_once() -> None:
+    other = {**CLICK, "product_id": "B:1", "event_time": "2023-11-14T22:13:21.999Z", "more": 1}
+    assert usual(CLICK, other) == [read(ProductSignalKind.CLICKS, each) for each in (CLICK, other)]
+    # Up to the limit ahead of Kafka's time stamp.
+    assert usual(CLICK, at_ms=AT_S * 1000 - 300_000) == [Click("A", AT_S)]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        None,
+        b"{",
+        b"[]",
+        b'{"event_time":"2023-11-14 22:13:20Z","product_id":"A","event_type":"view","x":"\xff"}',
+        {**CLICK, "product_id": 7},
+        {**CLICK, "product_id": ""},
+        {**CLICK, "product_id": "a b"},
+        {**CLICK, "product_id": "a\nb"},
+        {**CLICK, "product_id": "ä"},
+        {**CLICK, "product_id": "x" * 65},
+        {**CLICK, "event_type": "buy"},
+        {**CLICK, "event_time": AT_S},
+        {**CLICK, "event_time": "soon"},
+        {**CLICK, "event_time": "2023-11-14 22:18:21Z"},
+        {**CLICK, "event_time": "2123-11-14 22:18:21Z"},
+    ],
+)
+def test_a_batch_with_another_click_needs_a_closer_look(odd: Any) -> None:
+    assert usual(CLICK, odd, CLICK) is None
+
+
+def test_a_time_stamp_of_kafka_that_is_none_needs_a_closer_look() -> None:
+    assert usual(CLICK, at_ms=-1) is None
 
 
 BAD_QUANTITIES = (0, -1, 1.5, 1e13)
