@@ -23,7 +23,8 @@ Signal = Click | StockMove | CompetitorQuote
 class ProductSignals(msgspec.Struct, array_like=True, gc=False):
     """The signals of one product. moved: pieces that came in, less those that went out. echoes, outside_band:
     quotes that were ignored, because they were our own price or too far from the base price. sold: of the last day.
-    newest_ms, updated_at_ms: event time of the newest signal, and processing time of the last one."""
+    newest_ms, updated_at_ms: event time of the newest signal, and processing time of the last one. recorded_min:
+    the last minute of event time (since the epoch) of which they are recorded."""
 
     moved: int = 0
     clicks: ClickWindow = msgspec.field(default_factory=ClickWindow)
@@ -33,6 +34,7 @@ class ProductSignals(msgspec.Struct, array_like=True, gc=False):
     newest_ms: int = 0
     updated_at_ms: int = 0
     sold: SoldByHour = {}
+    recorded_min: int = 0
 
     def cheapest(self, at_s: int, base_price: float | None, policy: PricingPolicy) -> Cheapest | None:
         """The cheapest quote that counts at a time; None if none does."""
@@ -63,7 +65,8 @@ def inputs_of(
 class ShownSignals(msgspec.Struct, frozen=True, gc=False):
     """The stock, clicks and competitors of a product, as readers see them. stock: not below 0; `oversold` is the
     amount below. What is not known is None. updated_at_ms: processing time. quoted_at_ms: event time of the
-    cheapest quote."""
+    cheapest quote. at_ms: event time of these values. is_recorded: they are the first ones of their minute, which
+    history keeps."""
 
     product_id: str
     stock: float | None
@@ -79,6 +82,8 @@ class ShownSignals(msgspec.Struct, frozen=True, gc=False):
     updated_at_ms: int
     quoted_at_ms: int | None
     days_of_cover: float | None
+    at_ms: int
+    is_recorded: bool
 
     @property
     def is_empty(self) -> bool:
@@ -97,8 +102,9 @@ def show(
     policy: PricingPolicy,
     now_ms: int,
 ) -> ShownSignals:
-    """The signals of a product at a time."""
+    """The signals of a product at a time, which are then recorded for its minute."""
     signals = signals or ProductSignals()
+    is_recorded, signals.recorded_min = signals.recorded_min != at_s // 60, at_s // 60
     signals.clicks.forget(at_s)
     stock = stock_of(entry, signals.moved)
     found = signals.cheapest(at_s, base_price, policy)
@@ -117,4 +123,6 @@ def show(
         now_ms,
         None if found is None else found.time_s * 1000,
         days_of_cover(stock, sold_of_day(signals.sold, at_s)),
+        at_s * 1000,
+        is_recorded,
     )

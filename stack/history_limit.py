@@ -23,6 +23,7 @@ DELETE FROM {table} USING names WHERE {table}.{name} = names.id AND {table}.{tim
 """
 DELETES = (
     DELETE.format(table="price_history", name="product_id", time="event_time"),
+    DELETE.format(table="signal_history", name="product_id", time="at_time"),
     DELETE.format(table="price_ticks_enriched", name="symbol", time="ts"),
 )
 

@@ -20,19 +20,21 @@ from sinks.history.reader import VERSION_MAX, HistoryPoint
 DEFAULT_LIMIT = 50
 CHART_POINTS_MAX = 2000
 
+PointsQuery = Annotated[int, Query(ge=2, le=CHART_POINTS_MAX, description="Largest number of points.")]
+
 _decode_adjustments = msgspec.json.Decoder(list[Adjustment]).decode
 
 router = APIRouter(tags=["history"])
 
 
-# Before the route below, whose product_id would take `/chart` too.
+# Before the last route, whose product_id would take `/chart` and `/signals` too.
 @router.get(
     "/history/{product_id:path}/chart", response_model=models.ChartShown, responses=responses(400, 401, 404, 503)
 )
 async def chart(
     product_id: models.ProductId,
     request: Request,
-    points: Annotated[int, Query(ge=2, le=CHART_POINTS_MAX, description="Largest number of points.")] = 500,
+    points: PointsQuery = 500,
     since: FromQuery = None,
     until: ToQuery = None,
 ) -> Response:
@@ -44,6 +46,27 @@ async def chart(
     found = await answer_of(history_of(request).chart(product_id, points, from_ms, to_ms))
     await _check_known(services, product_id, found.points)
     return json_response({"product_id": product_id, "prices": found.prices, "points": found.points})
+
+
+@router.get(
+    "/history/{product_id:path}/signals",
+    response_model=models.SignalHistory,
+    responses=responses(400, 401, 404, 503),
+)
+async def signals(
+    product_id: models.ProductId,
+    request: Request,
+    points: PointsQuery = 500,
+    since: FromQuery = None,
+    until: ToQuery = None,
+) -> Response:
+    """Past stock, clicks and competitors, by minute of event time, thinned as a chart of prices. A point: at_ms,
+    stock (below 0 if oversold), clicks_15m, min_competitor_price; null for what was not known."""
+    services = services_of(request)
+    from_ms, to_ms = parse_time("from", since), parse_time("to", until)
+    found = await answer_of(history_of(request).signals(product_id, points, from_ms, to_ms))
+    await _check_known(services, product_id, found)
+    return json_response({"product_id": product_id, "points": found})
 
 
 @router.get("/history/{product_id:path}", response_model=models.History, responses=responses(400, 401, 404, 503))

@@ -140,6 +140,13 @@ class ChartShown(BaseModel):
     )
 
 
+class SignalHistory(BaseModel):
+    product_id: str
+    points: list[list[Any]] = Field(
+        description="Oldest first: event time (ms), stock, clicks_15m, min_competitor_price; null if not known."
+    )
+
+
 class CategoryList(BaseModel):
     categories: list[str]
     next_cursor: str | None = Field(None, description="Only if there are more: give it as `cursor`.")

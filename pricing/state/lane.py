@@ -30,11 +30,14 @@ class Lane:
         # By shard, the processing time at which time alone may change something; not of those that have changed.
         self._dues_ms: dict[int, int] = {}
         self._changed: set[int] = set()
+        # Time alone may change something in a shard.
+        self._is_timed = self.decider.decays
 
     def hold(self, number: int, shard: Shard) -> None:
         """Take the signals of a shard. It must come before the first one."""
         self._shards[number] = shard
         self._changed.add(number)
+        self._is_timed = self._is_timed or shard.signals.is_timed
 
     def shard(self, number: int) -> Shard:
         """A shard of the lane, to be changed."""
@@ -56,7 +59,8 @@ class Lane:
             shard = shards[number]
             at_ms = shard.clock.note(event_time_ms, now_ms)
             shard.decider.at_s = at_ms // 1000
-        self._changed.update(newest)
+        if self._is_timed:
+            self._changed.update(newest)
         if self.decider.decays:
             for event, number in zip(batch.events, batch.shards, strict=True):
                 shards[number].signals.note_event(event.product_id)
@@ -67,6 +71,9 @@ class Lane:
         would make one product too many."""
         decisions: list[PriceDecision] = []
         letters: list[DeadLetter] = []
+        if not self._is_timed:
+            self._is_timed = True
+            self._changed.update(self._shards)
         self._changed.update(batch.shards)
         for index, (signal, number) in enumerate(zip(batch.signals, batch.shards, strict=True)):
             shard, position = self._shards[number], batch.position(index)
@@ -83,6 +90,8 @@ class Lane:
 
     def next_due_ms(self) -> int | None:
         """As of a shard: the earliest of all."""
+        if not self._is_timed:
+            return None
         for number in self._changed:
             due_ms = self._shards[number].signals.next_due_ms()
             if due_ms is None:

@@ -10,8 +10,10 @@ import msgspec
 from core.positions import SourcePosition
 from pricing.commands import Freeze, PriceOverride
 from pricing.decision import PUBLISHED, Cause, FreezeChange, Priced, PriceDecision, PricedEvents
+from pricing.signals import ShownSignals
 from sinks.history.tables import Table, columns, encode_fields, escape
 
+MINUTE_MS = 60_000
 POSITION = ("source_topic", "source_partition", "source_offset")
 
 PRICES = Table(
@@ -87,8 +89,22 @@ FREEZES = Table(
     end="lifted_time",
 )
 
-TABLES = (PRICES, OVERRIDES, FREEZES)
-_PRICE, _OVERRIDE, _FREEZE = (table.tag + b"\t" for table in TABLES)
+SIGNALS = Table(
+    b"S",
+    "signal_history",
+    columns(
+        product_id="text",
+        at_time="time",
+        stock="double",
+        clicks_15m="integer",
+        min_competitor_price="price",
+    ),
+    # The first values of a minute, at its beginning.
+    key=("product_id", "at_time"),
+)
+
+TABLES = (PRICES, OVERRIDES, FREEZES, SIGNALS)
+_PRICE, _OVERRIDE, _FREEZE, _SIGNALS = (table.tag + b"\t" for table in TABLES)
 
 _encode_json = msgspec.json.Encoder().encode
 
@@ -101,6 +117,7 @@ def encode_history(priced: Priced) -> list[bytes]:
             rows += encode_rows(decision, update)
     for change in priced.freezes:
         rows += encode_freeze(change)
+    rows += [encode_signals(shown) for shown in priced.signals if shown.is_recorded and shown.at_ms]
     return rows
 
 
@@ -144,6 +161,14 @@ def encode_freeze(change: FreezeChange) -> list[bytes]:
     if change.ended is not None:
         rows.append(_encode_freeze(change.ended, change.at_ms))
     return rows
+
+
+def encode_signals(shown: ShownSignals) -> bytes:
+    """A row of `signal_history`. The stock may be below 0."""
+    stock = None if shown.stock is None else repr(float(shown.stock - shown.oversold))
+    competitor = None if shown.min_competitor_price is None else repr(shown.min_competitor_price)
+    minute_ms = shown.at_ms // MINUTE_MS * MINUTE_MS
+    return _SIGNALS + encode_fields((shown.product_id, minute_ms, stock, shown.clicks_15m, competitor))
 
 
 @lru_cache(maxsize=1024)

@@ -41,6 +41,16 @@ class ChartPoint(msgspec.Struct, frozen=True, array_like=True):
     version: int
 
 
+class SignalPoint(msgspec.Struct, frozen=True, array_like=True):
+    """The stock, clicks and cheapest competitor of a product at a minute. As JSON it is an array. None: not
+    known."""
+
+    at_ms: int
+    stock: float | None
+    clicks_15m: int
+    min_competitor_price: float | None
+
+
 class Chart(msgspec.Struct, frozen=True):
     """Points in order of time. prices: number of prices in the whole range, before thinning."""
 
@@ -96,6 +106,7 @@ class Statements(msgspec.Struct, frozen=True):
     overrides: str
     overrides_of_product: str
     freezes: str
+    signals: str
 
 
 def statements(dialect: Dialect) -> Statements:
@@ -140,6 +151,17 @@ def statements(dialect: Dialect) -> Statements:
         overrides_of_product=f"{overrides} WHERE product_id = :product_id AND {before}",
         freezes=f"""SELECT scope, reason, set_by, {text("set_time")}, {text("lifted_time")}, source_partition,
             source_offset FROM price_freezes WHERE {before}""",  # noqa: S608
+        signals=f"""WITH found AS (
+                SELECT signal_history.*, {dialect.seconds.format("at_time")} AS at_s FROM signal_history
+                WHERE product_id = :product_id
+                    AND at_time >= {moment(":since")} AND at_time < {moment(":until")}),
+            spans AS (
+                SELECT found.*, FLOOR((at_s - MIN(at_s) OVER ()) * :points
+                    / GREATEST(MAX(at_s) OVER () - MIN(at_s) OVER (), 0.001)) AS span FROM found),
+            ranked AS (
+                SELECT spans.*, ROW_NUMBER() OVER (PARTITION BY span ORDER BY at_s DESC) AS rank_in_span FROM spans)
+            SELECT at_s, stock, clicks_15m, min_competitor_price
+            FROM ranked WHERE rank_in_span = 1 ORDER BY span""",  # noqa: S608
     )
 
 
@@ -183,6 +205,22 @@ class HistoryReader:
             for event_time, price, demand, source, version, _ in rows
         ]
         return Chart(found, int(rows[0][5]) if rows else 0)
+
+    async def signals(
+        self, product_id: str, points: int, from_ms: int | None, to_ms: int | None
+    ) -> list[SignalPoint]:
+        """Stock, clicks and competitors with `from_ms <= time < to_ms`, thinned to at most `points` (2 or more):
+        the last ones of each span of time, oldest first."""
+        binds = {**_range(product_id, from_ms, to_ms), "points": points - 1}
+        return [
+            SignalPoint(
+                round(float(at_s) * 1000),
+                None if stock is None else float(stock),
+                int(clicks),
+                None if price is None else float(price),
+            )
+            for at_s, stock, clicks, price in await self._database.fetch(self._statements.signals, binds)
+        ]
 
     async def overrides(self, product_id: str | None, limit: int, before: AuditCursor) -> list[PastOverride]:
         """The newest `limit` overrides before a position, newest first. product_id: None for all products."""

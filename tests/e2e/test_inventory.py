@@ -4,7 +4,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.support.pipeline import ROOT, Pipeline, wait_for
+from tests.support.pipeline import KEY, ROOT, Pipeline, wait_for
 
 POLICY = str(ROOT / "policies" / "live-inventory.toml")
 
@@ -104,6 +104,13 @@ def test_signals_become_prices_and_are_explained_also_after_a_crash(pipeline: Pi
     assert [(each["product_id"], each["stock"]) for each in high] == [("2", 70)]
     assert get("/inventory?stock_category=High&low=1").json()["products"] == []
     assert get("/inventory/9").status_code == 404
+    # The chart's overlays: the first values of each minute.
+    key = {"X-API-Key": KEY}
+    past = wait_for(lambda: get("/history/3/signals", headers=key).json()["points"], what=pipeline.output)
+    assert all(at_ms % 60_000 == 0 and stock == 30 for at_ms, stock, _, _ in past)
+    assert get("/history/3/signals").status_code == 401
+    assert get("/history/9/signals", headers=key).status_code == 404
+    assert get("/history/3/signals?points=1", headers=key).status_code == 400
     for path in ("/inventory/a%20b", "/inventory?low=2", "/inventory?stock_category=low", "/inventory?limit=0"):
         assert get(path).status_code == 400, path
 

@@ -233,6 +233,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/history/{product_id}/signals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Signals
+         * @description Past stock, clicks and competitors, by minute of event time, thinned as a chart of prices. A point: at_ms,
+         *     stock (below 0 if oversold), clicks_15m, min_competitor_price; null for what was not known.
+         */
+        get: operations["signals_history__product_id__signals_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/inventory": {
         parameters: {
             query?: never;
@@ -1900,6 +1921,16 @@ export interface components {
              */
             reason: string;
         };
+        /** SignalHistory */
+        SignalHistory: {
+            /**
+             * Points
+             * @description Oldest first: event time (ms), stock, clicks_15m, min_competitor_price; null if not known.
+             */
+            points: unknown[][];
+            /** Product Id */
+            product_id: string;
+        };
         /** SinkShown */
         SinkShown: {
             /** Breaker Open */
@@ -2641,6 +2672,81 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ChartShown"];
+                };
+            };
+            /** @description The request is malformed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The admin key is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The product is not known, or there is nothing to remove. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    signals_history__product_id__signals_get: {
+        parameters: {
+            query?: {
+                /** @description Largest number of points. */
+                points?: number;
+                /** @description RFC 3339, inclusive. */
+                from?: string | null;
+                /** @description RFC 3339, exclusive. */
+                to?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description A product id. */
+                product_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignalHistory"];
                 };
             };
             /** @description The request is malformed. */

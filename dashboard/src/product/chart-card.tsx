@@ -3,7 +3,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Download, Image } from "lucide-react";
 import { type RefObject, useRef } from "react";
-import { useLocation, useSearch } from "wouter";
 import { answer, api } from "../api/client";
 import type { PastOverride } from "../api/types";
 import { NeedsKey } from "../shell/needs-key";
@@ -13,8 +12,9 @@ import { ChartNotice } from "../ui/chart-notice";
 import { download, toCsv } from "../ui/csv";
 import { Problem } from "../ui/problem";
 import { useSignal } from "../ui/signal";
+import { useView } from "../ui/use-view";
 import { zoneName } from "../ui/zone";
-import type { ChartPoint } from "./chart-points";
+import { type ChartPoint, OVERLAYS, type Overlay, overlayOf, type SignalPoint } from "./chart-points";
 import { useLivePoints } from "./live-points";
 import { type ChartHandle, PriceChart } from "./price-chart";
 
@@ -24,10 +24,13 @@ type Range = keyof typeof RANGES;
 const CHART_POINTS = 800;
 /** One array for all drawings: the chart is drawn again if it gets another one. */
 const NONE: PastOverride[] = [];
+const NO_SIGNALS: SignalPoint[] = [];
+const NO_OVERLAYS: Overlay[] = [];
+const ALL_OVERLAYS = Object.keys(OVERLAYS) as Overlay[];
 
 export function ChartCard({ id, version }: { id: string; version: number }) {
   const hasKey = useKeyState() === "given";
-  const [range, setRange] = useRange(id);
+  const [{ range, overlays }, setView] = useView(`/product/${encodeURIComponent(id)}`, readView, writeView);
   const chart = useRef<ChartHandle>(null);
   const live = useLivePoints(id, !hasKey);
   const loaded = useQuery({
@@ -41,7 +44,8 @@ export function ChartCard({ id, version }: { id: string; version: number }) {
       <div className="row">
         <h2 id="chart">Price and demand</h2>
         <div className="spacer" />
-        <RangeChoice range={range} setRange={setRange} />
+        <OverlayChoice signals={loaded.data?.signals ?? []} overlays={overlays} setView={setView} />
+        <RangeChoice range={range} setRange={(each) => setView({ range: each })} />
         <Exports id={id} points={hasKey ? (loaded.data?.points ?? []) : live} chart={chart} />
       </div>
       {!hasKey ? (
@@ -51,18 +55,32 @@ export function ChartCard({ id, version }: { id: string; version: number }) {
       ) : loaded.isPending ? (
         <p className="loading">Loading…</p>
       ) : (
-        <Chart loaded={loaded.data} ref={chart} />
+        <Chart loaded={loaded.data} overlays={overlays} ref={chart} />
       )}
     </section>
   );
 }
 
-/** The range in the address; an hour by default. */
-function useRange(id: string): [Range, (range: Range) => void] {
-  const [, go] = useLocation();
-  const asked = new URLSearchParams(useSearch()).get("range");
-  const range = asked && asked in RANGES ? (asked as Range) : "1h";
-  return [range, (each) => go(`/product/${encodeURIComponent(id)}?range=${each}`, { replace: true })];
+interface View {
+  range: Range;
+  overlays: Overlay[];
+}
+
+/** The view in the address; an hour without overlays by default. */
+function readView(address: string): View {
+  const asked = new URLSearchParams(address);
+  const range = asked.get("range");
+  const named = asked.get("overlay")?.split(",") ?? [];
+  return {
+    range: range && range in RANGES ? (range as Range) : "1h",
+    overlays: ALL_OVERLAYS.filter((overlay) => named.includes(overlay)),
+  };
+}
+
+function writeView({ range, overlays }: View): string {
+  const asked = new URLSearchParams({ range });
+  if (overlays.length) asked.set("overlay", overlays.join(","));
+  return asked.toString();
 }
 
 interface Loaded {
@@ -70,6 +88,7 @@ interface Loaded {
   /** The number of decisions that the points stand for. */
   prices: number;
   overrides: PastOverride[];
+  signals: SignalPoint[];
 }
 
 /** The range ends with the last decision: the events of a replay may lie years back. */
@@ -79,25 +98,40 @@ async function loadChart(id: string, range: Range): Promise<Loaded> {
   const newest = await answer(api.GET("/history/{product_id}", { params: { path, query: { limit: 1 } } }));
   const last = newest.history[0];
   const from = span === null || !last ? undefined : new Date(Date.parse(last.event_time) - span).toISOString();
-  const [found, audit] = await Promise.all([
+  const [found, audit, signals] = await Promise.all([
     answer(api.GET("/history/{product_id}/chart", { params: { path, query: { points: CHART_POINTS, from } } })),
     answer(api.GET("/overrides/audit", { params: { query: { product_id: id, limit: 100 } } })),
+    answer(api.GET("/history/{product_id}/signals", { params: { path, query: { points: CHART_POINTS, from } } })),
   ]);
-  return { points: found.points as ChartPoint[], prices: found.prices, overrides: audit.overrides };
+  return {
+    points: found.points as ChartPoint[],
+    prices: found.prices,
+    overrides: audit.overrides,
+    signals: signals.points as SignalPoint[],
+  };
 }
 
 function Chart({
-  loaded: { points, prices, overrides },
+  loaded: { points, prices, overrides, signals },
+  overlays,
   ref,
 }: {
   loaded: Loaded;
+  overlays: Overlay[];
   ref: RefObject<ChartHandle | null>;
 }) {
   const mode = useSignal(theme);
   if (points.length === 0) return <p className="empty-note">No price has been decided by an event yet.</p>;
   return (
     <>
-      <PriceChart ref={ref} points={points} overrides={overrides} theme={mode} />
+      <PriceChart
+        ref={ref}
+        points={points}
+        overrides={overrides}
+        signals={signals}
+        overlays={overlays}
+        theme={mode}
+      />
       <p className="dim small">
         {prices > points.length
           ? `${prices.toLocaleString()} decisions, shown as ${points.length} points.`
@@ -114,7 +148,14 @@ function LiveChart({ points, ref }: { points: ChartPoint[]; ref: RefObject<Chart
     <>
       {points.length > 0 && (
         <>
-          <PriceChart ref={ref} points={points} overrides={NONE} theme={mode} />
+          <PriceChart
+            ref={ref}
+            points={points}
+            overrides={NONE}
+            signals={NO_SIGNALS}
+            overlays={NO_OVERLAYS}
+            theme={mode}
+          />
           <p className="dim small">
             Live prices since this page was opened. <ChartNotice />
           </p>
@@ -123,6 +164,37 @@ function LiveChart({ points, ref }: { points: ChartPoint[]; ref: RefObject<Chart
       <NeedsKey what="History" />
     </>
   );
+}
+
+/** A choice for each overlay that there are values of. */
+function OverlayChoice({
+  signals,
+  overlays,
+  setView,
+}: {
+  signals: SignalPoint[];
+  overlays: Overlay[];
+  setView: (change: Partial<View>) => void;
+}) {
+  const there = ALL_OVERLAYS.filter(
+    (overlay) => overlays.includes(overlay) || overlayOf(signals, overlay).length > 0,
+  );
+  return there.map((overlay) => (
+    <label key={overlay} className={`overlay of-${overlay}`}>
+      <input
+        type="checkbox"
+        checked={overlays.includes(overlay)}
+        onChange={(event) =>
+          setView({
+            overlays: ALL_OVERLAYS.filter((each) =>
+              each === overlay ? event.target.checked : overlays.includes(each),
+            ),
+          })
+        }
+      />{" "}
+      {overlay}
+    </label>
+  ));
 }
 
 function RangeChoice({ range, setRange }: { range: Range; setRange: (range: Range) => void }) {

@@ -5,6 +5,26 @@ import type { PastOverride, Source } from "../api/types";
 /** event_time_ms, price, demand, source, version: OpenAPI does not describe rows that are arrays. */
 export type ChartPoint = [number, number, number, Source, number];
 
+/** at_ms, stock, clicks of 15 minutes, cheapest competitor; null for what was not known. */
+export type SignalPoint = [number, number | null, number, number | null];
+
+/** The values of signals that can be drawn over the price. */
+export const OVERLAYS = { stock: 1, competitor: 3 } as const;
+export type Overlay = keyof typeof OVERLAYS;
+
+/** The points of an overlay, with their seconds, where the value is known. */
+export function overlayOf(signals: SignalPoint[], overlay: Overlay): { time: number; value: number }[] {
+  return signals.flatMap((point) => {
+    const value = point[OVERLAYS[overlay]];
+    return value === null ? [] : [{ time: Math.floor(point[0] / 1000), value }];
+  });
+}
+
+/** The last point that is not after a time; undefined if there is none. */
+export function signalAt(signals: SignalPoint[], atMs: number): SignalPoint | undefined {
+  return signals.findLast(([time]) => time <= atMs);
+}
+
 /** One point a second, the last of it: the axis has no finer unit. */
 export function bySecond(points: ChartPoint[]): Map<number, ChartPoint> {
   return new Map(points.map((point) => [Math.floor(point[0] / 1000), point]));

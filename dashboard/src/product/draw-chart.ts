@@ -6,6 +6,7 @@ import {
   HistogramSeries,
   type IChartApi,
   LineSeries,
+  LineStyle,
   LineType,
   type UTCTimestamp,
 } from "lightweight-charts";
@@ -13,17 +14,24 @@ import type { PastOverride } from "../api/types";
 import type { Money } from "../prices/money";
 import { type Colors, emptyChart, themeColors } from "../ui/chart-look";
 import { formatNumber } from "../ui/format";
-import { bySecond, type ChartPoint, spansOf } from "./chart-points";
+import { bySecond, type ChartPoint, type Overlay, overlayOf, type SignalPoint, spansOf } from "./chart-points";
 
 /** The last point of a second, with the second. */
 type TimedPoint = [UTCTimestamp, ChartPoint];
 
-/** A chart in `host`: price, demand below it on the same time axis, overrides as markers and shaded spans.
+export interface Drawn {
+  points: ChartPoint[];
+  overrides: PastOverride[];
+  /** Drawn over the price, those of `overlays`. */
+  signals: SignalPoint[];
+  overlays: Overlay[];
+}
+
+/** A chart in `host`: price, demand below it on the same time axis, overrides as markers and shaded spans, overlays.
  * `onPoint` gets the point under the pointer, undefined for none. */
 export function drawChart(
   host: HTMLElement,
-  points: ChartPoint[],
-  overrides: PastOverride[],
+  { points, overrides, signals, overlays }: Drawn,
   money: Money,
   onPoint: (point: ChartPoint | undefined) => void,
 ): IChartApi {
@@ -34,6 +42,7 @@ export function drawChart(
   addShade(chart, color, timed, overrides);
   addPrice(chart, color, timed, money);
   addDemand(chart, color, timed);
+  for (const overlay of overlays) addOverlay(chart, color, overlay, signals);
   chart.timeScale().fitContent();
   chart.subscribeCrosshairMove(({ time }) => onPoint(time === undefined ? undefined : seconds.get(time as number)));
   return chart;
@@ -76,6 +85,22 @@ function addPrice(chart: IChartApi, color: Colors, timed: TimedPoint[], money: M
         text: "override",
       })),
   );
+}
+
+/** The competitor is on the axis of the price; the stock has a scale of its own, without an axis. */
+function addOverlay(chart: IChartApi, color: Colors, overlay: Overlay, signals: SignalPoint[]): void {
+  const isStock = overlay === "stock";
+  const series = chart.addSeries(LineSeries, {
+    color: color(isStock ? "--stock" : "--competitor"),
+    lineWidth: 1,
+    lineStyle: isStock ? LineStyle.Dotted : LineStyle.Dashed,
+    lineType: LineType.WithSteps,
+    priceLineVisible: false,
+    lastValueVisible: false,
+    crosshairMarkerVisible: false,
+    ...(isStock ? { priceScaleId: "stock" } : {}),
+  });
+  series.setData(overlayOf(signals, overlay) as { time: UTCTimestamp; value: number }[]);
 }
 
 function addDemand(chart: IChartApi, color: Colors, timed: TimedPoint[]): void {

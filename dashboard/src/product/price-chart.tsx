@@ -2,25 +2,22 @@
 
 import type { IChartApi } from "lightweight-charts";
 import { useEffect, useImperativeHandle, useRef, useState } from "react";
-import type { PastOverride } from "../api/types";
 import { useMoney } from "../prices/policy";
 import { formatNumber, formatTime, formatUtc } from "../ui/format";
-import type { ChartPoint } from "./chart-points";
-import { drawChart } from "./draw-chart";
+import { type ChartPoint, type Overlay, type SignalPoint, signalAt } from "./chart-points";
+import { type Drawn, drawChart } from "./draw-chart";
 
 export interface ChartHandle {
   image(): Promise<Blob | null>;
 }
 
-interface Props {
-  points: ChartPoint[];
-  overrides: PastOverride[];
+interface Props extends Drawn {
   /** Changes when colours do. */
   theme: string;
   ref?: React.Ref<ChartHandle>;
 }
 
-export function PriceChart({ points, overrides, theme, ref }: Props) {
+export function PriceChart({ points, overrides, signals, overlays, theme, ref }: Props) {
   const host = useRef<HTMLDivElement>(null);
   const chart = useRef<IChartApi | null>(null);
   const money = useMoney();
@@ -34,19 +31,20 @@ export function PriceChart({ points, overrides, theme, ref }: Props) {
   }));
   useEffect(() => {
     if (!host.current) return;
-    const drawn = drawChart(host.current, points, overrides, money, setPointed);
+    const drawn = drawChart(host.current, { points, overrides, signals, overlays }, money, setPointed);
     chart.current = drawn;
     return () => {
       chart.current = null;
       drawn.remove();
     };
-  }, [points, overrides, theme, money]);
+  }, [points, overrides, signals, overlays, theme, money]);
 
   const shown = pointed ?? points.at(-1);
   return (
     <figure className="chart">
       <figcaption className="numbers" title={shown ? formatUtc(shown[0]) : undefined}>
         {shown ? <Readout point={shown} /> : null}
+        {shown && overlays.length > 0 ? <Signals point={signalAt(signals, shown[0])} overlays={overlays} /> : null}
       </figcaption>
       <div
         ref={host}
@@ -63,6 +61,21 @@ function Readout({ point: [time, price, demand, source] }: { point: ChartPoint }
   return (
     <>
       {formatTime(time)} · <strong>{money.format(price)}</strong> · demand {formatNumber(demand)} · {source}
+    </>
+  );
+}
+
+function Signals({ point, overlays }: { point: SignalPoint | undefined; overlays: Overlay[] }) {
+  const money = useMoney();
+  const [, stock = null, , competitor = null] = point ?? [];
+  return (
+    <>
+      {overlays.includes("stock") && (
+        <span className="of-stock"> · stock {stock === null ? "–" : formatNumber(stock)}</span>
+      )}
+      {overlays.includes("competitor") && (
+        <span className="of-competitor"> · competitor {competitor === null ? "–" : money.format(competitor)}</span>
+      )}
     </>
   );
 }

@@ -1,6 +1,5 @@
 """Stock, clicks and competitors: exact, in any order of arrival, also where only time passes."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -10,103 +9,20 @@ from hypothesis import strategies as st
 
 from core.positions import SourcePosition
 from core.room import UNBOUNDED
-from pricing.batches import ChangeBatch, EventBatch, SignalBatch
-from pricing.catalogue import CatalogueChange, CatalogueEntry
-from pricing.clicks import WINDOW_S, Click, ClickWindow
-from pricing.competitors import COMPETITORS_MAX, CompetitorQuote, add_quote
-from pricing.decision import Cause, PriceDecision
+from pricing.batches import EventBatch, SignalBatch
+from pricing.catalogue import CatalogueChange
+from pricing.clicks import WINDOW_S, ClickWindow
+from pricing.competitors import COMPETITORS_MAX, add_quote
+from pricing.decision import Cause
 from pricing.engine import quote_rules
 from pricing.inventory import StockMove
 from pricing.policy import PricingPolicy, default_policy, parse_policy
-from pricing.signals import ShownSignals, Signal, inputs_of
+from pricing.signals import Signal, inputs_of
 from pricing.state.lane import Lane
 from pricing.state.shard import Shard
+from tests.support.signal_shop import DEMO, T0_S, Shop, click, prices, quote, some_signals
 from tests.support.signals import T0, event
 
-T0_S = T0 // 1000
-DEMO = """
-[demand]
-factor = 0
-[stock]
-low_factor = 1.2
-high_factor = 0.9
-[clicks]
-factor = 1.02
-[competitor]
-factor = 0.99
-"""
-
-
-class Shop:
-    """One shard on a clock that the test sets. documents: of the state to begin with."""
-
-    def __init__(self, policy: PricingPolicy | None = None, *documents: bytes) -> None:
-        self.now_ms = T0
-        self.shard = Shard(policy or parse_policy(DEMO), *documents)
-        self.shard.settle(was_resumed=False, execution=0)
-        self._lane = Lane(self.shard.decider.policy, UNBOUNDED)
-        self._lane.hold(0, self.shard)
-        self._offset = 0
-
-    def send(self, *signals: Signal) -> list[PriceDecision]:
-        offsets = list(range(self._offset, self._offset + len(signals)))
-        self._offset += len(signals)
-        zeros = [0] * len(signals)
-        batch = SignalBatch("signals", zeros, offsets, list(signals), zeros)
-        # As it is sent to another process.
-        batch = batch.__reduce__()[0](*batch.__reduce__()[1])
-        decisions, letters = self._lane.apply_signals(batch, self.now_ms)
-        assert letters == []
-        return decisions
-
-    def describe(self, product_id: str = "A", **fields: Any) -> list[PriceDecision]:
-        lsn = fields.pop("lsn", None)
-        entry = CatalogueEntry(product_id, "Mug", "kitchen", fields.pop("base_price", 10.0), **fields)
-        return self.change(CatalogueChange(product_id, entry, T0, 0, lsn))
-
-    def change(self, change: CatalogueChange) -> list[PriceDecision]:
-        return self.shard.apply(ChangeBatch("catalogue", 0, [change]), self.now_ms)
-
-    def pass_time(self, seconds: float) -> list[PriceDecision]:
-        self.now_ms += int(seconds * 1000)
-        return self._lane.pass_time(self.now_ms)
-
-    @property
-    def price(self) -> float | None:
-        state = self.shard.get("A")
-        return None if state is None else state.price
-
-    def shown(self) -> ShownSignals:
-        (found,) = [each for each in self._lane.take_shown(self.now_ms) if each.product_id == "A"]
-        return found
-
-
-def prices(decisions: Sequence[PriceDecision]) -> list[tuple[str, int, float | None]]:
-    return [(each.cause, each.version, each.update.new_price if each.update else None) for each in decisions]
-
-
-def click(at_s: int = T0_S, product_id: str = "A") -> Click:
-    return Click(product_id, at_s)
-
-
-def quote(price: float, at_s: int = T0_S, competitor: str = "c", product_id: str = "A") -> CompetitorQuote:
-    return CompetitorQuote(product_id, at_s, competitor, price)
-
-
-some_signals = st.lists(
-    st.builds(Click, st.sampled_from("AB"), st.integers(T0_S - 2000, T0_S + 2000))
-    | st.builds(StockMove, st.sampled_from("AB"), st.integers(T0_S - 2000, T0_S + 2000), st.integers(-9, 9))
-    | st.builds(
-        CompetitorQuote,
-        st.sampled_from("AB"),
-        st.integers(T0_S - 2000, T0_S + 2000),
-        st.sampled_from("xyz"),
-        st.integers(1, 20).map(float),
-    ),
-    max_size=40,
-    # Of equal quotes of one moment, the one that is read later counts.
-    unique_by=lambda each: (type(each), each.product_id, each.time_s, getattr(each, "competitor", None)),
-)
 policies = st.sampled_from(
     [
         parse_policy(DEMO),
@@ -134,39 +50,6 @@ def test_the_order_of_arrival_makes_no_difference(
         shown = msgspec.structs.replace(shop.shown(), echoes=0, outside_band=0)
         ends.append((state.price, state.adjustments, state.price_source, shown))
     assert ends[0] == ends[1]
-
-
-guarded = st.sampled_from(
-    [
-        "max_step_percent = 5\nendings = [9, 50]",
-        "cooldown_s = 300",
-        "min_change_percent = 3\nreversal_s = 400",
-        "floor_ratio = 1.1\nendings = [99]",
-        "",
-    ]
-)
-
-
-@given(some_signals, st.integers(0, 12), guarded, st.booleans())
-def test_a_click_that_is_not_priced_would_have_changed_nothing(
-    signals: list[Signal], above: int, guardrails: str, has_half_life: bool
-) -> None:
-    demand = "half_life_s = 500\n" if has_half_life else ""
-    text = DEMO.replace("factor = 1.02", f"factor = 1.02\nabove = {above}") + f"[guardrails]\n{guardrails}\n"
-    policy = parse_policy(text.replace("[demand]\n", f"[demand]\n{demand}"))
-    found = []
-    for always in (False, True):
-        shop = Shop(policy)
-        if always:
-            shop.shard.signals._may_change_price = lambda *_: True  # type: ignore[method-assign]
-        shop.describe("A", stock_level=30.0)
-        shop.describe("B", stock_level=3.0)
-        # Each click twice, so that many have no effect.
-        sent = [copy for each in signals for copy in [each] * (1 + isinstance(each, Click))]
-        decisions = [decision for each in sent for decision in shop.send(each)]
-        states = [msgspec.to_builtins(shop.shard.get(name)) for name in "AB"]
-        found.append((prices(decisions), states))
-    assert found[0] == found[1]
 
 
 @given(st.lists(st.integers(0, 2000), max_size=60), st.integers(0, 3000))

@@ -18,9 +18,18 @@ from pricing.engine import BASE_REASON
 from pricing.guardrails import GUARDRAILS, HELD
 from pricing.policy import default_policy
 from pricing.rules import RULES
+from pricing.signals import ProductSignals, show
 from pricing.state.shard import Shard
 from sinks.history import oracle
-from sinks.history.pricing import OVERRIDES, PRICES, TABLES, encode_events, encode_freeze, encode_price
+from sinks.history.pricing import (
+    OVERRIDES,
+    PRICES,
+    TABLES,
+    encode_events,
+    encode_freeze,
+    encode_price,
+    encode_signals,
+)
 from sinks.history.schema import migrations
 from sinks.history.tables import Table, Value, parse_row, split_by_table, with_decimals
 from tests.support.history import rows_of
@@ -94,7 +103,9 @@ def test_any_reason_survives(reason: str) -> None:
 def test_oracle_binds_fit_the_statements_and_the_drivers_types() -> None:
     freeze = Freeze("category:c", "r", "ann", T0, SourcePosition("freezes", 0, 1), True)
     rows = [*rows_of(event(10.0), override(99)), *encode_freeze(FreezeChange(freeze.scope, freeze, None, T0))]
-    tables = split_by_table(TABLES, rows)
+    signals = ProductSignals(moved=-7)
+    shown = show("A", signals, None, 10.0, at_s=T0 // 1000, policy=default_policy(), now_ms=T0)
+    tables = split_by_table(TABLES, [*rows, encode_signals(shown)])
     assert [table for table, _ in tables] == list(TABLES)
     for table, (row, *_) in tables:
         binds, types = oracle.binds_of(table, row), oracle.input_types(table)
@@ -104,7 +115,7 @@ def test_oracle_binds_fit_the_statements_and_the_drivers_types() -> None:
         for value, driver_type in zip(binds, types, strict=True):
             number = driver_type is oracledb.DB_TYPE_NUMBER
             assert value is None or isinstance(value, (int, float) if number else str)
-    (prices, price_rows), (overrides, override_rows), _ = tables
+    (prices, price_rows), (overrides, override_rows), _, _ = tables
     assert oracle.binds_of(prices, price_rows[0])[4] == "2023-11-14T22:13:20.000+00:00"
     assert oracle.binds_of(overrides, override_rows[0])[5] is None
 
