@@ -12,12 +12,14 @@ export type SignalPoint = [number, number | null, number, number | null];
 export const OVERLAYS = { stock: 1, competitor: 3 } as const;
 export type Overlay = keyof typeof OVERLAYS;
 
-/** The points of an overlay, with their seconds, where the value is known. */
-export function overlayOf(signals: SignalPoint[], overlay: Overlay): { time: number; value: number }[] {
-  return signals.flatMap((point) => {
+/** The points of an overlay, with their seconds, where the value is known. The last value holds until `endS`. */
+export function overlayOf(signals: SignalPoint[], overlay: Overlay, endS = 0): { time: number; value: number }[] {
+  const found = signals.flatMap((point) => {
     const value = point[OVERLAYS[overlay]];
     return value === null ? [] : [{ time: Math.floor(point[0] / 1000), value }];
   });
+  const last = found.at(-1);
+  return last && last.time < endS ? [...found, { time: endS, value: last.value }] : found;
 }
 
 /** The last point that is not after a time; undefined if there is none. */

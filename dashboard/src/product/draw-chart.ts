@@ -42,7 +42,8 @@ export function drawChart(
   addShade(chart, color, timed, overrides);
   addPrice(chart, color, timed, money);
   addDemand(chart, color, timed);
-  for (const overlay of overlays) addOverlay(chart, color, overlay, signals);
+  const end = timed.at(-1)?.[0] ?? 0;
+  for (const overlay of overlays) addOverlay(chart, color, overlay, overlayOf(signals, overlay, end));
   chart.timeScale().fitContent();
   chart.subscribeCrosshairMove(({ time }) => onPoint(time === undefined ? undefined : seconds.get(time as number)));
   return chart;
@@ -88,7 +89,12 @@ function addPrice(chart: IChartApi, color: Colors, timed: TimedPoint[], money: M
 }
 
 /** The competitor is on the axis of the price; the stock has a scale of its own, without an axis. */
-function addOverlay(chart: IChartApi, color: Colors, overlay: Overlay, signals: SignalPoint[]): void {
+function addOverlay(
+  chart: IChartApi,
+  color: Colors,
+  overlay: Overlay,
+  points: { time: number; value: number }[],
+): void {
   const isStock = overlay === "stock";
   const series = chart.addSeries(LineSeries, {
     color: color(isStock ? "--stock" : "--competitor"),
@@ -100,7 +106,7 @@ function addOverlay(chart: IChartApi, color: Colors, overlay: Overlay, signals: 
     crosshairMarkerVisible: false,
     ...(isStock ? { priceScaleId: "stock" } : {}),
   });
-  series.setData(overlayOf(signals, overlay) as { time: UTCTimestamp; value: number }[]);
+  series.setData(points as { time: UTCTimestamp; value: number }[]);
 }
 
 function addDemand(chart: IChartApi, color: Colors, timed: TimedPoint[]): void {

@@ -21,6 +21,7 @@ test("an overlay has the points where its value is known", () => {
     { time: 60, value: 5 },
     { time: 120, value: -2 },
   ]);
+  expect(overlayOf(SIGNALS, "stock", 200).at(-1)).toEqual({ time: 200, value: -2 });
   expect(overlayOf(SIGNALS, "competitor").map((point) => point.value)).toEqual([9.5, 9]);
 });
 
