@@ -1,11 +1,13 @@
 """`make bench-scale`: a million products in one process. It measures the memory, the bytes of a product, the
-latency that snapshots cause, and the time of a start after a crash."""
+latency that snapshots cause, and the time of a start after a crash. With BENCH=--stock, every product also has an
+entry in the catalogue, stock, a purchase, a click and a quote, under policies/live-inventory.toml."""
 
 import argparse
 import json
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import psutil
@@ -13,7 +15,7 @@ import redis
 from rich.console import Console
 from rich.progress import Progress
 
-from benchmarks.bench import Bench, Feeder, PricewaxRun, Updates, describe, scratch, write_report
+from benchmarks.bench import ROOT, Bench, Feeder, PricewaxRun, Updates, describe, scratch, write_report
 
 MEMORY_TARGET_BYTES = 2 * 1024**3
 RECOVERY_TARGET_S = 60.0
@@ -77,11 +79,38 @@ def epochs(run: PricewaxRun) -> dict[str, float]:
     }
 
 
-def measure(bench: Bench, products: int, progress: Progress) -> dict[str, Any]:
+def feed_signals(bench: Bench, topics: dict[str, str], products: int) -> None:
+    """Send an entry with stock, a purchase, a click and a quote of every product."""
+    now_ms = int(time.time() * 1000)
+    made: dict[str, Callable[[str], dict[str, Any]]] = {
+        "PRODUCT_CATALOGUE_TOPIC": lambda name: {
+            "product_id": name,
+            "product_name": f"Article {name}",
+            "stock_level": 30,
+            "reorder_threshold": 10,
+            "supplier": "Supplier",
+            "base_price": 10,
+        },
+        "PURCHASES_TOPIC": lambda name: {"purchase_time": now_ms, "product_id": name, "quantity_purchased": 1},
+        "WEB_CLICKS_TOPIC": lambda name: {"event_time": now_ms, "product_id": name, "event_type": "view"},
+        "COMPETITOR_PRICES_TOPIC": lambda name: {
+            "ts": now_ms,
+            "product_id": name,
+            "competitor": "Competitor",
+            "competitor_price": 9.5,
+        },
+    }
+    names = [bench.event(index, 0)["key"] for index in range(products)]
+    for topic, make in made.items():
+        bench.produce(topics[topic], ({"key": name, "value": json.dumps(make(name))} for name in names))
+
+
+def measure(bench: Bench, products: int, progress: Progress, *, stock: bool) -> dict[str, Any]:
     """Run the flow with `products` products, kill it, and start it again; returns the results by name."""
     run = bench.prepare_pricewax()
+    policy = {"POLICY": str(ROOT / "policies" / "live-inventory.toml")} if stock else {}
     task = progress.add_task(f"{products:,} products: first events", total=products)
-    program = run.start()
+    program = run.start(environment=policy)
     result: dict[str, Any] = {"products": products}
     try:
         peak = Peak(program.pid)
@@ -95,6 +124,13 @@ def measure(bench: Bench, products: int, progress: Progress) -> dict[str, Any]:
             return rows >= products and run.count_updates() >= products
 
         program.wait_until(done, WITHIN_S, "price every product once")
+        if stock:
+            progress.update(task, description=f"{products:,} products: stock, clicks and competitors")
+            started = time.monotonic()
+            feed_signals(bench, run.topics, products)
+            program.wait_until(lambda: run.metric("pricewax_consumer_lag_messages") == 0, WITHIN_S, "read signals")
+            program.wait_until(lambda: run.metric("pricewax_sink_pending{") == 0, WITHIN_S, "write signals")
+            result["signals_s"] = time.monotonic() - started
         store = redis.Redis(port=bench.redis.port)
         program.wait_until(lambda: store.scard("products") >= products, WITHIN_S, "fill Redis")
         result["memory_bytes"] = psutil.Process(program.pid).memory_info().rss
@@ -110,7 +146,7 @@ def measure(bench: Bench, products: int, progress: Progress) -> dict[str, Any]:
         program.kill()
         updates = Updates(bench, run.topics)
         started = time.monotonic()
-        program = run.start()
+        program = run.start(environment=policy)
         peak = Peak(program.pid)
         bench.produce(run.topics["PRODUCT_EVENTS_TOPIC"], [bench.event(0, time.time())])
         program.wait_until(lambda: bool(updates.latencies_ms), WITHIN_S, "price an event after the crash")
@@ -130,18 +166,19 @@ def main() -> int:
     """Run the benchmark and write its report."""
     parser = argparse.ArgumentParser(prog="make bench-scale", description=(__doc__ or "").split("`: ")[1])
     parser.add_argument("--products", type=int, nargs="+", default=[1_000, 1_000_000])
+    parser.add_argument("--stock", action="store_true", help="with catalogue, stock, clicks and competitors")
     options = parser.parse_args()
     with scratch() as folder, Progress(console=console) as progress:
         results = []
         for products in options.products:
             with Bench(folder / str(products)) as bench:
-                results.append(measure(bench, products, progress))
+                results.append(measure(bench, products, progress, stock=options.stock))
             console.print_json(json.dumps(results[-1]))
-    report(results)
+    report(results, stock=options.stock)
     return 0
 
 
-def report(results: list[dict[str, Any]]) -> None:
+def report(results: list[dict[str, Any]], *, stock: bool) -> None:
     """Write the report, with the results that missed their targets."""
     missed = []
     rows = []
@@ -178,12 +215,18 @@ def report(results: list[dict[str, Any]]) -> None:
             ("redis_bytes", "Redis"),
         ):
             per_product.append(f"{(large[what] - small[what]) / more:,.0f} bytes in the {name}")
+    command = "make bench-scale BENCH=--stock" if stock else "make bench-scale"
+    extra = (
+        "Every product then got an entry in the catalogue, a purchase, a click and a quote, under"
+        f" policies/live-inventory.toml: {large.get('signals_s', 0):.0f} s for {4 * large['products']:,} messages,"
+        " their sending included."
+    )
     write_report(
-        "scale",
+        "scale-stock" if stock else "scale",
         [
-            "# A million products in one process",
+            "# A million products with stock in one process" if stock else "# A million products in one process",
             "",
-            "By `make bench-scale`: one event of every product, with Redis, Postgres and Kafka out and recovery on;"
+            f"By `{command}`: one event of every product, with Redis, Postgres and Kafka out and recovery on;"
             f" then {RATE_PER_S:,} events/s spread over all products for {STEADY_S} s (latency from the event's"
             " making to its update's reading); then `kill -9` and a start. Kafka, Redis, Postgres and both clients"
             " share the machine's two cores.",
@@ -193,6 +236,7 @@ def report(results: list[dict[str, Any]]) -> None:
             "|" + "---|" * 13,
             *rows,
             *(["", "Per product: " + ", ".join(per_product) + "."] if per_product else []),
+            *(["", extra] if stock else []),
         ],
         results,
         missed,
