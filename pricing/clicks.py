@@ -32,13 +32,14 @@ class ClickWindow(msgspec.Struct, array_like=True, gc=False):
 
     def add(self, time_s: int, at_s: int, position: SourcePosition) -> None:
         """Count a click. at_s: the time of now; a click that has left the window changes nothing."""
-        self.forget(at_s)
+        seconds = self.seconds
+        if seconds and seconds[0] <= at_s - WINDOW_S:
+            self.forget(at_s)
         if time_s <= at_s - WINDOW_S:
             return
         self.total += 1
         self.topic = position.topic
         place = position.partition, position.offset
-        seconds = self.seconds
         at = len(seconds) - 1 if seconds and seconds[-1] <= time_s else bisect_left(seconds, time_s)
         if seconds and seconds[at] == time_s:
             self.counts[at] += 1

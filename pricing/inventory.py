@@ -51,6 +51,8 @@ def add_sold(sold: SoldByHour, move: StockMove, at_s: int) -> None:
 
 def sold_of_day(sold: SoldByHour, at_s: int) -> int:
     """The pieces that went out in the last day. Older hours are forgotten."""
+    if not sold:
+        return 0
     first = at_s // HOUR_S - COVER_HOURS + 1
     for hour in [hour for hour in sold if hour < first]:
         del sold[hour]

@@ -108,13 +108,14 @@ def show(
     signals.clicks.forget(at_s)
     stock = stock_of(entry, signals.moved)
     found = signals.cheapest(at_s, base_price, policy)
+    known = stock is not None
     return ShownSignals(
         product_id,
-        None if stock is None else max(0, stock),
-        0 if stock is None else max(0, -stock),
-        None if stock is None else category_of(stock, policy.stock),
+        (stock if stock > 0 else 0) if stock is not None else None,
+        -stock if stock is not None and stock < 0 else 0,
+        category_of(stock, policy.stock) if stock is not None else None,
         None if entry is None else entry.reorder_threshold,
-        needs_reorder(entry, stock),
+        known and needs_reorder(entry, stock),
         signals.clicks.total,
         None if found is None else found.price,
         None if found is None else found.competitor,
@@ -122,7 +123,7 @@ def show(
         signals.outside_band,
         now_ms,
         None if found is None else found.time_s * 1000,
-        days_of_cover(stock, sold_of_day(signals.sold, at_s)),
+        days_of_cover(stock, sold_of_day(signals.sold, at_s)) if known else None,
         at_s * 1000,
         is_recorded,
     )

@@ -15,8 +15,8 @@ from sales.prices import PricePoint, Timeline
 
 class Sums(msgspec.Struct, array_like=True):
     """Sums over orders; amounts in units. unpriced: orders without a price, which count in `orders` and `units`
-    too. uncosted, unbased: orders without a unit cost, or without a base price, which `margin` and `base_revenue` do
-    not have."""
+    too. uncosted, unbased: orders without a unit cost, or without a base price, which `margin` and `base_revenue`
+    do not have."""
 
     orders: int = 0
     units: int = 0
@@ -66,7 +66,7 @@ class Sale(msgspec.Struct, frozen=True, gc=False):
         return self.point.base * self.order.quantity
 
     def sums(self) -> Sums:
-        """What the order adds to sums."""
+        """The part of sums that the order adds."""
         revenue, margin, base_revenue = self.revenue, self.margin, self.base_revenue
         return Sums(
             1,

@@ -128,7 +128,9 @@ class PricingStep(StatefulBatchLogic[Work, Any, bytes | None]):
         decisions, letters = self._lane.apply_signals(batch, now_ms)
         touched = set(batch.shards)
         for number in touched:
-            _report_counts(self._lane.shard(number).decider)
+            decider = self._lane.shard(number).decider
+            if decider.alerts or decider.causes:
+                _report_counts(decider)
         shown = self._lane.take_shown(now_ms, touched)
         return to_priced(decisions, kafka_time_ms=batch.kafka_time_ms, dead_letters=letters, signals=shown)
 

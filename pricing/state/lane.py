@@ -103,9 +103,7 @@ class Lane:
 
     def take_shown(self, now_ms: int, numbers: Iterable[int] | None = None) -> list[ShownSignals]:
         """As of a shard: those of some shards, by default of all."""
-        shards = self._shards
-        return [
-            each
-            for number in (shards if numbers is None else numbers)
-            for each in shards[number].signals.take_shown(now_ms)
-        ]
+        shown: list[ShownSignals] = []
+        for number in self._shards if numbers is None else numbers:
+            shown += self._shards[number].signals.take_shown(now_ms)
+        return shown

@@ -132,19 +132,21 @@ class ShardSignals:
             return []
         shard, (names, self._unshown) = self._shard, (self._unshown, {})
         at_s, policy = shard.clock.at_ms(now_ms) // 1000, shard.decider.policy
-        return [
-            show(
-                name,
-                state.signals,
-                state.catalogue,
-                state.base_price,
-                at_s=at_s,
-                policy=policy,
-                now_ms=now_ms,
+        products, shown = shard.products, []
+        for name in names:
+            state = products.get(name) or ProductState(name)
+            shown.append(
+                show(
+                    name,
+                    state.signals,
+                    state.catalogue,
+                    state.base_price,
+                    at_s=at_s,
+                    policy=policy,
+                    now_ms=now_ms,
+                )
             )
-            for name in names
-            for state in (shard.products.get(name) or ProductState(name),)
-        ]
+        return shown
 
     def _note_change(self, product_id: str) -> None:
         self._shard.dirty[product_id] = self._unshown[product_id] = None

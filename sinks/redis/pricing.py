@@ -6,9 +6,11 @@ from importlib import resources
 import msgspec
 
 from core.timestamps import to_rfc3339
+from pricing import inventory
 from pricing.catalogue import CatalogueEntry
 from pricing.commands import PriceOverride
 from pricing.decision import FreezeChange, Priced, PriceDecision, PricedEvents
+from pricing.inventory import StockCategory
 from pricing.signals import ShownSignals
 from sinks.redis.keys import RedisRow
 
@@ -151,28 +153,29 @@ def encode_rows(decision: PriceDecision, update: bytes | None) -> list[RedisRow]
 
 
 def encode_signals(shown: ShownSignals) -> RedisRow:
-    """The row of a product's signals."""
-    fields = [] if shown.is_empty else _signal_fields(shown)
-    return f"{shown.product_id} signals", _encode((shown.product_id, fields, _parts_of(shown), "signals"))
-
-
-def _signal_fields(shown: ShownSignals) -> list[str]:
-    fields = [
-        *("oversold", _text(shown.oversold), "clicks_15m", str(shown.clicks_15m)),
-        *("updated_at_ms", str(shown.updated_at_ms), "needs_reorder", "1" if shown.needs_reorder else "0"),
-        *("echoes", str(shown.echoes), "outside_band", str(shown.outside_band)),
-    ]
-    if shown.stock is not None and shown.stock_category is not None:
-        fields += ("stock", _text(shown.stock), "stock_category", shown.stock_category)
+    """The row of a product's signals: `[product_id, fields, parts, "signals"]` as JSON. It is put together as text,
+    at a third of the cost. Only the name of a competitor may need escaping."""
+    name, low, oversold = shown.product_id, shown.needs_reorder, shown.oversold
+    parts = _PARTS[shown.stock_category, low, oversold > 0]
+    if shown.is_empty:
+        return f"{name} signals", f'["{name}",[],{parts},"signals"]'.encode()
+    known = ""
+    if shown.stock is not None:
+        known = f',"stock","{_text(shown.stock)}","stock_category","{shown.stock_category}"'
     if shown.reorder_threshold is not None:
-        fields += ("reorder_threshold", _text(shown.reorder_threshold))
-    if shown.min_competitor_price is not None and shown.competitor is not None:
-        fields += ("min_competitor_price", _text(shown.min_competitor_price), "competitor", shown.competitor)
+        known += f',"reorder_threshold","{_text(shown.reorder_threshold)}"'
+    if shown.min_competitor_price is not None:
+        competitor = _encode(shown.competitor).decode()
+        known += f',"min_competitor_price","{_text(shown.min_competitor_price)}","competitor",{competitor}'
     if shown.quoted_at_ms is not None:
-        fields += ("quoted_at_ms", str(shown.quoted_at_ms))
+        known += f',"quoted_at_ms","{shown.quoted_at_ms}"'
     if shown.days_of_cover is not None:
-        fields += ("days_of_cover", _text(shown.days_of_cover))
-    return fields
+        known += f',"days_of_cover","{_text(shown.days_of_cover)}"'
+    return f"{name} signals", (
+        f'["{name}",["clicks_15m","{shown.clicks_15m}","updated_at_ms","{shown.updated_at_ms}",'
+        f'"oversold","{_text(oversold) if oversold else 0}","needs_reorder","{1 if low else 0}",'
+        f'"echoes","{shown.echoes}","outside_band","{shown.outside_band}"{known}],{parts},"signals"]'
+    ).encode()
 
 
 def _text(number: float) -> str:
@@ -180,9 +183,17 @@ def _text(number: float) -> str:
     return str(int(number)) if number == int(number) else repr(number)
 
 
-def _parts_of(shown: ShownSignals) -> list[str]:
-    parts = [] if shown.stock_category is None else [shown.stock_category]
-    return parts + ["low"] * shown.needs_reorder + ["oversold"] * (shown.oversold > 0)
+def _parts_of(category: StockCategory | None, *, low: bool, oversold: bool) -> str:
+    parts = [] if category is None else [category]
+    return _encode(parts + ["low"] * low + ["oversold"] * oversold).decode()
+
+
+_PARTS: dict[tuple[str | None, bool, bool], str] = {
+    (category, low, oversold): _parts_of(category, low=low, oversold=oversold)
+    for category in (None, *inventory.CATEGORIES)
+    for low in (False, True)
+    for oversold in (False, True)
+}
 
 
 def encode_freeze(change: FreezeChange) -> RedisRow:
