@@ -94,6 +94,14 @@ class Settings(BaseSettings):
     purchases_topic: Topic = Field("purchases", description=TOPIC_TAKES)
     restocks_topic: Topic = Field("restocks", description=TOPIC_TAKES)
     orders_topic: Topic = Field("orders", description=TOPIC_TAKES)
+    sales_topic: Topic = Field("sales", description=TOPIC_TAKES)
+    sales_backlog_topic: Topic = Field("sales-backlog", description=TOPIC_TAKES)
+    sales_timeline_days: int = Field(
+        7,
+        ge=1,
+        le=3650,
+        description="days for which prices are kept for orders that come late, a whole number from 1 to 3650",
+    )
     product_corrections_topic: Topic = Field("product-corrections", description=TOPIC_TAKES)
     price_updates_topic: Topic = Field("price-updates", description=TOPIC_TAKES)
     dead_letters_topic: Topic = Field("dead-letters", description=TOPIC_TAKES)
@@ -278,6 +286,18 @@ class Settings(BaseSettings):
     def cdc_topics(self) -> dict[str, dict[str, str]]:
         """Every topic of the flow of tables, as `topics`."""
         return {self.product_catalogue_topic: COMPACTED, self.orders_topic: {}}
+
+    @property
+    def sales_topics(self) -> dict[str, dict[str, str]]:
+        """Every topic of the flow of sales, as `topics`."""
+        return {
+            self.orders_topic: {},
+            self.price_updates_topic: {},
+            self.product_catalogue_topic: COMPACTED,
+            self.sales_topic: {},
+            self.dead_letters_topic: {},
+            self.sales_backlog_topic: KEPT,
+        }
 
     def load_cdc_url(self) -> str:
         """The URL of the database with the tables. Raises SettingsError if it is not set."""

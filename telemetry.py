@@ -58,6 +58,7 @@ REPAIRS = Counter("pricewax_redis_repairs", "Products written to Redis again, as
 NOT_NEWER = Counter(
     "pricewax_not_newer", "Updates or rows that an output refused, as it has them or newer ones", ["output"]
 )
+SALES_CORRECTIONS = Counter("pricewax_sales_corrections", "Orders that were priced, priced again or removed")
 CDC_ROWS = Counter(
     "pricewax_cdc_rows",
     "Rows of tables that became messages, by table and change (read, insert, update, delete, removed)",

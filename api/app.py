@@ -20,11 +20,12 @@ from api.market.symbols import EncodedSlashes
 from api.operations import dead_letters, health, status
 from api.operations.policy_in_force import PolicyInForce
 from api.pricing import freezes, history, inventory, live, overrides, prices
+from api.sales import sales
 from api.services import Services
 from api.web import errors
 from api.web.guard import Guard
 
-PROTECTED = ("/override", "/history", "/freeze", "/dead-letters", "/market/rules")
+PROTECTED = ("/override", "/history", "/freeze", "/dead-letters", "/market/rules", "/sales")
 """Beginnings of the paths that need the admin key."""
 
 OPEN = ("/freezes",)
@@ -72,6 +73,7 @@ def create_app(services: Services, header: str, admin_keys: list[str], *, root_p
     app.include_router(freezes.router, dependencies=documented)
     app.include_router(freezes.open_router)
     app.include_router(history.router, dependencies=documented)
+    app.include_router(sales.router, dependencies=documented)
     app.include_router(dead_letters.router, dependencies=documented)
     app.include_router(market_prices.router)
     app.include_router(market_history.router)

@@ -29,6 +29,7 @@ from sinks.dead_letters.reader import DeadLetterTopic
 from sinks.history.databases import open_database, open_writer
 from sinks.history.pricing import TABLES
 from sinks.history.reader import HistoryReader
+from sinks.history.sales_reader import SalesReader
 from sinks.history.schema import prepare_schema
 from sinks.redis.pricing import FREEZES, override_key, price_key
 from sinks.redis.reader import PriceReader, StoredPrice
@@ -51,6 +52,7 @@ class Services(msgspec.Struct, frozen=True):
     board: Board
     repairs: Repairs[StoredPrice]
     history: HistoryReader | None
+    sales: SalesReader | None
     history_url: str | None
     history_schema: str | None
     commands: Commands
@@ -100,6 +102,7 @@ def make_services(settings: Settings, policy: PricingPolicy) -> Services:
     """The services that the settings describe, not started yet."""
     client = client_options(settings.kafka_brokers, settings.kafka_client_options)
     url = settings.history_dsn
+    database = open_database(url, settings.history_schema) if url else None
     redis = settings.redis
     prices = PriceReader(redis)
     flow_metrics = FlowMetrics(settings.flow_metrics.split(","))
@@ -135,7 +138,8 @@ def make_services(settings: Settings, policy: PricingPolicy) -> Services:
         ),
         board=board,
         repairs=repairs,
-        history=HistoryReader(open_database(url, settings.history_schema)) if url else None,
+        history=HistoryReader(database) if database else None,
+        sales=SalesReader(database) if database else None,
         history_url=url,
         history_schema=settings.history_schema,
         commands=Commands(client),

@@ -52,6 +52,12 @@ Fit = Callable[[Record, int], list[Record]]
 """(record, bytes of key and value that Kafka takes) -> the records that are sent in its place. Empty if the record
 cannot be made to fit."""
 
+
+def fit_none(record: Record, size_max: int) -> list[Record]:
+    """Nothing: these messages have a few hundred bytes, and no part of them can be left out."""
+    return []
+
+
 log = telemetry.get_logger("kafka_sink")
 
 

@@ -78,6 +78,16 @@ class Started(msgspec.Struct, frozen=True):
     state_log: StateLog | None
     version_base: int
     execution: int
+    folder: Path | None = None
+
+    def open_log(self, name: str, step: str) -> StateLog | None:
+        """The state log of a further step that holds shards. name: of its folder. None without a recovery folder.
+        Call it before Bytewax starts."""
+        if self.folder is None:
+            return None
+        folder = self.folder / name
+        holders = delete_unnamed(self.folder, folder, step)
+        return StateLog(folder, writes=self.settings.state_log == "on", holders=holders)
 
     def note_running(self) -> None:
         """Call it when Bytewax builds the flow: a cluster has come together by then."""
@@ -228,6 +238,7 @@ def start_flow(
         state_log=state_log,
         version_base=version_base,
         execution=execution,
+        folder=folder,
     )
     return started, loaded
 

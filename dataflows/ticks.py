@@ -15,6 +15,7 @@ from bytewax.inputs import FixedPartitionedSource
 from bytewax.outputs import FixedPartitionedSink
 
 import telemetry
+from clients.kafka_producer import fit_none
 from connectors.decode.market import TickKind
 from connectors.epochs import AlignedSources
 from connectors.kafka import Arrived, KafkaSource
@@ -39,7 +40,7 @@ from market.state.symbol import Limits
 from settings import Settings
 from sinks.base.fan_out import FanOut
 from sinks.history.market import encode_history, market_tables
-from sinks.kafka.market import encode_alerts, encode_bars, encode_deliveries, encode_ticks, fit_none
+from sinks.kafka.market import encode_alerts, encode_bars, encode_deliveries, encode_ticks
 from sinks.kafka.sink import KafkaSink
 from sinks.redis.market import FILLED, REPAIR, SCRIPT, encode_latest
 from sinks.redis.sink import RedisSink

@@ -106,10 +106,23 @@ class Book:
     def put(self, order: Order) -> Correction:
         """Add an order, or change it."""
         known = self._sales.get(order.order_id)
+        point = self.timeline.at(order.time_ms)
         if known is None or known.order.time_ms != order.time_ms:
             self._drop_time(known)
             insort(self._times, (order.time_ms, order.order_id))
-        return self._set(order.order_id, Sale(order, self.timeline.at(order.time_ms), self.unit_cost))
+        elif point is None:
+            # The price of its moment may be forgotten.
+            point = known.point
+        return self._set(order.order_id, Sale(order, point, self.unit_cost))
+
+    def restore(self, order: Order, point: PricePoint | None) -> None:
+        """Add an order of a snapshot, with the price that it had if that is forgotten."""
+        insort(self._times, (order.time_ms, order.order_id))
+        self._set(order.order_id, Sale(order, point or self.timeline.at(order.time_ms), self.unit_cost))
+
+    def forgotten_price(self, sale: Sale) -> PricePoint | None:
+        """The price of a sale if the timeline does not have it any more."""
+        return None if sale.point is None or sale.point == self.timeline.at(sale.order.time_ms) else sale.point
 
     def remove(self, order_id: str) -> Correction | None:
         """Take an order away. None if it is not known."""

@@ -3,7 +3,7 @@
 import msgspec
 
 
-class Order(msgspec.Struct, frozen=True, gc=False):
+class Order(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """An order of one product. time_ms: UTC milliseconds. quantity: pieces, above 0. customer_id: None if it is not
     known."""
 
@@ -21,11 +21,3 @@ class OrderChange(msgspec.Struct, frozen=True, gc=False):
     order_id: str
     order: Order | None
     lsn: int | None
-
-    def is_newer_than(self, other: "OrderChange") -> bool:
-        """True if this change, which came after another one of the same order, takes its place. It does without a
-        position. Of equal positions, a removal is the older: an order that changes its product is removed under the
-        old one and created under the new one."""
-        if self.lsn is None or other.lsn is None:
-            return True
-        return (self.lsn, self.order is not None) >= (other.lsn, other.order is not None)

@@ -14,7 +14,7 @@ def to_units(amount: float) -> int:
     return round(amount * UNITS)
 
 
-class PricePoint(msgspec.Struct, frozen=True, gc=False):
+class PricePoint(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A price in force from a moment on. at_ms, version: of the update. price: units; None if the price was
     withdrawn. base: the base price in units; None if it is not known. policy: version of the policy. adjustments:
     rule to its amount in units, without the base."""
@@ -34,9 +34,11 @@ class PricePoint(msgspec.Struct, frozen=True, gc=False):
 
 
 class Timeline:
-    """The prices of a product, in order of event time and version. A search takes logarithmic time."""
+    """The prices of a product, in order of event time and version. A search takes logarithmic time. begins_ms:
+    prices from before this moment are forgotten, and are not added any more."""
 
-    def __init__(self) -> None:
+    def __init__(self, begins_ms: int = 0) -> None:
+        self.begins_ms = begins_ms
         self._places: list[tuple[int, int]] = []
         self._points: list[PricePoint] = []
 
@@ -44,7 +46,10 @@ class Timeline:
         return len(self._points)
 
     def add(self, point: PricePoint) -> bool:
-        """Add a price. False if there is one at its place: updates may be read twice."""
+        """Add a price. False if there is one at its place, because updates may be read twice, or if it is too
+        old."""
+        if point.at_ms < self.begins_ms:
+            return False
         index = bisect_left(self._places, point.place)
         if index < len(self._places) and self._places[index] == point.place:
             return False
@@ -66,7 +71,9 @@ class Timeline:
     def forget_before(self, time_ms: int) -> int:
         """Forget prices that ended before a moment. The one in force at it stays. Returns their number."""
         index = max(0, bisect_right(self._places, (time_ms, _LAST)) - 1)
-        del self._places[:index], self._points[:index]
+        if index:
+            del self._places[:index], self._points[:index]
+            self.begins_ms = self._places[0][0]
         return index
 
     def points(self) -> list[PricePoint]:

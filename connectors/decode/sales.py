@@ -18,10 +18,13 @@ from connectors.decode.wire import (
 )
 from core.dead_letter import DeadLetter, ErrorCode
 from core.errors import BadInputError
+from core.money import PRICE_MAX
 from core.positions import SourcePosition
 from core.text import clean_text
 from core.timestamps import LATEST_MS
+from sales.changes import Price
 from sales.orders import Order, OrderChange
+from sales.prices import PricePoint, to_units
 
 QUANTITY_MAX = 10**12
 """Sums of a million orders have room in 64 bits."""
@@ -84,6 +87,46 @@ def _order_id(value: str | int) -> str:
     if text is None or not text.isprintable():
         raise BadInputError(ErrorCode.BAD_TEXT, f"order_id takes 1 to {ORDER_ID_MAX_CHARS} printable characters")
     return text
+
+
+class _PriceWire(msgspec.Struct, gc=False):
+    product_id: str
+    event_time_ms: int
+    version: int
+    new_price: float | None = None
+    price_source: str = ""
+    policy: str = ""
+    adjustments: list[dict[str, Any]] = []
+
+
+_decode_price = msgspec.json.Decoder(_PriceWire).decode
+
+
+def decode_price(raw: RawMessage, topic: str, partition: int) -> Price | DeadLetter:
+    """The price of a message of `price-updates`; one without an amount for a withdrawal. A dead letter, with the
+    reason, for a message that is neither."""
+    try:
+        if raw.value is None:
+            raise BadInputError(ErrorCode.TOMBSTONE, "a price update has no value")
+        wire = decode_value(raw.value, _PriceWire, _decode_price)
+        if wire.new_price is not None and not 0 <= wire.new_price <= PRICE_MAX:
+            raise BadInputError(ErrorCode.BAD_PRICE, f"new_price takes a number from 0 to {PRICE_MAX:.2f}")
+        base, amounts = None, dict[str, int]()
+        for each in wire.adjustments:
+            rule, amount = each.get("rule"), each.get("amount")
+            if not isinstance(rule, str) or not isinstance(amount, int | float) or abs(amount) > PRICE_MAX:
+                raise BadInputError(ErrorCode.WRONG_TYPE, "an adjustment has a rule and an amount")
+            if rule == "base":
+                base = to_units(amount)
+            else:
+                amounts[rule] = amounts.get(rule, 0) + to_units(amount)
+        price = None if wire.new_price is None else to_units(wire.new_price)
+        point = PricePoint(wire.event_time_ms, wire.version, price, wire.price_source, wire.policy, base, amounts)
+        return Price(identifier(wire.product_id), point)
+    except BadInputError as error:
+        return DeadLetter(
+            error.code, STAGE, error.detail, SourcePosition(topic, partition, raw.offset), raw.value or b""
+        )
 
 
 def _milliseconds(value: Any) -> Any:

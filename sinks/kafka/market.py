@@ -103,11 +103,6 @@ def encode_deliveries(applied: Applied) -> list[Record]:
     ]
 
 
-def fit_none(record: Record, size_max: int) -> list[Record]:
-    """Nothing: these messages have a few hundred bytes, and no part of them can be left out."""
-    return []
-
-
 def to_tick_message(enriched: Enriched) -> TickMessage:
     """The message of an enriched tick. It is also a frame of `WS /ws/ticks`."""
     tick = enriched.tick

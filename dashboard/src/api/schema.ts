@@ -748,6 +748,47 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/sales": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sales
+         * @description Orders, units, revenue, margin and uplift of groups of orders, by the time of the order: days in order, all
+         *     others by revenue, the greatest first.
+         */
+        get: operations["sales_sales_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sales/{product_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Product
+         * @description The sales of a product, as a whole and by day.
+         */
+        get: operations["product_sales__product_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/status": {
         parameters: {
             query?: never;
@@ -1821,6 +1862,48 @@ export interface components {
             /** Products */
             products: components["schemas"]["ProductShown"][];
         };
+        /** ProductSales */
+        ProductSales: {
+            /**
+             * Base Revenue
+             * @description At base prices; null if none is known.
+             */
+            base_revenue: number | null;
+            /**
+             * Days
+             * @description By day of the order (UTC), in order.
+             */
+            days: components["schemas"]["SalesGroupShown"][];
+            /**
+             * Key
+             * @description A product, a category, a day, a policy version, a source or a rule.
+             */
+            key: string;
+            /**
+             * Margin
+             * @description Null if no unit cost is known.
+             */
+            margin: number | null;
+            /** Orders */
+            orders: number;
+            /**
+             * Revenue
+             * @description By rule: the rule's amount times the quantity.
+             */
+            revenue: number;
+            /** Units */
+            units: number;
+            /**
+             * Unpriced
+             * @description Orders without a price. They count in `orders` and `units` too.
+             */
+            unpriced: number;
+            /**
+             * Uplift Percent
+             * @description Of the revenue over that at base prices.
+             */
+            uplift_percent: number | null;
+        };
         /** ProductShown */
         ProductShown: {
             /**
@@ -1920,6 +2003,48 @@ export interface components {
              * @example limited to the largest step from the last price
              */
             reason: string;
+        };
+        /** SalesGroupShown */
+        SalesGroupShown: {
+            /**
+             * Base Revenue
+             * @description At base prices; null if none is known.
+             */
+            base_revenue: number | null;
+            /**
+             * Key
+             * @description A product, a category, a day, a policy version, a source or a rule.
+             */
+            key: string;
+            /**
+             * Margin
+             * @description Null if no unit cost is known.
+             */
+            margin: number | null;
+            /** Orders */
+            orders: number;
+            /**
+             * Revenue
+             * @description By rule: the rule's amount times the quantity.
+             */
+            revenue: number;
+            /** Units */
+            units: number;
+            /**
+             * Unpriced
+             * @description Orders without a price. They count in `orders` and `units` too.
+             */
+            unpriced: number;
+            /**
+             * Uplift Percent
+             * @description Of the revenue over that at base prices.
+             */
+            uplift_percent: number | null;
+        };
+        /** SalesList */
+        SalesList: {
+            /** Sales */
+            sales: components["schemas"]["SalesGroupShown"][];
         };
         /** SignalHistory */
         SignalHistory: {
@@ -4266,6 +4391,144 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Readiness"];
+                };
+            };
+        };
+    };
+    sales_sales_get: {
+        parameters: {
+            query?: {
+                /** @description Of what each group has one. */
+                by?: "product" | "category" | "day" | "policy" | "price_source" | "rule";
+                /** @description How many; more than 500 means 500. */
+                limit?: number | null;
+                /** @description RFC 3339, inclusive. */
+                from?: string | null;
+                /** @description RFC 3339, exclusive. */
+                to?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SalesList"];
+                };
+            };
+            /** @description The request is malformed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The admin key is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    product_sales__product_id__get: {
+        parameters: {
+            query?: {
+                /** @description RFC 3339, inclusive. */
+                from?: string | null;
+                /** @description RFC 3339, exclusive. */
+                to?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description A product id. */
+                product_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProductSales"];
+                };
+            };
+            /** @description The request is malformed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The admin key is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The product is not known, or there is nothing to remove. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
                 };
             };
         };

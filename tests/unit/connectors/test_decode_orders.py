@@ -75,13 +75,3 @@ def test_a_bad_order_is_a_letter(value: Any, code: str) -> None:
     letter = read(value)
     assert isinstance(letter, DeadLetter)
     assert (letter.error_code, letter.position.topic, letter.position.offset) == (code, "orders", 7)
-
-
-def test_the_newest_change_of_an_order_is_the_one_with_the_highest_position() -> None:
-    old, new = OrderChange("O", ORDER, 5), OrderChange("O", ORDER, 6)
-    assert new.is_newer_than(old)
-    assert not old.is_newer_than(new)
-    removed = OrderChange("O", None, 6)
-    assert not removed.is_newer_than(new)
-    assert new.is_newer_than(removed)
-    assert OrderChange("O", None, None).is_newer_than(new)
