@@ -19,7 +19,7 @@ from api.market import rules as market_rules
 from api.market.symbols import EncodedSlashes
 from api.operations import dead_letters, health, status
 from api.operations.policy_in_force import PolicyInForce
-from api.pricing import freezes, history, inventory, live, overrides, prices
+from api.pricing import freezes, history, inventory, live, lowest, overrides, prices
 from api.sales import sales
 from api.services import Services
 from api.web import errors
@@ -67,6 +67,8 @@ def create_app(services: Services, header: str, admin_keys: list[str], *, root_p
     errors.install(app)
     # For the OpenAPI description alone: the guard checks the key before a request is parsed.
     documented = [Depends(APIKeyHeader(name=header, auto_error=False, description="The admin key."))]
+    # Before the route of a price, whose product_id would take `/lowest` too.
+    app.include_router(lowest.router)
     app.include_router(prices.router)
     app.include_router(inventory.router)
     app.include_router(overrides.router, dependencies=documented)

@@ -44,7 +44,7 @@ async def chart(
     services = services_of(request)
     from_ms, to_ms = parse_time("from", since), parse_time("to", until)
     found = await answer_of(history_of(request).chart(product_id, points, from_ms, to_ms))
-    await _check_known(services, product_id, found.points)
+    await check_known(services, product_id, found.points)
     return json_response({"product_id": product_id, "prices": found.prices, "points": found.points})
 
 
@@ -65,7 +65,7 @@ async def signals(
     services = services_of(request)
     from_ms, to_ms = parse_time("from", since), parse_time("to", until)
     found = await answer_of(history_of(request).signals(product_id, points, from_ms, to_ms))
-    await _check_known(services, product_id, found)
+    await check_known(services, product_id, found)
     return json_response({"product_id": product_id, "points": found})
 
 
@@ -90,7 +90,7 @@ async def history(
     database = history_of(request)
     size = min(limit or DEFAULT_LIMIT, PAGE_MAX)
     points = await answer_of(database.read(product_id, size, from_ms, to_ms, below=before_version))
-    await _check_known(services, product_id, points)
+    await check_known(services, product_id, points)
     scale = services.policy.scale
     shown = [_in_detail(point, scale) if detail else _in_short(point) for point in points]
     return json_response({"product_id": product_id, "history": shown})
@@ -119,7 +119,8 @@ def _in_detail(point: HistoryPoint, scale: int) -> dict[str, Any]:
     }
 
 
-async def _check_known(services: Services, product_id: str, points: object) -> None:
-    """Raises ApiError (404) for a product that has no points and that neither the board nor Redis knows."""
+async def check_known(services: Services, product_id: str, points: object) -> None:
+    """Check that a product is known. Raises ApiError (404) for one that has no points, and that neither the board
+    nor Redis knows."""
     if not (points or services.board.get(product_id)) and not await services.prices.is_known(product_id):
         raise ApiError(404, "no such product")

@@ -140,6 +140,20 @@ class ChartShown(BaseModel):
     )
 
 
+class LowestShown(BaseModel):
+    price: float
+    price_source: Literal["base", "dynamic", "override"]
+    version: int
+    since: str = Field(description="Its coming into force, RFC 3339; it may be before the span.")
+
+
+class LowestPriceShown(BaseModel):
+    product_id: str
+    days: int
+    at: str
+    lowest: LowestShown | None = Field(description="Null if the product had no price then.")
+
+
 class SignalHistory(BaseModel):
     product_id: str
     points: list[list[Any]] = Field(

@@ -51,6 +51,16 @@ class SignalPoint(msgspec.Struct, frozen=True, array_like=True):
     min_competitor_price: float | None
 
 
+class LowestPrice(msgspec.Struct, frozen=True):
+    """The lowest price of a span of time. since: when it came into force, RFC 3339, UTC; it may be before the
+    span."""
+
+    price: float
+    price_source: str
+    version: int
+    since: str
+
+
 class Chart(msgspec.Struct, frozen=True):
     """Points in order of time. prices: number of prices in the whole range, before thinning."""
 
@@ -107,6 +117,7 @@ class Statements(msgspec.Struct, frozen=True):
     overrides_of_product: str
     freezes: str
     signals: str
+    lowest: str
 
 
 def statements(dialect: Dialect) -> Statements:
@@ -151,6 +162,23 @@ def statements(dialect: Dialect) -> Statements:
         overrides_of_product=f"{overrides} WHERE product_id = :product_id AND {before}",
         freezes=f"""SELECT scope, reason, set_by, {text("set_time")}, {text("lifted_time")}, source_partition,
             source_offset FROM price_freezes WHERE {before}""",  # noqa: S608
+        # A price is in force from its decision on, as in the chart. The one in force at `since` was decided before
+        # the first that is later.
+        lowest=f"""WITH bounds AS (
+                SELECT COALESCE(MAX(version), 0) AS first_version FROM price_history
+                WHERE product_id = :product_id AND version < COALESCE((
+                    SELECT MIN(version) FROM price_history
+                    WHERE product_id = :product_id AND event_time > {moment(":since")}), {VERSION_MAX})),
+            bounded AS (
+                SELECT price, price_source, version, LEAST(event_time, COALESCE(
+                    MIN(CASE WHEN cause = 'corrected' THEN event_time END) OVER (
+                        ORDER BY version DESC ROWS UNBOUNDED PRECEDING), event_time)) AS at_time
+                FROM price_history, bounds WHERE product_id = :product_id AND version >= first_version),
+            decided AS (
+                SELECT price, price_source, version,
+                    MAX(at_time) OVER (ORDER BY version ROWS UNBOUNDED PRECEDING) AS at_time FROM bounded)
+            SELECT price, price_source, version, {text("at_time")} FROM decided
+            WHERE at_time < {moment(":until")} ORDER BY price, version FETCH FIRST 1 ROW ONLY""",  # noqa: S608
         signals=f"""WITH found AS (
                 SELECT signal_history.*, {dialect.seconds.format("at_time")} AS at_s FROM signal_history
                 WHERE product_id = :product_id
@@ -205,6 +233,14 @@ class HistoryReader:
             for event_time, price, demand, source, version, _ in rows
         ]
         return Chart(found, int(rows[0][5]) if rows else 0)
+
+    async def lowest(self, product_id: str, from_ms: int, to_ms: int) -> LowestPrice | None:
+        """The lowest price that was in force in a span of time, `to_ms` not included. None if there was none."""
+        rows = await self._database.fetch(self._statements.lowest, _range(product_id, from_ms, to_ms))
+        if not rows:
+            return None
+        price, source, version, since = rows[0]
+        return LowestPrice(float(price), source, int(version), since)
 
     async def signals(
         self, product_id: str, points: int, from_ms: int | None, to_ms: int | None

@@ -21,6 +21,7 @@ import pytest
 import telemetry
 from clients import postgres as postgres_client
 from core.errors import SchemaError
+from core.timestamps import DAY_MS
 from sinks.history.databases import open_database, open_writer
 from sinks.history.pricing import TABLES
 from sinks.history.reader import NEWEST, HistoryPoint, HistoryReader
@@ -28,7 +29,7 @@ from sinks.history.schema import note_refusal, refusal
 from stack.postgres import PostgresServer
 from tests.support.history import rows_of
 from tests.support.pipeline import KEY, ROOT, Pipeline, wait_for
-from tests.support.signals import event, override
+from tests.support.signals import T0, event, override
 
 REASON = "Räumung – 7 €"
 
@@ -183,6 +184,44 @@ def test_history_stands_beside_a_table_of_another_program_and_takes_its_rows(pos
         found = [(point.price, point.demand, point.cause) for point in read(url, "pricewax")]
         assert sorted(found[2:]) == [(8.5, 0.0, "imported"), (10.0, 3.0, "imported")]
         assert len(found) == 4
+
+
+def test_the_lowest_price_of_a_span_is_one_that_was_in_force_in_it(postgres: PostgresServer) -> None:
+    """Event day and price by version. The third is of a late event, and came into force on day 20."""
+    decided = [(1, 10.0), (20, 8.0), (5, 6.0), (25, 9.0), (40, 7.0)]
+
+    async def lowest(url: str, since: float, until: float) -> tuple[float, int] | None:
+        reader = HistoryReader(open_database(url))
+        try:
+            found = await reader.lowest("A", T0 + round(since * DAY_MS), T0 + round(until * DAY_MS))
+            return None if found is None else (found.price, found.version)
+        finally:
+            await reader.close()
+
+    with database(postgres) as url:
+        write(url, [])
+        for version, (day, price) in enumerate(decided, start=1):
+            at = f"to_timestamp({T0 / 1000} + {day} * 86400)"
+            execute(
+                url,
+                "INSERT INTO price_history (product_id, price, demand, price_source, event_time, version, policy,"
+                " adjustments, cause, source_topic, source_partition, source_offset) VALUES"
+                f" ('A', {price}, 1, 'dynamic', {at}, {version}, 'p', '[]', 'event', 't', 0, {version})",
+            )
+
+        def found(since: float, until: float) -> tuple[float, int] | None:
+            return asyncio.run(lowest(url, since, until))
+
+        # Before the first price; the price from before the span counts; the late one from day 20 on.
+        assert found(0, 1) is None
+        assert found(2, 20) == (10.0, 1)
+        assert found(2, 20.1) == (6.0, 3)
+        assert found(21, 24) == (6.0, 3)
+        assert found(25, 40) == (9.0, 4)
+        assert found(24, 40) == (6.0, 3)
+        # A price from the moment of the reduction on does not count.
+        assert found(26, 40.5) == (7.0, 5)
+        assert found(100, 130) == (7.0, 5)
 
 
 def reasons_or_points(url: str) -> None:

@@ -688,6 +688,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/price/{product_id}/lowest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lowest
+         * @description The lowest price that was in force in the days before a moment. It is the prior price that an announced
+         *     reduction has to show (Directive 98/6/EC, article 6a). Overrides count as any price. Read from SQL, where rows
+         *     may come later during an outage.
+         */
+        get: operations["lowest_price__product_id__lowest_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/prices": {
         parameters: {
             query?: never;
@@ -1481,6 +1503,34 @@ export interface components {
              * @constant
              */
             success: true;
+        };
+        /** LowestPriceShown */
+        LowestPriceShown: {
+            /** At */
+            at: string;
+            /** Days */
+            days: number;
+            /** @description Null if the product had no price then. */
+            lowest: components["schemas"]["LowestShown"] | null;
+            /** Product Id */
+            product_id: string;
+        };
+        /** LowestShown */
+        LowestShown: {
+            /** Price */
+            price: number;
+            /**
+             * Price Source
+             * @enum {string}
+             */
+            price_source: "base" | "dynamic" | "override";
+            /**
+             * Since
+             * @description Its coming into force, RFC 3339; it may be before the span.
+             */
+            since: string;
+            /** Version */
+            version: number;
         };
         /** MarketAlertShown */
         MarketAlertShown: {
@@ -4221,6 +4271,70 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ExplanationShown"];
+                };
+            };
+            /** @description The request is malformed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The product is not known, or there is nothing to remove. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    lowest_price__product_id__lowest_get: {
+        parameters: {
+            query?: {
+                /** @description Days before `at`. */
+                days?: number;
+                /** @description RFC 3339, now by default. A price from this moment on does not count. */
+                at?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description A product id. */
+                product_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LowestPriceShown"];
                 };
             };
             /** @description The request is malformed. */

@@ -5,6 +5,7 @@ import { Download, Image } from "lucide-react";
 import { type RefObject, useRef } from "react";
 import { answer, api } from "../api/client";
 import type { PastOverride } from "../api/types";
+import { LowestPrice } from "../prices/lowest";
 import { NeedsKey } from "../shell/needs-key";
 import { theme } from "../shell/preferences";
 import { useKeyState } from "../shell/session";
@@ -57,6 +58,7 @@ export function ChartCard({ id, version }: { id: string; version: number }) {
       ) : (
         <Chart loaded={loaded.data} overlays={overlays} ref={chart} />
       )}
+      <LowestPrice id={id} />
     </section>
   );
 }

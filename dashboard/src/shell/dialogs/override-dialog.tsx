@@ -4,6 +4,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, type SyntheticEvent, useState } from "react";
 import { activeOverrides, isSet } from "../../api/overrides";
 import type { ChangeResult } from "../../api/types";
+import { ReductionWarning } from "../../prices/lowest";
 import { useMoney } from "../../prices/policy";
 import { usePrices } from "../../prices/store";
 import { Modal } from "../../ui/modal";
@@ -51,6 +52,13 @@ export function OverrideDialog({ ids, onClose }: Props) {
         <div aria-live="polite">
           {amount.error ? <p className="error">{amount.error}.</p> : null}
           {preview.length ? <PreviewList results={preview} total={ids.length} nameOf={nameOf} /> : null}
+          {ids.length === 1 && preview[0] ? (
+            <ReductionWarning
+              id={ids[0] ?? ""}
+              from={preview[0].old_price ?? null}
+              to={preview[0].new_price ?? null}
+            />
+          ) : null}
         </div>
         <Refusals problems={problems} named={ids.length > 1} />
         <Problem text={error} />
