@@ -13,7 +13,7 @@ from starlette.staticfiles import StaticFiles
 
 BUILT = Path(__file__).parent.parent / "dashboard" / "dist"
 PAGES = (
-    *("/", "/product/{product_id:path}", "/interventions", "/stock", "/system"),
+    *("/", "/product/{product_id:path}", "/interventions", "/stock", "/earned", "/system"),
     *("/market", "/market/inbox", "/market/symbol/{symbol:path}"),
 )
 HEADERS = {

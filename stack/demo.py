@@ -73,6 +73,7 @@ class Demo:
         self._metrics = f"127.0.0.1:{free_port()}"
         self._market_metrics = f"127.0.0.1:{free_port()}"
         self._tables_metrics = f"127.0.0.1:{free_port()}"
+        self._sales_metrics = f"127.0.0.1:{free_port()}"
         self._folder: ProcessFolder | None = None
         self._postgres: postgres.PostgresServer | None = None
         self._servers: list[_Server] = []
@@ -117,7 +118,9 @@ class Demo:
             "API_HOST": "127.0.0.1",
             "API_PORT": str(self._options.port),
             "ADMIN_API_KEY": self._key,
-            "FLOW_METRICS": f"{self._metrics},{self._market_metrics},{self._tables_metrics}",
+            "FLOW_METRICS": ",".join(
+                (self._metrics, self._market_metrics, self._tables_metrics, self._sales_metrics)
+            ),
             "NO_PROXY": "localhost,127.0.0.1",
             "PYTHONUNBUFFERED": "1",
         }
@@ -139,6 +142,7 @@ class Demo:
         self._launch("ticks", [*simulator, *market, *again])
         self._programs["signals"].wait_until(self._postgres.has_table("orders"), READY_WITHIN_S)
         self._start_flow("tables", "dataflows.cdc", folder / "tables-recovery", self._tables_metrics)
+        self._start_flow("sales", "dataflows.sales", folder / "sales-recovery", self._sales_metrics)
 
     def watch(self) -> None:
         """Show the status until SIGINT or SIGTERM. A program that ends is started again. Raises StartError if a

@@ -17,6 +17,7 @@ import { timeZone } from "./ui/zone";
 const Product = lazy(() => import("./product/product"));
 const Interventions = lazy(() => import("./interventions/interventions"));
 const Inventory = lazy(() => import("./inventory/inventory"));
+const Sales = lazy(() => import("./sales/sales"));
 const System = lazy(() => import("./system/system"));
 const Market = lazy(() => import("./market/market"));
 const SymbolPage = lazy(() => import("./market/symbol"));
@@ -66,6 +67,7 @@ function Pages() {
       <Route path="/product/:id">{({ id }) => <Product key={id} id={decodeURIComponent(id)} />}</Route>
       <Route path="/interventions" component={Interventions} />
       <Route path="/stock" component={Inventory} />
+      <Route path="/earned" component={Sales} />
       <Route path="/system" component={System} />
       <Route path="/market" component={Market} />
       <Route path="/market/inbox" component={Inbox} />

@@ -11,6 +11,8 @@ export type Explanation = Schemas["ExplanationShown"];
 export type Decision = Schemas["HistoryDetail"];
 /** A product of the inventory. */
 export type Stocked = Schemas["InventoryShown"];
+/** The sums of a group of orders. */
+export type SalesGroup = Schemas["SalesGroupShown"];
 export type Override = Schemas["OverrideShown"];
 export type PastOverride = Schemas["PastOverrideShown"];
 export type Freeze = Schemas["FreezeShown"];

@@ -29,6 +29,7 @@ export function useShellKeys(): void {
       "g b": shortcut(() => go("/")),
       "g i": shortcut(() => go("/interventions")),
       "g n": shortcut(() => go("/stock")),
+      "g e": shortcut(() => go("/earned")),
       "g s": shortcut(() => go("/system")),
       "g m": shortcut(() => go("/market")),
       "g a": shortcut(() => go("/market/inbox")),

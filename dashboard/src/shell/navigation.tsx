@@ -8,6 +8,7 @@ import {
   CandlestickChart,
   LayoutList,
   type LucideIcon,
+  ReceiptText,
   SlidersHorizontal,
   Store,
 } from "lucide-react";
@@ -25,6 +26,7 @@ const SHOP: Page[] = [
   { path: "/", name: "Board", icon: LayoutList },
   { path: "/interventions", name: "Interventions", icon: SlidersHorizontal },
   { path: "/stock", name: "Inventory", icon: Boxes },
+  { path: "/earned", name: "Sales", icon: ReceiptText },
   { path: "/system", name: "System", icon: Activity },
 ];
 const ALERTS = "/market/inbox";
