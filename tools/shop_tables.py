@@ -18,16 +18,18 @@ CLOSE_WITHIN_S = 3.0
 _TABLES = """
 CREATE TABLE IF NOT EXISTS product_inventory (
     product_id varchar(64) PRIMARY KEY, product_name varchar(500) NOT NULL, stock_level integer,
-    reorder_threshold integer, supplier varchar(500), base_price numeric(12, 2) NOT NULL);
+    reorder_threshold integer, supplier varchar(500), base_price numeric(12, 2) NOT NULL,
+    unit_cost numeric(12, 2));
 CREATE TABLE IF NOT EXISTS orders (
     order_id varchar(128) PRIMARY KEY, order_time timestamp NOT NULL, product_id varchar(64) NOT NULL,
     quantity integer NOT NULL, customer_id varchar(64))
 """
 _PRODUCT = """
 INSERT INTO product_inventory VALUES (%(product_id)s, %(product_name)s, %(stock_level)s, %(reorder_threshold)s,
-    %(supplier)s, %(base_price)s)
+    %(supplier)s, %(base_price)s, %(unit_cost)s)
 ON CONFLICT (product_id) DO UPDATE SET product_name = excluded.product_name, stock_level = excluded.stock_level,
-    reorder_threshold = excluded.reorder_threshold, supplier = excluded.supplier, base_price = excluded.base_price
+    reorder_threshold = excluded.reorder_threshold, supplier = excluded.supplier, base_price = excluded.base_price,
+    unit_cost = excluded.unit_cost
 """
 _ORDER = """
 INSERT INTO orders VALUES (%(order_id)s, to_timestamp(%(order_time)s / 1000.0) AT TIME ZONE 'UTC', %(product_id)s,

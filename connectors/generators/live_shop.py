@@ -20,6 +20,7 @@ COMPETITORS = ("Albion", "Borealis", "Cygnet")
 QUOTE_SPREAD = 0.06
 REORDER_AT = 15
 LOT = 60
+COST_SHARE = 0.6
 CUSTOMERS = 500
 ORDER_TIME = "order_time"
 """The first field of an order, which is its time, and tells it from other events."""
@@ -57,6 +58,7 @@ class LiveShop:
                     "reorder_threshold": REORDER_AT,
                     "supplier": "Simulated",
                     "base_price": base,
+                    "unit_cost": round(base * COST_SHARE, 2),
                 },
             )
 
