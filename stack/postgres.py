@@ -44,7 +44,7 @@ class PostgresServer:
         if self._binaries is None:
             self._binaries = self._find_place()
         binaries = self._binaries
-        new = not (self._data / "PG_VERSION").exists()
+        new = not (self.data_folder / "PG_VERSION").exists()
         if new:
             self._initialise(binaries)
         settings = {
@@ -61,9 +61,9 @@ class PostgresServer:
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         self.program = Program(
             "postgres",
-            [binaries / "postgres", "-D", self._data, *options],
+            [binaries / "postgres", "-D", self.data_folder, *options],
             user=self._user,
-            cwd=self._data,
+            cwd=self.data_folder,
         )
         self.program.wait_until(self._answers, READY_WITHIN_S)
         if new:
@@ -91,7 +91,8 @@ class PostgresServer:
             self._temporary = self._binaries = None
 
     @property
-    def _data(self) -> Path:
+    def data_folder(self) -> Path:
+        """The folder of its data."""
         return (self._temporary.path if self._temporary else self._folder) / "postgres"
 
     @property
@@ -136,17 +137,17 @@ class PostgresServer:
             self.remove()
 
     def _initialise(self, binaries: Path) -> None:
-        self._data.mkdir(parents=True, exist_ok=True)
-        password = self._data.parent / "password"
+        self.data_folder.mkdir(parents=True, exist_ok=True)
+        password = self.data_folder.parent / "password"
         password.write_text("pricewax")
         if self._user:
-            shutil.chown(self._data, self._user)
+            shutil.chown(self.data_folder, self._user)
             shutil.chown(password, self._user)
         password.chmod(0o600)
         command = [
             str(binaries / "initdb"),
             "-D",
-            str(self._data),
+            str(self.data_folder),
             "-U",
             "pricewax",
             "--pwfile",
@@ -158,7 +159,7 @@ class PostgresServer:
             user=self._user,
             group=self._user and group_of(self._user),
             extra_groups=[] if self._user else None,
-            cwd=self._data,
+            cwd=self.data_folder,
             capture_output=True,
             text=True,
             check=False,

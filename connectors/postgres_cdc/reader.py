@@ -24,7 +24,17 @@ from clients.kafka import ClientOptions
 from clients.postgres_replication import ReplicationConnection, ReplicationError, parse_lsn
 from clients.throttle import Throttle
 from connectors.postgres_cdc.decoding import RowMessage, TableDecoding, require_columns
-from connectors.postgres_cdc.pgoutput import Begin, Commit, Delete, Insert, Relation, Truncate, Update, decode
+from connectors.postgres_cdc.pgoutput import (
+    Begin,
+    Commit,
+    Delete,
+    Insert,
+    MalformedError,
+    Relation,
+    Truncate,
+    Update,
+    decode,
+)
 from connectors.postgres_cdc.published import Published, read_published
 from connectors.postgres_cdc.rows import Row, RowChange
 from connectors.postgres_cdc.slot import SlotWatch, read_slot
@@ -109,7 +119,7 @@ class Reader:
                 if isinstance(error, ReplicationError) and error.state[:2] in _REFUSED_CLASSES:
                     raise ReadRefusedError(f"Postgres refuses to go on: {describe_error(error)}") from None
                 reason = describe_error(error)
-            except psycopg.Error as error:
+            except (psycopg.Error, MalformedError) as error:
                 raise ReadRefusedError(f"Postgres refuses to go on: {describe_error(error)}") from None
             telemetry.CDC_RECONNECTS.inc()
             telemetry.set_alert("tables_not_read", holds=True)

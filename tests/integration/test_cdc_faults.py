@@ -3,6 +3,8 @@
 import contextlib
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ import pytest
 from stack.broker import EmbeddedBroker
 from stack.kafka import KafkaServer
 from stack.postgres import PostgresServer
-from tests.support.pipeline import wait_for
+from stack.redis import RedisServer
+from tests.support.pipeline import ROOT, wait_for
 from tests.support.tables_pipeline import INVENTORY, ORDERS, TablesPipeline
 
 Broker = KafkaServer | EmbeddedBroker
@@ -74,6 +77,38 @@ def test_another_database_is_refused_and_then_its_rows_are_newer(
     assert tables.catalogue()["A"]["stock_level"] == 3
     tables.kill_flow()
     tables.history_url = old_url
+
+
+def test_a_fail_over_that_lost_changes_is_refused_and_starting_over_is_exact(
+    broker: Broker, own_postgres: PostgresServer, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    """A standby that was behind: a copy of the data from before the last changes, slot included."""
+    with contextlib.closing(TablesPipeline(broker.brokers, own_postgres, redis_server, tmp_path)) as tables:
+        tables.make_tables()
+        tables.stock("A", level=1)
+        tables.start_flow()
+        tables.wait_until_exact()
+        tables.wait_until_confirmed()
+        own_postgres.stop()
+        standby = own_postgres.data_folder.with_name("standby")
+        # With its owner, because Postgres runs under an account of its own.
+        subprocess.run(["cp", "-a", own_postgres.data_folder, standby], check=True)
+        own_postgres.start()
+        tables.stock("A", level=2)
+        tables.stock("B")
+        tables.wait_until_exact()
+        tables.wait_until_confirmed()
+        own_postgres.stop()
+        shutil.rmtree(own_postgres.data_folder)
+        standby.rename(own_postgres.data_folder)
+        own_postgres.start()
+        assert "it was restored, or a fail-over lost changes" in tables.last_line()
+        tables.wait_until_idle()
+        tables.execute("SELECT pg_drop_replication_slot(%s)", tables.name)
+        tables.start_flow(START_OVER="yes")
+        tables.wait_until_exact()
+        assert list(tables.catalogue()) == ["A"]
+        assert tables.catalogue()["A"]["stock_level"] == 1
 
 
 def test_a_slot_that_another_reader_has_moved_on_is_refused(tables: TablesPipeline) -> None:
@@ -199,11 +234,6 @@ def test_a_role_without_rights_is_refused_with_the_statement_to_run(tables: Tabl
 
 
 def test_the_flow_needs_a_recovery_folder_and_a_database(tables: TablesPipeline) -> None:
-    import subprocess
-    import sys
-
-    from tests.support.pipeline import ROOT
-
     def run(**environment: str) -> Any:
         return subprocess.run(
             [sys.executable, "-m", "bytewax.run", "dataflows.cdc"],
