@@ -10,7 +10,7 @@ NPM := $(if $(NODE),,PATH=$(NODE_BIN):$$PATH )npm --prefix dashboard
 DASHBOARD := $(shell find dashboard -path dashboard/node_modules -prune -o -path dashboard/dist -prune -o -type f -print)
 
 ISSUE_FORMS := .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/feature.yml
-BENCHES := $(addprefix bench-,cost batches latency read processes catch-up scale profile outages board ticks signals)
+BENCHES := $(addprefix bench-,cost batches latency read processes catch-up scale profile outages board ticks signals sales)
 
 OPENAPI := $(CURDIR)/.cache/openapi.json
 SCHEMA := $(CURDIR)/dashboard/src/api/schema.ts
@@ -80,6 +80,7 @@ bench-profile:  ## flame graphs of the hot paths
 bench-outages:  ## Redis and the database away for a minute
 bench-board:  ## the dashboard's budgets
 bench-signals:  ## stock, clicks and competitors: CPU time of a signal, beside a product event
+bench-sales:  ## orders joined to the prices of their moments, beside one join by DuckDB
 bench-ticks:  ## the market: CPU time of a tick, and fan-out to 10,000 WebSocket clients
 
 $(BENCHES): bench-%: setup

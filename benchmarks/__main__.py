@@ -21,6 +21,7 @@ PARTS: dict[str, list[str]] = {
     "scale": ["--products", "1000000"],
     "ticks": ["--repeat", "1"],
     "signals": ["--repeat", "1"],
+    "sales": ["--repeat", "1"],
 }
 """Module to its arguments. With these, all modules together take at most a quarter of an hour."""
 
