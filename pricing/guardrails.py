@@ -11,7 +11,7 @@ from collections.abc import Callable
 import msgspec
 
 from core.errors import BoundsUnusableError
-from core.money import PRICE_MAX, round_money
+from core.money import PRICE_MAX, round_money, to_minor_units
 from pricing.catalogue import CatalogueEntry
 from pricing.policy import GuardrailPolicy, PricingPolicy, ending_block
 
@@ -171,12 +171,21 @@ def snap_to_ending(price: float, context: GuardrailContext) -> float:
     block = ending_block(scale)
     nearest = math.floor(price * scale / block)
     candidates = [
-        candidate
-        for whole in (nearest - 1, nearest, nearest + 1)
-        for ending in endings
-        if (candidate := (whole * block + ending) / scale) > 0 and _allowed(candidate, context)
+        ((whole * block + ending) / scale) for whole in (nearest - 1, nearest, nearest + 1) for ending in endings
     ]
-    return min(candidates, key=lambda candidate: (abs(candidate - price), candidate), default=price)
+    candidates.sort(key=lambda candidate: (abs(candidate - price), candidate))
+    return next((each for each in candidates if each > 0 and _allowed(each, context)), price)
+
+
+def ending_below(price: float, endings: tuple[int, ...], scale: int) -> float | None:
+    """The next lower price with an allowed ending. None if the price itself has none, or is the lowest."""
+    whole, ending = divmod(to_minor_units(price, scale), ending_block(scale))
+    if ending not in endings:
+        return None
+    lower = [each for each in endings if each < ending]
+    below = max(lower) if lower else max(endings) - ending_block(scale)
+    found = (whole * ending_block(scale) + below) / scale
+    return found if found > 0 else None
 
 
 def _allowed(price: float, context: GuardrailContext) -> bool:

@@ -39,7 +39,7 @@ from connectors.postgres_cdc.published import Published, read_published
 from connectors.postgres_cdc.rows import Row, RowChange
 from connectors.postgres_cdc.slot import SlotWatch, read_slot
 from connectors.postgres_cdc.state import ReadState, Watched, find_problem
-from connectors.postgres_cdc.steps import Batch, Result, Steps, pause, stepwise
+from connectors.postgres_cdc.steps import Batch, Result, Steps, meanwhile, pause, stepwise
 from connectors.postgres_cdc.tables import FoundTable, check_server, find_tables
 from core.errors import ReadRefusedError, describe_error
 
@@ -384,20 +384,9 @@ class Reader:
         """Remove all rows that messages from before a truncation hold. The stream has no rows of one, so the topic
         is read, once it has all that was handed on."""
         log.info("a table was emptied; its rows are removed", table=self._watched[name].name)
-        confirm_at = 0.0
 
         def keep_alive(steps: Generator[Batch, None, Result]) -> Generator[Batch, None, Result]:
-            nonlocal confirm_at
-            while True:
-                try:
-                    step = next(steps)
-                except StopIteration as end:
-                    value: Result = end.value
-                    return value
-                if time.monotonic() >= confirm_at:
-                    replication.confirm(self._confirmed)
-                    confirm_at = time.monotonic() + CONFIRM_EVERY_S
-                yield step
+            return meanwhile(steps, lambda: replication.confirm(self._confirmed), CONFIRM_EVERY_S)
 
         yield from keep_alive(self._settle())
         published = yield from keep_alive(self._read_topic(name))

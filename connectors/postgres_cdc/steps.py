@@ -1,7 +1,7 @@
 """Steps: generators of batches, which wait by yielding empty ones."""
 
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import TypeVar
 
 from connectors.postgres_cdc.rows import RowChange
@@ -22,6 +22,23 @@ def stepwise(steps: Generator[None, None, Result]) -> Generator[Batch, None, Res
             value: Result = end.value
             return value
         yield {}
+
+
+def meanwhile(
+    steps: Generator[Batch, None, Result], act: Callable[[], None], every_s: float
+) -> Generator[Batch, None, Result]:
+    """The same steps, with a call of `act` between two of them whenever `every_s` have passed."""
+    act_at = 0.0
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            value: Result = end.value
+            return value
+        if time.monotonic() >= act_at:
+            act()
+            act_at = time.monotonic() + every_s
+        yield step
 
 
 def pause(seconds: float) -> Steps:

@@ -7,9 +7,8 @@ from pricing.catalogue import CatalogueEntry
 from pricing.clicks import Click
 from pricing.competitors import CompetitorQuote
 from pricing.decision import PriceDecision
-from pricing.guardrails import LOOK_BACK
 from pricing.signals import ShownSignals, Signal, show
-from pricing.state.decay import decay, step_s
+from pricing.state.decay import decay, looks_back, step_s
 from pricing.state.event_clock import EventClock
 from pricing.state.freezes import Freezes
 from pricing.state.product import Decider, ProductState
@@ -99,7 +98,7 @@ class ShardSignals:
                 if shard.replay is not None:
                     shard.replay.note_signal(product_id, state, decision.position)
                 decisions.append(decision)
-            self._dues.watch(state, decider)
+            self._dues.watch(state, decider, looked=True)
         decider.at_s = now_s
         return decisions
 
@@ -159,8 +158,7 @@ class ShardSignals:
             return True
         if state.signals.clicks.total == policy.clicks.above + 1 or state.policy != policy.version:
             return True
-        steps = policy.guardrails.max_step_percent is not None
-        return any(each.rule in LOOK_BACK or (steps and each.rule == "ending") for each in state.adjustments)
+        return looks_back(state, policy)
 
     def _price_again(
         self, state: ProductState, cause: str, position: SourcePosition, now_ms: int

@@ -103,9 +103,9 @@ class Dues:
         self._heap: list[tuple[int, str]] = []
         self._earliest: dict[str, int] = {}
 
-    def watch(self, state: ProductState, decider: Decider) -> None:
-        """Look at a product again when time may change it."""
-        at_s = _next_due_s(state, decider)
+    def watch(self, state: ProductState, decider: Decider, *, looked: bool = False) -> None:
+        """Look at a product again when time may change it. looked: as in `next_decay_s`."""
+        at_s = _next_due_s(state, decider, looked)
         assert at_s is None or at_s > decider.at_s
         if at_s is not None:
             self.watch_by(state.product_id, at_s)
@@ -134,10 +134,10 @@ class Dues:
                 yield due_s, product_id
 
 
-def _next_due_s(state: ProductState, decider: Decider) -> int | None:
+def _next_due_s(state: ProductState, decider: Decider, looked: bool) -> int | None:
     """The next time at which time alone changes a price, or the clicks that are shown."""
     signals, policy = state.signals, decider.policy
-    decays_s = next_decay_s(state, decider)
+    decays_s = next_decay_s(state, decider, looked=looked)
     dues = [] if decays_s is None else [decays_s]
     if signals is None:
         return decays_s
@@ -153,13 +153,13 @@ def _next_due_s(state: ProductState, decider: Decider) -> int | None:
 
 
 def ran_out(state: ProductState, decider: Decider) -> tuple[str, SourcePosition] | None:
-    """The cause of a price that time alone will change, and the position of the signal whose time runs out next.
-    None if none does. decider: at the time before."""
-    signals, policy = state.signals, decider.policy
+    """The cause of a price that the next second changes, and the position of the signal that counts no more then.
+    None if all count as before. decider: at the time before."""
+    signals, policy, next_s = state.signals, decider.policy, decider.at_s + 1
     if signals is None:
         return None
-    found = signals.cheapest(decider.at_s, state.base_price, policy)
     cools = signals.clicks.cools(policy.clicks.above)
-    if found is not None and found.stale_at_s is not None and (cools is None or found.stale_at_s < cools[0]):
-        return Cause.STALE, found.position
-    return None if cools is None else (Cause.COOLED, cools[1])
+    if cools is not None and cools[0] == next_s:
+        return Cause.COOLED, cools[1]
+    found = signals.cheapest(decider.at_s, state.base_price, policy)
+    return (Cause.STALE, found.position) if found is not None and found.stale_at_s == next_s else None

@@ -20,6 +20,7 @@ ROWS_OF = ("A", "B", "C")
 TABLE = """
 CREATE TABLE price_history (product_id text, event_time timestamptz);
 CREATE INDEX ON price_history (product_id, event_time DESC);
+CREATE TABLE signal_history (product_id text, at_time timestamptz);
 CREATE TABLE price_ticks_enriched (symbol text, ts timestamptz);
 CREATE INDEX ON price_ticks_enriched (symbol, ts DESC);
 """

@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 
 from core.positions import SourcePosition
 from core.room import UNBOUNDED
-from pricing.batches import Change, ChangeBatch, EventBatch
+from pricing.batches import Change, ChangeBatch, EventBatch, SignalBatch
 from pricing.catalogue import CatalogueChange, CatalogueEntry
 from pricing.commands import Freeze, FreezeLift, OverrideRemoval, PriceOverride
+from pricing.competitors import CompetitorQuote
 from pricing.decision import Cause, PriceDecision
 from pricing.events import ProductEvent
 from pricing.policy import parse_policy
+from pricing.state import decay
 from pricing.state.lane import Lane
 from pricing.state.shard import Shard
 
@@ -41,6 +43,13 @@ class Shop:
         self.offset += 1
         batch = EventBatch("events", [0], [self.offset], [b"A"], [event], 0, [b""], [0])
         self.lane.apply_events(batch, self.now_ms)
+
+    def quote(self, price: float) -> None:
+        """A competitor's price of A."""
+        self.offset += 1
+        signal = CompetitorQuote("A", self.now_ms // 1000, "other", price)
+        batch = SignalBatch("competitors", [0], [self.offset], [signal], [0])
+        self.lane.apply_signals(batch, self.now_ms)
 
     def change(self, change: Change) -> list[PriceDecision]:
         return self.shard.apply(ChangeBatch("changes", 0, [change]), self.now_ms)
@@ -115,6 +124,49 @@ def test_no_price_is_above_the_one_that_demand_gives_for_longer_than_a_step(
         shop.event("view")
 
 
+guardrails = st.fixed_dictionaries(
+    {},
+    optional={
+        "floor": st.sampled_from([11, 14]),
+        "ceiling": st.sampled_from([14, 19]),
+        "max_step_percent": st.sampled_from([1, 10]),
+        "min_change_percent": st.sampled_from([0.5, 5]),
+        "cooldown_s": st.sampled_from([5, 40]),
+        "reversal_s": st.sampled_from([5, 40]),
+        "endings": st.sampled_from([[99], [9, 49, 99]]),
+    },
+)
+competitors = st.fixed_dictionaries(
+    {}, optional={"factor": st.sampled_from([0.9, 1.1]), "quote_ttl_s": st.just(20)}
+)
+
+
+@given(guardrails, competitors, st.sampled_from([1, 7]), st.lists(st.sampled_from([8.0, 15.0, 18.0]), max_size=2))
+def test_the_decisions_are_those_of_a_look_at_every_second(
+    guardrails: dict[str, Any], competitor: dict[str, Any], step_s: int, quotes: list[float]
+) -> None:
+    def table(name: str, numbers: dict[str, Any]) -> str:
+        return "\n".join([f"[{name}]", *(f"{key} = {value}" for key, value in numbers.items())]) + "\n"
+
+    policy = table("demand", {"half_life_s": 20, "decay_step_s": step_s})
+    policy += table("guardrails", guardrails) + table("competitor", competitor)
+
+    def decisions() -> list[tuple[Any, ...]]:
+        shop, made = Shop(policy), []
+        for price in [None, *quotes]:
+            shop.event()
+            if price is not None:
+                shop.quote(price)
+            made += shop.run(25)
+        made += shop.run(250)
+        return [(each.cause, each.version, each.update) for each in made]
+
+    closed = decisions()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decay, "_falls_s", lambda state, decider, from_s: from_s)
+        assert decisions() == closed
+
+
 def test_without_a_half_life_nothing_decays() -> None:
     shop = Shop("")
     shop.event()
@@ -127,6 +179,8 @@ def test_a_floor_ends_the_decay() -> None:
     shop.event()
     shop.run(5_000)
     assert shop.price == 18.0
+    shop.run(20_000)
+    assert shop.price == 18.0
     assert shop.lane.next_due_ms() is None
 
 
@@ -135,6 +189,28 @@ def test_the_cooldown_delays_the_decay() -> None:
     shop.event()
     decayed = shop.run(300)
     assert [(each.update.event_time_ms - T0) // 1000 for each in decayed if each.update] == [120, 240]
+
+
+def test_steps_and_endings_are_followed_down_to_the_base_price() -> None:
+    policy = PLAIN + "\ndecay_step_s = 60\n[guardrails]\nmax_step_percent = 10\nendings = [9, 49, 99]"
+    shop = Shop(policy)
+    shop.event()
+    seen = [shop.price]
+    for each in shop.run(80_000):
+        assert each.update is not None
+        seen.append(each.update.new_price)
+    assert seen == sorted(seen, reverse=True)
+    assert all(round(price * 100) % 100 in (9, 49, 99) for price in seen)
+    assert seen[-1] == 9.99
+    assert shop.lane.next_due_ms() is None
+
+
+def test_a_live_quote_does_not_take_the_blame_for_decay() -> None:
+    shop = Shop(PLAIN + "\n[competitor]\nfactor = 0.9\nquote_ttl_s = 1000")
+    shop.event()
+    shop.quote(8.0)
+    assert {each.cause for each in shop.run(900)} == {Cause.DECAYED}
+    assert {each.cause for each in shop.run(200)} == {Cause.DECAYED, Cause.STALE}
 
 
 def test_an_entry_of_an_old_product_does_not_bring_its_peak_back() -> None:

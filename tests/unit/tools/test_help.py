@@ -11,13 +11,17 @@ from sinks.dead_letters.reader import Letter, LetterList
 from tests.support.pipeline import ROOT
 from tools import dead_letters
 
-TOOLS = [path.stem for path in sorted((ROOT / "tools").glob("*.py")) if "ArgumentParser(" in path.read_text()]
+TOOLS = [
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in sorted((ROOT / "tools").rglob("*.py"))
+    if "ArgumentParser(" in path.read_text(encoding="utf-8")
+]
 
 
 @pytest.mark.parametrize("name", TOOLS)
 def test_the_help_names_the_setting_of_kafka(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        importlib.import_module(f"tools.{name}").main(["--help"])
+        importlib.import_module(name).main(["--help"])
     assert "KAFKA_BROKERS" in capsys.readouterr().out
 
 
