@@ -57,8 +57,7 @@ def _run(options: argparse.Namespace, settings: Settings, stop: threading.Event)
                     raise LetterError("sent, and not applied yet; it takes effect once the flow has read it")
         finally:
             consumer.close()
-        if (mended := _read(settings, options.product)) is not None:
-            _print("after", mended)
+        _print("after", _read_newer(settings, stored, stop))
     except (LetterError, KafkaException, RedisError, StoppedError, TimeoutError) as error:
         print(f"mend_product: {describe_error(error)}", file=sys.stderr)
         return 1
@@ -93,6 +92,17 @@ def _read(settings: Settings, product_id: str) -> StoredPrice | None:
         return read_price(product_id, values)
     finally:
         client.close()
+
+
+def _read_newer(settings: Settings, before: StoredPrice, stop: threading.Event) -> StoredPrice:
+    """The price after a correction. Each makes a new version; Redis may have it later than the snapshot."""
+    deadline = time.monotonic() + ANSWER_WITHIN_S
+    while True:
+        stored = _read(settings, before.product_id)
+        if stored is not None and stored.version > before.version:
+            return stored
+        if stop.wait(LOOK_EVERY_S) or time.monotonic() > deadline:
+            raise LetterError("applied, and Redis still has the price of before")
 
 
 def _print(when: str, stored: StoredPrice) -> None:
