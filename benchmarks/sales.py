@@ -22,10 +22,11 @@ from rich.progress import Progress
 
 from benchmarks.bench import ROOT, write_report
 from core.shards import shard_of
+from core.timestamps import DAY_MS
 from sales.changes import Change, Price, Put
 from sales.orders import Order
 from sales.prices import PricePoint
-from sales.state.products import DAY_MS, ProductShard
+from sales.state.products import ProductShard
 
 PRICES_OF_A_PRODUCT = 10
 DAYS = 7

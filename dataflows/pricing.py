@@ -19,8 +19,7 @@ from connectors.decode.pricing import SignalKind
 from connectors.decode.signals import ProductSignalKind
 from connectors.decode.wire import DEFAULT_LIMITS, InputLimits
 from connectors.epochs import AlignedSources
-from connectors.kafka import Arrived, KafkaSource
-from connectors.redis_watch import RedisWatch
+from connectors.kafka import Arrived
 from connectors.shared_consumer import GROUP
 from connectors.workers import WorkerCount
 from core.dead_letter import fit_letter
@@ -140,7 +139,7 @@ def flow(*, with_redis: bool = True) -> Dataflow:
         group=GROUP,
         find_versions=find_versions if with_redis else None,
     )
-    settings, client, producer = started.settings, started.client, started.producer
+    settings, producer = started.settings, started.producer
     log.info("policy in force", version=policy.version, currency=policy.currency)
     telemetry.POLICY.labels(policy.version, policy.currency, encode_policy(policy)).set(1)
     kinds: dict[str, SignalKind | ProductSignalKind] = {
@@ -155,15 +154,8 @@ def flow(*, with_redis: bool = True) -> Dataflow:
         settings.restocks_topic: ProductSignalKind.RESTOCKS,
     }
     return build(
-        KafkaSource(
-            client,
-            list(kinds),
-            settings.shards,
-            started.stop,
-            watch=started.watch,
-            on_build=started.note_running,
-        ),
-        RedisWatch(started.connect_redis, settings.shards, started.stop, marker=FILLED, repair=REPAIR),
+        started.source(kinds),
+        started.refills(FILLED, REPAIR),
         Sinks(
             updates=KafkaSink(producer, settings.price_updates_topic, "price_updates", fit_update),
             latest=RedisSink(started.connect_redis, SCRIPT, [f"%.{DIGITS[policy.scale]}f"]) if with_redis else None,

@@ -16,8 +16,7 @@ from bytewax.outputs import FixedPartitionedSink
 from clients.kafka_producer import fit_none
 from connectors.decode.wire import InputLimits
 from connectors.epochs import AlignedSources
-from connectors.kafka import Arrived, KafkaSource
-from connectors.redis_watch import RedisWatch
+from connectors.kafka import Arrived
 from connectors.workers import WorkerCount
 from core.dead_letter import fit_letter
 from core.placement import Placement
@@ -126,16 +125,8 @@ def flow() -> Dataflow:
         settings.product_catalogue_topic: SalesKind.CATALOGUE,
     }
     return build(
-        KafkaSource(
-            started.client,
-            list(kinds),
-            settings.shards,
-            started.stop,
-            watch=started.watch,
-            group=GROUP,
-            on_build=started.note_running,
-        ),
-        RedisWatch(started.connect_redis, settings.shards, started.stop, marker=FILLED, repair=REPAIR),
+        started.source(kinds),
+        started.refills(FILLED, REPAIR),
         Sinks(
             sales=KafkaSink(producer, settings.sales_topic, "sales", fit_none),
             dead_letters=KafkaSink(producer, settings.dead_letters_topic, "dead_letters", fit_letter),

@@ -2,7 +2,7 @@
 
 import gc
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,8 @@ from clients.kafka_offsets import count_committed
 from clients.kafka_producer import KafkaProducer
 from clients.kafka_topics import ensure_topics, keeps_all_messages, message_limits, warn_of_losses
 from clients.kafka_watch import TopicWatch
+from connectors.kafka import KafkaSource
+from connectors.redis_watch import RedisWatch
 from core.errors import SettingsError, StartRefusedError, StoppedError, describe_error
 from dataflows.clock_watch import watch_clock
 from dataflows.recovery.epochs import count_executions, forget_uncommitted, stores_of
@@ -78,7 +80,24 @@ class Started(msgspec.Struct, frozen=True):
     state_log: StateLog | None
     version_base: int
     execution: int
+    group: str
     folder: Path | None = None
+
+    def source(self, topics: Iterable[str]) -> KafkaSource:
+        """The source of the flow's messages."""
+        return KafkaSource(
+            self.client,
+            list(topics),
+            self.settings.shards,
+            self.stop,
+            watch=self.watch,
+            group=self.group,
+            on_build=self._note_running,
+        )
+
+    def refills(self, marker: str, repair: str) -> RedisWatch:
+        """The source of requests to fill Redis again. marker, repair: as in `RedisWatch`."""
+        return RedisWatch(self.connect_redis, self.settings.shards, self.stop, marker=marker, repair=repair)
 
     def open_log(self, name: str, step: str) -> StateLog | None:
         """The state log of a further step that holds shards. name: of its folder. None without a recovery folder.
@@ -88,11 +107,6 @@ class Started(msgspec.Struct, frozen=True):
         folder = self.folder / name
         holders = delete_unnamed(self.folder, folder, step)
         return StateLog(folder, writes=self.settings.state_log == "on", holders=holders)
-
-    def note_running(self) -> None:
-        """Call it when Bytewax builds the flow: a cluster has come together by then."""
-        if self.fence is not None:
-            self.fence.note_running()
 
     @property
     def connect_redis(self) -> Connect:
@@ -132,6 +146,11 @@ class Started(msgspec.Struct, frozen=True):
             )
 
         return HistorySink(connect, open_backlog)
+
+    def _note_running(self) -> None:
+        """Call it when Bytewax builds the flow: a cluster has come together by then."""
+        if self.fence is not None:
+            self.fence.note_running()
 
 
 @contextmanager
@@ -238,6 +257,7 @@ def start_flow(
         state_log=state_log,
         version_base=version_base,
         execution=execution,
+        group=group,
         folder=folder,
     )
     return started, loaded

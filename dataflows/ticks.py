@@ -18,8 +18,7 @@ import telemetry
 from clients.kafka_producer import fit_none
 from connectors.decode.market import TickKind
 from connectors.epochs import AlignedSources
-from connectors.kafka import Arrived, KafkaSource
-from connectors.redis_watch import RedisWatch
+from connectors.kafka import Arrived
 from connectors.workers import WorkerCount
 from core.dead_letter import fit_letter
 from core.placement import Placement
@@ -147,16 +146,8 @@ def flow() -> Dataflow:
     }
     base, execution = started.version_base, started.execution
     return build(
-        KafkaSource(
-            started.client,
-            list(kinds),
-            settings.shards,
-            started.stop,
-            watch=started.watch,
-            group=GROUP,
-            on_build=started.note_running,
-        ),
-        RedisWatch(started.connect_redis, settings.shards, started.stop, marker=FILLED, repair=REPAIR),
+        started.source(kinds),
+        started.refills(FILLED, REPAIR),
         Sinks(
             ticks=KafkaSink(producer, settings.ticks_enriched_topic, "ticks_enriched", fit_none),
             bars=KafkaSink(producer, settings.price_bars_topic, "price_bars", fit_none),

@@ -171,7 +171,7 @@ def snap_to_ending(price: float, context: GuardrailContext) -> float:
     block = ending_block(scale)
     nearest = math.floor(price * scale / block)
     candidates = [
-        ((whole * block + ending) / scale) for whole in (nearest - 1, nearest, nearest + 1) for ending in endings
+        (whole * block + ending) / scale for whole in (nearest - 1, nearest, nearest + 1) for ending in endings
     ]
     candidates.sort(key=lambda candidate: (abs(candidate - price), candidate))
     return next((each for each in candidates if each > 0 and _allowed(each, context)), price)

@@ -11,7 +11,7 @@ from api.pricing.history_database import history_of
 from api.services import Services, services_of
 from api.web.databases import answer_of
 from api.web.errors import ApiError
-from api.web.requests import PAGE_MAX, FromQuery, LimitQuery, ToQuery, parse_time
+from api.web.requests import PAGE_MAX, FromQuery, LimitQuery, ProductId, ToQuery, parse_time
 from api.web.responses import json_response, responses
 from pricing.decision import Adjustment
 from pricing.explanation import bound_by, explain
@@ -32,7 +32,7 @@ router = APIRouter(tags=["history"])
     "/history/{product_id:path}/chart", response_model=models.ChartShown, responses=responses(400, 401, 404, 503)
 )
 async def chart(
-    product_id: models.ProductId,
+    product_id: ProductId,
     request: Request,
     points: PointsQuery = 500,
     since: FromQuery = None,
@@ -54,7 +54,7 @@ async def chart(
     responses=responses(400, 401, 404, 503),
 )
 async def signals(
-    product_id: models.ProductId,
+    product_id: ProductId,
     request: Request,
     points: PointsQuery = 500,
     since: FromQuery = None,
@@ -71,7 +71,7 @@ async def signals(
 
 @router.get("/history/{product_id:path}", response_model=models.History, responses=responses(400, 401, 404, 503))
 async def history(
-    product_id: models.ProductId,
+    product_id: ProductId,
     request: Request,
     *,
     limit: LimitQuery = DEFAULT_LIMIT,

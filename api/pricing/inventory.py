@@ -11,7 +11,7 @@ from api.pricing import models
 from api.services import Services, services_of
 from api.web.cursors import IdCursorQuery, read_id_cursor, write_id_cursor
 from api.web.errors import ApiError
-from api.web.requests import PAGE_MAX, LimitQuery, check_id
+from api.web.requests import PAGE_MAX, LimitQuery, ProductId, check_id
 from api.web.responses import json_response, responses
 from sinks.redis.reader import StoredSignals
 
@@ -47,7 +47,7 @@ async def inventory(
 @router.get(
     "/inventory/{product_id:path}", response_model=models.InventoryShown, responses=responses(400, 404, 503)
 )
-async def product(product_id: models.ProductId, request: Request) -> Response:
+async def product(product_id: ProductId, request: Request) -> Response:
     """Stock, clicks and competitors of a product."""
     services, name = services_of(request), check_id(product_id, noun="product")
     (found,) = await _shown(services, [name])

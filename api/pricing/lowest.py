@@ -11,7 +11,7 @@ from api.pricing.history import check_known
 from api.pricing.history_database import history_of
 from api.services import services_of
 from api.web.databases import answer_of
-from api.web.requests import parse_time
+from api.web.requests import ProductId, parse_time
 from api.web.responses import json_response, responses
 from core.timestamps import DAY_MS, to_rfc3339
 
@@ -33,7 +33,7 @@ router = APIRouter(tags=["prices"])
     "/price/{product_id:path}/lowest", response_model=models.LowestPriceShown, responses=responses(400, 404, 503)
 )
 async def lowest(
-    product_id: models.ProductId, request: Request, days: DaysQuery = DEFAULT_DAYS, at: AtQuery = None
+    product_id: ProductId, request: Request, days: DaysQuery = DEFAULT_DAYS, at: AtQuery = None
 ) -> Response:
     """The lowest price that was in force in the days before a moment. It is the prior price that an announced
     reduction has to show (Directive 98/6/EC, article 6a). Overrides count as any price. Read from SQL, where rows

@@ -3,12 +3,11 @@ these. A docstring of a model would be part of the description, so the fields de
 
 from typing import Annotated, Any, Literal
 
-from fastapi import Path, Query
+from fastapi import Query
 from pydantic import BaseModel, Field
 
-from api.web.requests import ID_PATTERN, IDS_PATTERN, PAGE_MAX
+from api.web.requests import IDS_PATTERN, PAGE_MAX
 
-ProductId = Annotated[str, Path(pattern=ID_PATTERN, description="A product id.", examples=["85123A"])]
 IdsQuery = Annotated[
     str,
     Query(

@@ -15,11 +15,10 @@ from api.pricing import command_models, override_changes
 from api.pricing.audit import audit_page
 from api.pricing.bulk_overrides import apply_changes
 from api.pricing.history_database import history_of
-from api.pricing.models import ProductId
 from api.services import services_of
 from api.web.cursors import AuditCursorQuery, TextCursorQuery, listed, read_text_cursor
 from api.web.errors import ApiError
-from api.web.requests import ID_PATTERN, LimitQuery, body_of, check_id, read_body
+from api.web.requests import ID_PATTERN, LimitQuery, ProductId, body_of, check_id, read_body
 from api.web.responses import json_response, responses
 from core.errors import RedisDownError
 from sinks.history.reader import AuditCursor, PastOverride

@@ -19,7 +19,7 @@ from api.web.cursors import (
     write_id_cursor,
 )
 from api.web.errors import ApiError
-from api.web.requests import PAGE_MAX, LimitQuery, parse_ids
+from api.web.requests import PAGE_MAX, LimitQuery, ProductId, parse_ids
 from api.web.responses import encode_json, json_response, responses
 from core.errors import RedisDownError
 from core.text import to_nfc
@@ -42,7 +42,7 @@ router = APIRouter(tags=["prices"])
     responses=responses(400, 404, 503),
     description="Why the price is what it is: every amount in it, and a sentence.",
 )
-async def explanation(product_id: models.ProductId, request: Request) -> Response:
+async def explanation(product_id: ProductId, request: Request) -> Response:
     """The amounts that add up to the latest price of a product, and a sentence about them."""
     services = services_of(request)
     stored = await services.prices.price(product_id)
@@ -81,7 +81,7 @@ async def explanation(product_id: models.ProductId, request: Request) -> Respons
 
 
 @router.get("/price/{product_id:path}", response_model=models.Price, responses=responses(400, 404, 503))
-async def price(product_id: models.ProductId, request: Request) -> Response:
+async def price(product_id: ProductId, request: Request) -> Response:
     """The latest price of a product.
 
     While the store is down, or has lost the price, the last price seen, with `stale: true` and `age_ms`, if there

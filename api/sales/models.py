@@ -1,13 +1,6 @@
 """Models of the routes of sales, for the OpenAPI description. Answers are encoded by msgspec, not with these."""
 
-from typing import Annotated
-
-from fastapi import Path
 from pydantic import BaseModel, Field
-
-from api.web.requests import ID_PATTERN
-
-ProductId = Annotated[str, Path(pattern=ID_PATTERN, description="A product id.", examples=["85123A"])]
 
 
 class SalesGroupShown(BaseModel):

@@ -10,7 +10,7 @@ from api.sales import models
 from api.services import services_of
 from api.web.databases import NOT_CONFIGURED, answer_of
 from api.web.errors import ApiError
-from api.web.requests import PAGE_MAX, FromQuery, LimitQuery, ToQuery, check_id, parse_time
+from api.web.requests import PAGE_MAX, FromQuery, LimitQuery, ProductId, ToQuery, check_id, parse_time
 from api.web.responses import json_response, responses
 from sinks.history.sales_reader import By, SalesReader
 
@@ -38,7 +38,7 @@ async def sales(
 
 @router.get("/sales/{product_id:path}", response_model=models.ProductSales, responses=responses(400, 401, 404, 503))
 async def product(
-    product_id: models.ProductId, request: Request, since: FromQuery = None, until: ToQuery = None
+    product_id: ProductId, request: Request, since: FromQuery = None, until: ToQuery = None
 ) -> Response:
     """The sales of a product, as a whole and by day."""
     name = check_id(product_id, noun="product")

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, TypeVar
 
-from fastapi import Query, Request
+from fastapi import Path, Query, Request
 from pydantic import BaseModel, ValidationError
 
 from api.web.errors import ApiError, describe
@@ -16,6 +16,7 @@ ID_PATTERN = f"^{IDENTIFIER.pattern}$"
 IDS_PATTERN = f"^{IDENTIFIER.pattern}(,{IDENTIFIER.pattern}){{0,{PAGE_MAX - 1}}}$"
 """Ids separated by commas, as a pattern for the OpenAPI description."""
 
+ProductId = Annotated[str, Path(pattern=ID_PATTERN, description="A product id.", examples=["85123A"])]
 LimitQuery = Annotated[int | None, Query(ge=1, description=f"How many; more than {PAGE_MAX} means {PAGE_MAX}.")]
 FromQuery = Annotated[
     str | None,

@@ -7,11 +7,17 @@ from typing import Any
 
 import msgspec
 
-from connectors.decode.wire import STAGE, RawMessage, decode_valid, decode_value, is_null, load_object
+from connectors.decode.wire import (
+    RawMessage,
+    decode_valid,
+    decode_value,
+    is_null,
+    load_object,
+    refuse,
+)
 from core.dead_letter import DeadLetter, ErrorCode
 from core.errors import BadInputError
 from core.identifiers import is_identifier
-from core.positions import SourcePosition
 from market import alerts
 from market.alerts import AlertRule, RuleRemoval, make_rule
 from market.amounts import DECIMALS, parse_amount
@@ -76,7 +82,7 @@ def decode(kind: TickKind, raw: RawMessage, topic: str, partition: int) -> Tick 
     try:
         return decode_tick(kind, raw.value)
     except BadInputError as error:
-        return _letter(error, raw, topic, partition)
+        return refuse(error, raw, topic, partition)
 
 
 def decode_rule(raw: RawMessage, topic: str, partition: int) -> AlertRule | RuleRemoval | DeadLetter:
@@ -93,14 +99,9 @@ def decode_rule(raw: RawMessage, topic: str, partition: int) -> AlertRule | Rule
             raise BadInputError(ErrorCode.BAD_RULE, "id is not that of the key")
         return make_rule(rule)
     except ValueError as error:
-        return _letter(BadInputError(ErrorCode.BAD_RULE, str(error)), raw, topic, partition)
+        return refuse(BadInputError(ErrorCode.BAD_RULE, str(error)), raw, topic, partition)
     except BadInputError as error:
-        return _letter(error, raw, topic, partition)
-
-
-def _letter(error: BadInputError, raw: RawMessage, topic: str, partition: int) -> DeadLetter:
-    position = SourcePosition(topic, partition, raw.offset)
-    return DeadLetter(error.code, STAGE, str(error), position, raw.value or b"")
+        return refuse(error, raw, topic, partition)
 
 
 def decode_tick(kind: TickKind, value: bytes | None) -> Tick:

@@ -12,7 +12,6 @@ import msgspec
 from connectors.decode.debezium import key_field, open_envelope
 from connectors.decode.wire import (
     DEFAULT_LIMITS,
-    STAGE,
     VALUE_MAX_BYTES,
     InputLimits,
     RawMessage,
@@ -22,6 +21,7 @@ from connectors.decode.wire import (
     kafka_timestamp_ms,
     key_identifier,
     past_timestamp_ms,
+    refuse,
     timestamp_ms,
 )
 from core.dead_letter import DeadLetter, ErrorCode
@@ -356,4 +356,4 @@ def decode(
             return decode_freeze(raw, position, limits, recorded=recorded)
         return decode_override(raw, position, limits)
     except BadInputError as error:
-        return DeadLetter(error.code, STAGE, error.detail, position, raw.value or b"")
+        return refuse(error, raw, topic, partition)

@@ -8,18 +8,17 @@ import msgspec
 from connectors.decode.debezium import key_field, open_envelope
 from connectors.decode.wire import (
     DEFAULT_LIMITS,
-    STAGE,
     InputLimits,
     RawMessage,
     decode_value,
     identifier,
     is_null,
     past_timestamp_ms,
+    refuse,
 )
 from core.dead_letter import DeadLetter, ErrorCode
 from core.errors import BadInputError
 from core.money import PRICE_MAX
-from core.positions import SourcePosition
 from core.text import clean_text
 from core.timestamps import LATEST_MS
 from sales.changes import Price
@@ -124,9 +123,7 @@ def decode_price(raw: RawMessage, topic: str, partition: int) -> Price | DeadLet
         point = PricePoint(wire.event_time_ms, wire.version, price, wire.price_source, wire.policy, base, amounts)
         return Price(identifier(wire.product_id), point)
     except BadInputError as error:
-        return DeadLetter(
-            error.code, STAGE, error.detail, SourcePosition(topic, partition, raw.offset), raw.value or b""
-        )
+        return refuse(error, raw, topic, partition)
 
 
 def _milliseconds(value: Any) -> Any:
@@ -148,6 +145,4 @@ def decode_order(
     try:
         return read_order(raw, limits)
     except BadInputError as error:
-        return DeadLetter(
-            error.code, STAGE, error.detail, SourcePosition(topic, partition, raw.offset), raw.value or b""
-        )
+        return refuse(error, raw, topic, partition)

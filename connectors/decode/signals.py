@@ -9,19 +9,18 @@ import msgspec
 
 from connectors.decode.wire import (
     DEFAULT_LIMITS,
-    STAGE,
     VALUE_MAX_BYTES,
     InputLimits,
     RawMessage,
     decode_value,
     identifier,
     past_timestamp_ms,
+    refuse,
 )
 from core.dead_letter import DeadLetter, ErrorCode
 from core.errors import BadInputError
 from core.identifiers import are_identifiers
 from core.money import PRICE_MAX
-from core.positions import SourcePosition
 from core.text import clean_text
 from core.timestamps import EARLIEST_MS, LATEST_MS, parse_timestamp
 from pricing.clicks import CLICK_TYPES, Click
@@ -176,6 +175,4 @@ def decode_signal(
             raise BadInputError(ErrorCode.TOMBSTONE, f"a message of {kind} has no value")
         return _DECODERS[kind](raw, raw.value, limits)
     except BadInputError as error:
-        return DeadLetter(
-            error.code, STAGE, error.detail, SourcePosition(topic, partition, raw.offset), raw.value or b""
-        )
+        return refuse(error, raw, topic, partition)

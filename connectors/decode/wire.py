@@ -6,9 +6,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from core.dead_letter import ErrorCode
+from core.dead_letter import DeadLetter, ErrorCode
 from core.errors import BadInputError
 from core.identifiers import is_identifier
+from core.positions import SourcePosition
 from core.timestamps import EARLIEST_MS, LATEST_MS, parse_timestamp
 
 VALUE_MAX_BYTES = 1024 * 1024
@@ -53,6 +54,12 @@ def lsn_of(headers: Iterable[tuple[str, str | bytes | None]] | None) -> int | No
             text = value if isinstance(value, bytes) else value.encode()
             return int(text) if text.isdigit() and len(text) < 20 else None
     return None
+
+
+def refuse(error: BadInputError, raw: RawMessage, topic: str, partition: int) -> DeadLetter:
+    """The dead letter of a message that is bad input."""
+    position = SourcePosition(topic, partition, raw.offset)
+    return DeadLetter(error.code, STAGE, error.detail, position, raw.value or b"")
 
 
 def decode_value(value: bytes, wire_type: type[Wire], decoder: Callable[[bytes], Wire]) -> Wire:

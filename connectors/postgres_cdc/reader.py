@@ -39,7 +39,7 @@ from connectors.postgres_cdc.published import Published, read_published
 from connectors.postgres_cdc.rows import Row, RowChange
 from connectors.postgres_cdc.slot import SlotWatch, read_slot
 from connectors.postgres_cdc.state import ReadState, Watched, find_problem
-from connectors.postgres_cdc.steps import Batch, Result, Steps, meanwhile, pause, stepwise
+from connectors.postgres_cdc.steps import Batch, Steps, meanwhile, pause, stepwise
 from connectors.postgres_cdc.tables import FoundTable, check_server, find_tables
 from core.errors import ReadRefusedError, describe_error
 
@@ -147,7 +147,8 @@ class Reader:
             yield from self._start(replication)
             telemetry.set_alert("tables_not_read", holds=False)
             watch = SlotWatch(self._url, self._slot, found, lambda each: self._find(each, makes=False), self._stop)
-            yield from self._stream(database, replication, found, watch)
+            stream = self._stream(database, replication, found, watch)
+            yield from meanwhile(stream, lambda: replication.confirm(self._confirmed), CONFIRM_EVERY_S)
         finally:
             database.close()
             if replication is not None:
@@ -321,7 +322,6 @@ class Reader:
             for name, table in found.items()
         }
         is_open = False
-        confirm_at = 0.0
         while True:
             if watch.problem is not None:
                 raise ReadRefusedError(watch.problem)
@@ -343,15 +343,12 @@ class Reader:
                     for name in [tables[oid][0] for oid in message.oids if oid in tables]:
                         yield batch
                         batch = {}
-                        yield from self._empty(name, each.lsn, replication)
+                        yield from self._empty(name, each.lsn)
             if not streamed:
                 self._level_at = time.monotonic()
                 if not is_open:
                     # Nothing of the tables waits before this position, which moves with all other tables too.
                     self._lsn = max(self._lsn, replication.server_end)
-            if time.monotonic() >= confirm_at:
-                replication.confirm(self._confirmed)
-                confirm_at = time.monotonic() + CONFIRM_EVERY_S
             yield batch
 
     def _add(
@@ -380,15 +377,11 @@ class Reader:
             telemetry.CDC_ROWS.labels(name, type(message).__name__.lower()).inc()
             batch.setdefault(name, []).append(change)
 
-    def _empty(self, name: str, lsn: int, replication: ReplicationConnection) -> Steps:
+    def _empty(self, name: str, lsn: int) -> Steps:
         """Remove all rows that messages from before a truncation hold. The stream has no rows of one, so the topic
         is read, once it has all that was handed on."""
         log.info("a table was emptied; its rows are removed", table=self._watched[name].name)
-
-        def keep_alive(steps: Generator[Batch, None, Result]) -> Generator[Batch, None, Result]:
-            return meanwhile(steps, lambda: replication.confirm(self._confirmed), CONFIRM_EVERY_S)
-
-        yield from keep_alive(self._settle())
-        published = yield from keep_alive(self._read_topic(name))
+        yield from self._settle()
+        published = yield from self._read_topic(name)
         published.keep_before(lsn + self._state.base)
-        yield from keep_alive(self._remove(name, published, lsn + self._state.base))
+        yield from self._remove(name, published, lsn + self._state.base)

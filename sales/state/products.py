@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from core.timestamps import DAY_MS
 from sales.applied import Applied, Corrected, ProductSums
 from sales.book import Book, Correction
 from sales.changes import Change, Drop, Entry, Price, Put
@@ -17,7 +18,6 @@ ORDER_BYTES = 70
 POINT_BYTES = 120
 """Approximate lengths in a document."""
 
-DAY_MS = 86_400_000
 SEQ_BITS = COUNT_BITS = 16
 """Bits of a row's version for the number of an order's change, and for that of the corrections since. The execution
 is above both: after a restart, each row that is made again is newer than those before. An execution has 31 bits."""

@@ -3,9 +3,7 @@
 import contextlib
 import csv
 import io
-import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,9 +16,9 @@ from stack import kafka
 from stack.broker import EmbeddedBroker
 from stack.postgres import PostgresServer
 from stack.redis import RedisServer
+from tests.support.browser import CHROMIUM
 from tests.support.pipeline import KEY, ROOT, Pipeline, wait_for
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 AXE = ROOT / "dashboard" / "node_modules" / "axe-core" / "axe.min.js"
 FIRST_LOAD_BYTES_MAX = 300 * 1024
 POLICY = """

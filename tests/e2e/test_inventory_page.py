@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
-from tests.e2e.test_dashboard import CHROMIUM, pytestmark
+from tests.e2e.test_dashboard import pytestmark
 from tests.e2e.test_inventory import POLICY, Shop
+from tests.support.browser import opened_page
 from tests.support.pipeline import Pipeline, wait_for
 
 __all__ = ["pytestmark"]
@@ -28,14 +29,8 @@ def page(pipeline: Pipeline) -> Iterator[Page]:
     pipeline.flush()
     wait_for(pipeline.api_ready, what=pipeline.output)
     wait_for(lambda: len(pipeline.http.get("/inventory").json()["products"]) == 4, what=pipeline.output)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        opened = browser.new_page(base_url=pipeline.url)
-        errors: list[str] = []
-        opened.on("pageerror", lambda error: errors.append(str(error)))
+    with opened_page(pipeline.url) as opened:
         yield opened
-        browser.close()
-    assert errors == []
     pipeline.stop_flow()
 
 

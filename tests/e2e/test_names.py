@@ -1,17 +1,15 @@
 """Names, categories and reasons in many scripts, from the topic to Redis, SQL and REST, in both Unicode forms."""
 
-import os
-import shutil
 import unicodedata
 from urllib.parse import quote
 
 from playwright.sync_api import expect, sync_playwright
 
 from api.dashboard import BUILT
+from tests.support.browser import CHROMIUM
 from tests.support.names import NAMES
 from tests.support.pipeline import KEY, Pipeline, wait_for
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 ADMIN = {"X-API-Key": KEY}
 
 

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from stack.broker import EmbeddedBroker
 from stack.kafka import KafkaServer
 from stack.postgres import PostgresServer
 from stack.redis import RedisServer
-from tests.e2e.test_dashboard import CHROMIUM, pytestmark
+from tests.e2e.test_dashboard import pytestmark
+from tests.support.browser import opened_page
 from tests.support.pipeline import KEY, wait_for
 from tests.support.sales_pipeline import SalesPipeline
 
@@ -43,14 +44,8 @@ def page(shop: SalesPipeline) -> Iterator[Page]:
     shop.flush()
     wait_for(shop.api_ready, what=shop.output)
     wait_for(lambda: len(shop.sales()) == 3, what=shop.output)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        opened = browser.new_page(base_url=shop.url)
-        errors: list[str] = []
-        opened.on("pageerror", lambda error: errors.append(str(error)))
+    with opened_page(shop.url) as opened:
         yield opened
-        browser.close()
-    assert errors == []
     shop.stop_flow()
 
 

@@ -3,7 +3,6 @@ flow with another policy."""
 
 import contextlib
 import os
-import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -15,10 +14,10 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from api.dashboard import BUILT
 from api.web.http_protocol import IDLE_CONNECTIONS_MAX
+from tests.support.browser import CHROMIUM
 from tests.support.pipeline import KEY, Pipeline, wait_for
 from tests.support.prefix_proxy import PrefixProxy
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 HEADER = "X-Shop-Key"
 ADMIN = {HEADER: KEY}
 POLICY = 'currency = "EUR"\n[guardrails]\nfloor = 2\n'

@@ -5,9 +5,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
-from tests.e2e.test_dashboard import CHROMIUM, pytestmark
+from tests.e2e.test_dashboard import pytestmark
+from tests.support.browser import opened_page
 from tests.support.market_pipeline import MarketPipeline
 from tests.support.pipeline import KEY, wait_for
 
@@ -27,14 +28,8 @@ def page(market: MarketPipeline) -> Iterator[Page]:
     market.wait_for_ticks(20)
     wait_for(market.api_ready, what=market.output)
     market.wait_for_bar("BTC/USD", 10)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        opened = browser.new_page(base_url=market.url)
-        errors: list[str] = []
-        opened.on("pageerror", lambda error: errors.append(str(error)))
+    with opened_page(market.url) as opened:
         yield opened
-        browser.close()
-    assert errors == []
     market.stop_api()
     market.stop_flow()
 

@@ -6,11 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.snapshots import LoggedState
+from core.timestamps import DAY_MS
 from sales.changes import Change, Drop, Entry, Price, Put
 from sales.orders import Order, OrderChange
 from sales.prices import PricePoint
 from sales.state.orders import OrderShard
-from sales.state.products import DAY_MS, ProductShard
+from sales.state.products import ProductShard
 
 ORDERS = st.sampled_from("xyz")
 PRODUCTS = st.sampled_from("AB")
