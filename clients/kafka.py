@@ -18,6 +18,8 @@ Option = str | int | float | bool | Callable[[KafkaError], None]
 PRODUCER_OPTIONS: dict[str, Option] = {
     "enable.idempotence": True,
     "acks": "all",
+    # With more, librdkafka loses messages that it calls delivered (docs/decisions/0039).
+    "max.in.flight.requests.per.connection": 1,
     # A broker that makes topics on demand would make a deleted one again, with its own number of partitions.
     "allow.auto.create.topics": False,
 }

@@ -29,6 +29,9 @@ WARM_UP_MESSAGES = 20_000
 """Newest messages of each partition that are read at the start for their versions, and not published. After a
 crash, the flow publishes its last second a second time; a relay without those versions would take that for new."""
 
+WARM_UP_PAUSE_S = 10.0
+"""Seconds without a message after which the warm-up ends early. A busy machine may need some for the first one."""
+
 GROUP = "pricewax-relay"
 """Only a name: partitions are assigned by hand, so that every API process reads everything."""
 
@@ -222,10 +225,16 @@ class Relay(Generic[Decoded]):
         self._watch.check_soon()
 
     def _warm_up(self, consumer: Consumer, deliver: Callable[[list[Update], list[Decoded]], None]) -> None:
-        """Read the messages of before the start, until the first pause of TIMEOUT_S."""
+        """Read the messages of before the start, until the first pause of WARM_UP_PAUSE_S."""
         behind = set(self._behind)
-        while behind and not self._stop.is_set() and (messages := _poll(consumer, TIMEOUT_S)):
+        deadline_s = time.monotonic() + WARM_UP_PAUSE_S
+        while behind and time.monotonic() < deadline_s and not self._stop.is_set():
+            if not (messages := _poll(consumer, POLL_S)):
+                continue
+            deadline_s = time.monotonic() + WARM_UP_PAUSE_S
             deliver(*self._select(messages))
+            # Markers of transactions are no messages: behind them is only the end.
+            behind.difference_update(each.partition() for each in messages if _is_end(each))
             for position in consumer.position(consumer.assignment()):
                 if position.offset >= self._live_from[position.partition]:
                     behind.discard(position.partition)
@@ -282,6 +291,11 @@ class Relay(Generic[Decoded]):
         if live != self.live:
             self.live = live
             (log.info if live else log.warning)("Kafka is back" if live else "Kafka is away; the relay waits")
+
+
+def _is_end(message: Message) -> bool:
+    error = message.error()
+    return error is not None and error.code() == KafkaError._PARTITION_EOF
 
 
 def _written_ms(messages: list[Message]) -> int:

@@ -6,7 +6,8 @@ from confluent_kafka.cimpl import NewTopic
 
 from clients.kafka_watch import TopicFacts, describe_topics
 from core.positions import name_remade
-from tests.support.pipeline import Message, Pipeline, make_producer, wait_for
+from tests.support.pipeline import Message, Pipeline, wait_for
+from tests.support.producer import make_producer
 
 APART = 1_000
 """Partition p of the topic as it was made for the g-th time has the number `g * APART + p`, counted from 0."""

@@ -100,7 +100,8 @@ def test_an_api_that_starts_knows_what_was_published_before(pipeline: Pipeline, 
     redis_server.stop()
     pipeline.start_api()
     wait_for(lambda: "relay is ready" in pipeline.output())
-    assert pipeline.http.get("/price/P1").json()["stale"] is True
+    answer = pipeline.http.get("/price/P1")
+    assert (answer.status_code, answer.json().get("stale")) == (200, True), f"{answer.text}\n{pipeline.output()}"
     old = pipeline.read("price-updates")[0]
     with connect(pipeline.url.replace("http", "ws") + "/ws/prices", proxy=None) as client:
         pipeline.send("price-updates", old.key, old.value)

@@ -24,7 +24,8 @@ from sinks.dead_letters.reader import DeadLetterTopic
 from sinks.history.backlog import Backlog
 from stack.broker import EmbeddedBroker
 from stack.kafka import KafkaServer
-from tests.support.pipeline import Pipeline, make_producer, wait_for
+from tests.support.pipeline import Pipeline, wait_for
+from tests.support.producer import make_producer
 
 
 @pytest.fixture

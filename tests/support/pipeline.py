@@ -17,7 +17,7 @@ import confluent_kafka
 import httpx
 import psycopg
 import redis
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions
 
@@ -25,6 +25,7 @@ from clients.kafka import client_options
 from clients.kafka_topics import ensure_topics
 from stack.postgres import PostgresServer
 from stack.process import Program, free_port
+from tests.support.producer import Deliveries, make_producer
 
 ROOT = Path(__file__).parent.parent.parent
 KEY = "test-admin-key"
@@ -56,13 +57,6 @@ def wait_for(condition: Callable[[], Any], within_s: float = WITHIN_S, what: str
         if time.monotonic() >= deadline:
             raise AssertionError(f"not within {within_s:.0f} s: {what() if callable(what) else what or condition}")
         time.sleep(0.02)
-
-
-def make_producer(brokers: str) -> Producer:
-    """Return a producer for the inputs of a test, which arrive in the order in which they are sent: a retry of a
-    producer that is not idempotent may come after later messages."""
-    options = {"linger.ms": 1, "message.max.bytes": 4_000_000, "enable.idempotence": True}
-    return Producer({"bootstrap.servers": brokers, **options})
 
 
 def _watermarks(consumer: Consumer, partition: TopicPartition) -> tuple[int, int] | None:
@@ -133,6 +127,7 @@ class Pipeline:
             connection.execute(f'CREATE DATABASE "{self.name}"')
         self.history_url = postgres.url.rsplit("/", 1)[0] + f"/{self.name}"
         self.producer = make_producer(brokers)
+        self._deliveries = Deliveries()
         wanted = {
             name: {"cleanup.policy": "compact"} if topic in self.compacted else {}
             for topic, name in self.topics.items()
@@ -257,7 +252,8 @@ class Pipeline:
         raw = value if value is None or isinstance(value, bytes) else json.dumps(value).encode()
         while True:
             try:
-                self.producer.produce(self.topics[topic], raw, key, partition=partition, timestamp=kafka_time_ms)
+                where: dict[str, Any] = {"partition": partition, "timestamp": kafka_time_ms}
+                self.producer.produce(self.topics[topic], raw, key, on_delivery=self._deliveries.note, **where)
                 break
             except BufferError:
                 self.producer.poll(0.05)
@@ -290,8 +286,9 @@ class Pipeline:
         )
 
     def flush(self) -> None:
-        """Wait until Kafka has all queued messages. Raises AssertionError after 30 s."""
+        """Wait until Kafka has all queued messages. Raises AssertionError after 30 s, or if Kafka refused one."""
         assert self.producer.flush(30) == 0, self.output()
+        assert self._deliveries.refused == []
 
     # Outputs
 
