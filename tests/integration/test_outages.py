@@ -1,6 +1,7 @@
 """Outages: an output that is down stops no other output, and gets its missing rows when it is back."""
 
 import json
+import re
 import time
 import uuid
 from collections.abc import Iterator
@@ -99,7 +100,9 @@ def test_an_api_that_starts_knows_what_was_published_before(pipeline: Pipeline, 
     pipeline.wait_for_history(100)
     redis_server.stop()
     pipeline.start_api()
-    wait_for(lambda: "relay is ready" in pipeline.output())
+    # The API has a relay for the market too.
+    ready = re.compile(rf"relay is ready .*{pipeline.topics['price-updates']}")
+    wait_for(lambda: any(map(ready.search, pipeline.logs)), what=pipeline.output)
     answer = pipeline.http.get("/price/P1")
     assert (answer.status_code, answer.json().get("stale")) == (200, True), f"{answer.text}\n{pipeline.output()}"
     old = pipeline.read("price-updates")[0]
