@@ -121,6 +121,8 @@ lock:  ## write the lock files again, from pyproject.toml and package.json; need
 		--no-emit-index-url --no-emit-find-links --quiet - -o requirements-node.lock
 	uv pip compile --universal --generate-hashes --all-extras --python-version 3.11 --no-header \
 		--no-emit-index-url --no-emit-find-links --quiet pyproject.toml -o requirements.lock
+	uv pip compile --universal --generate-hashes --python-version 3.11 --no-header -c requirements.lock \
+		--no-emit-index-url --no-emit-find-links --quiet pyproject.toml -o deploy/requirements.lock
 	for row in quixstreams:quix pathway:pathway; do \
 		echo $${row%:*} | uv pip compile --generate-hashes --python-version 3.11 --no-header \
 			--no-emit-index-url --no-emit-find-links --quiet - -o benchmarks/rows/requirements-$${row#*:}.lock; \

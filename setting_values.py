@@ -21,6 +21,8 @@ SLOT = re.compile(r"[a-z0-9_]{1,63}", re.ASCII)
 _NAME_IN_SQL = r'(?:[A-Za-z_][A-Za-z0-9_$]{0,62}|"[^"\x00-\x1f]{1,63}")'
 TABLE = re.compile(rf"{_NAME_IN_SQL}(?:\.{_NAME_IN_SQL})?", re.ASCII)
 SCHEMA = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}", re.ASCII)
+_LAKE_CATALOG = re.compile(r"(?:https?|postgres(?:ql)?)://[^\s]+|sqlite:///[^\s]+")
+_LAKE_WAREHOUSE = re.compile(r"file:///[^\s]+|s3://[^\s/]+(?:/[^\s]*)?")
 _SERVICE_LINK = re.compile(r"(tcp|udp|sctp)://[^/\s]+:\d+")
 WEBHOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/]{32,88}={0,2}", re.ASCII)
 _SECRETS_AS_GIVEN = ("admin_api_key", "admin_api_key_previous", "redis_password")
@@ -121,6 +123,25 @@ def check_history_url(secret: SecretStr | None) -> SecretStr | None:
         else:
             postgres.check_url(url)
     return secret
+
+
+def parse_plain_options(text: Any) -> dict[str, str]:
+    """Options from text, in the form of those of librdkafka. Raises ValueError for another form."""
+    return text if isinstance(text, dict) else kafka.parse_options(str(text))
+
+
+def check_lake_catalog(secret: SecretStr | None) -> SecretStr | None:
+    """The address, unchanged. Raises ValueError if no catalogue has such an address."""
+    if secret is not None and not _LAKE_CATALOG.fullmatch(secret.get_secret_value()):
+        raise ValueError
+    return secret
+
+
+def check_lake_warehouse(text: str | None) -> str | None:
+    """The address, unchanged. Raises ValueError if no files have such an address."""
+    if text is not None and not _LAKE_WAREHOUSE.fullmatch(text):
+        raise ValueError
+    return text
 
 
 def check_cdc_url(secret: SecretStr | None) -> SecretStr | None:

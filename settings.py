@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar
 from urllib.parse import quote
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from clients import redis
 from core.errors import PolicyError, PricewaxError, SettingsError
+from lake_settings import LakeSettings
 from market import policy as market_policy
 from market.policy import MarketPolicy
 from pricing.policy import PricingPolicy, default_policy, parse_policy
@@ -53,7 +54,7 @@ KEPT = {"retention.ms": "-1"}
 """A topic without a time limit: rows wait in it until the database is back."""
 
 
-class Settings(BaseSettings):
+class Settings(LakeSettings):
     """The environment's settings. A field's description lists the values that its variable takes. Errors quote
     it."""
 
@@ -298,6 +299,21 @@ class Settings(BaseSettings):
             self.dead_letters_topic: {},
             self.sales_backlog_topic: KEPT,
         }
+
+    @property
+    def lake_topics(self) -> dict[str, dict[str, str]]:
+        """Every topic of the flow of the lake, as `topics`."""
+        return {self.price_updates_topic: {}, self.dead_letters_topic: {}}
+
+    def load_lake_catalog(self) -> str:
+        """The address of the lake's catalogue. Raises SettingsError if it is not set, or if a catalogue in SQL has
+        no warehouse."""
+        if self.lake_catalog is None:
+            raise SettingsError(f"LAKE_CATALOG takes {_takes('lake_catalog')}; it is not set")
+        address = self.lake_catalog.get_secret_value()
+        if self.lake_warehouse is None and not address.startswith("http"):
+            raise SettingsError(f"LAKE_WAREHOUSE takes {_takes('lake_warehouse')}; it is not set")
+        return address
 
     def load_cdc_url(self) -> str:
         """The URL of the database with the tables. Raises SettingsError if it is not set."""

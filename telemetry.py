@@ -59,6 +59,10 @@ NOT_NEWER = Counter(
     "pricewax_not_newer", "Updates or rows that an output refused, as it has them or newer ones", ["output"]
 )
 SALES_CORRECTIONS = Counter("pricewax_sales_corrections", "Orders that were priced, priced again or removed")
+LAKE_COMMITTED = Gauge(
+    "pricewax_lake_committed_timestamp_seconds", "When the lake last had all rows that the flow had read by then"
+)
+LAKE_REWRITTEN = Counter("pricewax_lake_files_rewritten", "Small files of the lake that became part of large ones")
 CDC_ROWS = Counter(
     "pricewax_cdc_rows",
     "Rows of tables that became messages, by table and change (read, insert, update, delete, removed)",

@@ -123,6 +123,8 @@ def warn_of_losses(client: ClientOptions, topics: Mapping[str, Mapping[str, str]
 
     Do not call it inside Bytewax: see `make_admin`."""
     wanted = [topic for topic, config in topics.items() if config.get("cleanup.policy") == "compact"]
+    if not wanted:
+        return
     resources = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in wanted]
     admin = make_admin(client)
     try:

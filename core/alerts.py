@@ -56,6 +56,10 @@ ALERTS: dict[str, AlertKind] = {
         "A process of the market's flow holds as many symbols as it may (MARKET_SYMBOLS_MAX = {subject}). Ticks of"
         " other symbols become dead letters (too_many_symbols)."
     ),
+    "lake_not_written": AlertKind(
+        "Price updates are not written to the lake: its catalogue or its store does not answer, or refuses. They"
+        " wait in Kafka, and are written when it is back."
+    ),
     "tables_not_read": AlertKind(
         "The tables of the catalogue and the orders are not read: Postgres does not answer, or refuses. It is tried"
         " again; nothing is lost.",

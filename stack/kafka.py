@@ -1,7 +1,5 @@
 """A real Kafka: one KRaft node from the jars of Maven Central. It needs Java and Maven, and no Docker."""
 
-import fcntl
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -9,12 +7,12 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from core.errors import StartError
+from stack.jars import Jars
 from stack.process import Program, free_port
 
 VERSION = "4.1.1"
 READY_WITHIN_S = 60.0
-CACHE = Path(__file__).parent.parent / ".cache" / f"kafka-{VERSION}"
-POM = Path(__file__).parent / "kafka-pom.xml"
+JARS = Jars(f"kafka-{VERSION}", Path(__file__).parent / "kafka-pom.xml")
 SMALL_HEAP = ("-Xmx512m", "-Xms256m", "-XX:+UseSerialGC")
 SERVER_HEAP = (
     "-Xmx1g",
@@ -32,33 +30,7 @@ CLUSTER_ID = "cHJpY2V3YXgtbG9jYWwtMQ"
 
 def is_available() -> bool:
     """Return True if Java is installed, and Kafka's jars are here or Maven can fetch them."""
-    return shutil.which("java") is not None and (_jars_ready() or shutil.which("mvn") is not None)
-
-
-def _jars_ready() -> bool:
-    return (CACHE / "complete").exists()
-
-
-def install() -> None:
-    """Fetch the jars if they are not here yet. Raises StartError."""
-    if _jars_ready():
-        return
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "lock").open("w") as lock:
-        # Two processes may start at once.
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not _jars_ready():
-            _fetch()
-
-
-def _fetch() -> None:
-    command = ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies"]
-    done = subprocess.run(
-        [*command, f"-DoutputDirectory={CACHE / 'libs'}"], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise StartError(f"Maven could not fetch Kafka: {(done.stdout + done.stderr).strip()[-500:]}")
-    (CACHE / "complete").touch()
+    return JARS.are_available
 
 
 class KafkaServer:
@@ -86,10 +58,10 @@ class KafkaServer:
 
     def start(self) -> None:
         """Start Kafka and wait until it answers. Raises StartError."""
-        install()
+        JARS.install()
         self._folder.mkdir(parents=True, exist_ok=True)
         properties = self._folder / "server.properties"
-        java = ["java", *self._heap, "-cp", f"{CACHE / 'libs'}/*"]
+        java = ["java", *self._heap, "-cp", JARS.class_path]
         if not properties.exists():
             lines = [f"{name}={value}" for name, value in self._properties().items()]
             properties.write_text("\n".join(lines))

@@ -18,6 +18,8 @@ MAY_READ_THE_CLOCK = {
     "dataflows/clock_watch.py": "compares the clocks",
     "sinks/base/writer.py": "latency since Kafka's time stamp",
     "sinks/kafka/sink.py": "the same",
+    "sinks/lake/profits.py": "the moment of a row",
+    "sinks/lake/upkeep.py": "the age of snapshots and files",
     "stack/folders.py": "the age of a file",
     "stack/history_limit.py": "the age of rows",
 }

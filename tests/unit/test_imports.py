@@ -19,7 +19,7 @@ from tests.support.pipeline import ROOT
 SYSTEMS = ("pricing", "market", "sales", "forecasting", "experiments")
 PURE_SYSTEMS = ("pricing", "market", "sales")
 ROOMS = ("core", *SYSTEMS, "clients", "connectors", "sinks", "dataflows", "api", "tools", "stack")
-FILES = ("settings.py", "setting_values.py", "telemetry.py")
+FILES = ("settings.py", "lake_settings.py", "setting_values.py", "telemetry.py")
 
 BELOW: dict[str, set[str]] = {
     "telemetry": {"core"},
@@ -27,7 +27,8 @@ BELOW: dict[str, set[str]] = {
     **{system: {"core", system} for system in SYSTEMS},
     "clients": {"core", "clients", "telemetry"},
     "setting_values": {"clients"},
-    "settings": {"core", "pricing", "market", "clients", "setting_values"},
+    "lake_settings": {"setting_values"},
+    "settings": {"core", "pricing", "market", "clients", "lake_settings", "setting_values"},
     "connectors": {"core", *SYSTEMS, "clients", "connectors", "telemetry"},
     "sinks": {"core", *SYSTEMS, "clients", "sinks", "telemetry"},
     "dataflows": {"core", *SYSTEMS, "clients", "connectors", "sinks", "dataflows", "settings", "telemetry"},
