@@ -19,13 +19,13 @@ from api.market import rules as market_rules
 from api.market.symbols import EncodedSlashes
 from api.operations import dead_letters, health, status
 from api.operations.policy_in_force import PolicyInForce
-from api.pricing import freezes, history, inventory, live, lowest, overrides, prices
+from api.pricing import freezes, history, inventory, live, lowest, overrides, policy, prices, tags
 from api.sales import sales
 from api.services import Services
 from api.web import errors
 from api.web.guard import Guard
 
-PROTECTED = ("/override", "/history", "/freeze", "/dead-letters", "/market/rules", "/sales")
+PROTECTED = ("/override", "/history", "/freeze", "/dead-letters", "/market/rules", "/sales", "/policy")
 """Beginnings of the paths that need the admin key."""
 
 OPEN = ("/freezes",)
@@ -69,12 +69,14 @@ def create_app(services: Services, header: str, admin_keys: list[str], *, root_p
     documented = [Depends(APIKeyHeader(name=header, auto_error=False, description="The admin key."))]
     # Before the route of a price, whose product_id would take `/lowest` too.
     app.include_router(lowest.router)
+    app.include_router(tags.router)
     app.include_router(prices.router)
     app.include_router(inventory.router)
     app.include_router(overrides.router, dependencies=documented)
     app.include_router(freezes.router, dependencies=documented)
     app.include_router(freezes.open_router)
     app.include_router(history.router, dependencies=documented)
+    app.include_router(policy.router, dependencies=documented)
     app.include_router(sales.router, dependencies=documented)
     app.include_router(dead_letters.router, dependencies=documented)
     app.include_router(market_prices.router)

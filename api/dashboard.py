@@ -13,7 +13,7 @@ from starlette.staticfiles import StaticFiles
 
 BUILT = Path(__file__).parent.parent / "dashboard" / "dist"
 PAGES = (
-    *("/", "/product/{product_id:path}", "/interventions", "/stock", "/earned", "/system"),
+    *("/", "/product/{product_id:path}", "/interventions", "/stock", "/earned", "/what-if", "/system"),
     *("/market", "/market/inbox", "/market/symbol/{symbol:path}"),
 )
 HEADERS = {

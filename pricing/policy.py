@@ -189,6 +189,19 @@ def default_policy() -> PricingPolicy:
     return parse_policy("")
 
 
+def policy_text(policy: PricingPolicy) -> str:
+    """The text of a TOML file with every number of a policy, which `parse_policy` reads as the same one."""
+    document = msgspec.to_builtins(
+        _Document(policy.currency, policy.demand, policy.guardrails, policy.stock, policy.clicks, policy.competitor)
+    )
+    # TOML has no null: a setting that is left out is off.
+    known = {
+        name: {key: value for key, value in part.items() if value is not None} if isinstance(part, dict) else part
+        for name, part in document.items()
+    }
+    return msgspec.toml.encode(known).decode()
+
+
 def encode_policy(policy: PricingPolicy) -> str:
     """A policy as JSON, for readers outside of the flow."""
     return msgspec.json.encode(policy, order="sorted").decode()

@@ -153,6 +153,25 @@ class LowestPriceShown(BaseModel):
     lowest: LowestShown | None = Field(description="Null if the product had no price then.")
 
 
+class PriceTag(BaseModel):
+    product_id: str
+    name: str | None = Field(description="Null if the catalogue does not know the product.")
+    price: float
+    since: str | None = Field(
+        description="From when on the price has been in force; null if history has no row yet."
+    )
+    reference_price: float | None = Field(
+        description="The lowest price of the 30 days before `since`: the prior price of an announced reduction."
+        " Null if the price is not below it, so that there is no reduction to announce."
+    )
+    reduction_percent: float | None
+
+
+class PriceTags(BaseModel):
+    currency: str
+    tags: list[PriceTag] = Field(description="In the order of `ids`, without products that have no price.")
+
+
 class SignalHistory(BaseModel):
     product_id: str
     points: list[list[Any]] = Field(
@@ -175,3 +194,44 @@ class BoardShown(BaseModel):
         description="product_id, name, category, price, demand, price_source, version, updated_at_ms, bound_by"
         " (or null), day_open (or null)."
     )
+
+
+class PolicyFile(BaseModel):
+    version: str = Field(description="The hash of its content.")
+    reported_by: Literal["flow", "api"] = Field(description="As in `GET /status`.")
+    policy: str = Field(description="TOML, with every setting.")
+
+
+class PricedAnewShown(BaseModel):
+    product_id: str
+    name: str
+    category: str
+    old_price: float
+    new_price: float
+    change_percent: float | None = Field(description="Null if the old price is 0.")
+    bound_by: str | None = Field(description="The guardrail that ends the new price.")
+
+
+class CategoryEffectShown(BaseModel):
+    category: str = Field(description="Empty for products without one.")
+    products: int
+    changed: int
+    median_change_percent: float
+
+
+class PolicyPreviewed(BaseModel):
+    version: str = Field(description="That the policy would have.")
+    version_in_force: str
+    products: int = Field(description="With a price: those that are raised, lowered and unchanged.")
+    raised: int
+    lowered: int
+    unchanged: int
+    by_hand: int = Field(
+        description="Under an override or a freeze: only a floor or a ceiling changes their price."
+    )
+    unusable: int = Field(description="Whose bounds would contradict each other, so that their price stays.")
+    median_change_percent: float
+    bound_by: dict[str, int] = Field(description="Guardrail to the number of products that it ends.")
+    categories: list[CategoryEffectShown]
+    largest: list[PricedAnewShown] = Field(description="The largest changes in percent, the largest first.")
+    complete: bool = Field(description="False if there are more products than a preview takes.")

@@ -28,11 +28,7 @@ def preview_override(
 ) -> Preview:
     """The preview of an override at `price` (whole minor units). stored: the product's price in Redis, if it has
     one. product: its entry in the catalogue, if it has one."""
-    catalogue = None
-    if product is not None:
-        catalogue = CatalogueEntry(
-            product.product_id, product.name, product.category, product.base_price, product.unit_cost
-        )
+    catalogue = None if product is None else to_entry(product)
     old = stored.price if stored else None
     quote = quote_override(
         price,
@@ -54,6 +50,19 @@ def preview_override(
     if old and quote.price is not None:
         change = round((quote.price - old) / old * 100, 2)
     return Preview(old, quote.price, change, warnings)
+
+
+def to_entry(product: StoredProduct) -> CatalogueEntry:
+    """The catalogue's entry of a product, as far as prices depend on it."""
+    return CatalogueEntry(
+        product.product_id,
+        product.name,
+        product.category,
+        product.base_price,
+        product.unit_cost,
+        list_price=product.list_price,
+        map_price=product.map_price,
+    )
 
 
 def _inputs(stored: StoredPrice | None, catalogue: CatalogueEntry | None) -> PricingInputs:

@@ -18,6 +18,7 @@ const Product = lazy(() => import("./product/product"));
 const Interventions = lazy(() => import("./interventions/interventions"));
 const Inventory = lazy(() => import("./inventory/inventory"));
 const Sales = lazy(() => import("./sales/sales"));
+const WhatIf = lazy(() => import("./what-if/what-if"));
 const System = lazy(() => import("./system/system"));
 const Market = lazy(() => import("./market/market"));
 const SymbolPage = lazy(() => import("./market/symbol"));
@@ -68,6 +69,7 @@ function Pages() {
       <Route path="/interventions" component={Interventions} />
       <Route path="/stock" component={Inventory} />
       <Route path="/earned" component={Sales} />
+      <Route path="/what-if" component={WhatIf} />
       <Route path="/system" component={System} />
       <Route path="/market" component={Market} />
       <Route path="/market/inbox" component={Inbox} />

@@ -5,7 +5,7 @@ import { dirname, extname, join, relative, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 
 const SRC = resolve(import.meta.dirname, "../src");
-const PAGES = ["board", "product", "interventions", "inventory", "sales", "system", "market"];
+const PAGES = ["board", "product", "interventions", "inventory", "sales", "what-if", "system", "market"];
 /** The folders that each folder may import besides itself. app.tsx and main.tsx are in no folder: they import all. */
 const MAY_IMPORT: Record<string, string[]> = {
   ui: [],

@@ -118,6 +118,7 @@ class Statements(msgspec.Struct, frozen=True):
     freezes: str
     signals: str
     lowest: str
+    in_force: str
 
 
 def statements(dialect: Dialect) -> Statements:
@@ -179,6 +180,14 @@ def statements(dialect: Dialect) -> Statements:
                     MAX(at_time) OVER (ORDER BY version ROWS UNBOUNDED PRECEDING) AS at_time FROM bounded)
             SELECT price, price_source, version, {text("at_time")} FROM decided
             WHERE at_time < {moment(":until")} ORDER BY price, version FETCH FIRST 1 ROW ONLY""",  # noqa: S608
+        in_force=f"""WITH run AS (
+                SELECT MIN(version) AS first_version FROM price_history
+                WHERE product_id = :product_id AND version > COALESCE((
+                    SELECT MAX(version) FROM price_history
+                    WHERE product_id = :product_id AND price <> :price), -1))
+            SELECT {text("event_time")} FROM price_history, run
+            WHERE product_id = :product_id AND version <= first_version
+            ORDER BY event_time DESC FETCH FIRST 1 ROW ONLY""",  # noqa: S608
         signals=f"""WITH found AS (
                 SELECT signal_history.*, {dialect.seconds.format("at_time")} AS at_s FROM signal_history
                 WHERE product_id = :product_id
@@ -241,6 +250,12 @@ class HistoryReader:
             return None
         price, source, version, since = rows[0]
         return LowestPrice(float(price), source, int(version), since)
+
+    async def in_force_since(self, product_id: str, price: float) -> str | None:
+        """The moment since which a product has had its price without a pause, RFC 3339, UTC. None if the newest row
+        has another price, or if there is none."""
+        rows = await self._database.fetch(self._statements.in_force, {"product_id": product_id, "price": price})
+        return rows[0][0] if rows else None
 
     async def signals(
         self, product_id: str, points: int, from_ms: int | None, to_ms: int | None

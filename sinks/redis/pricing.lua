@@ -23,8 +23,10 @@ local function write_product(id, product)
   if product == cjson.null then return end
   redis.call('HSET', 'product:' .. id, 'name', product.name, 'category', product.category,
     'base_price', string.format('%.17g', product.base_price))
-  if product.unit_cost ~= cjson.null then
-    redis.call('HSET', 'product:' .. id, 'unit_cost', string.format('%.17g', product.unit_cost))
+  for _, name in ipairs({'unit_cost', 'list_price', 'map_price'}) do
+    if product[name] ~= cjson.null then
+      redis.call('HSET', 'product:' .. id, name, string.format('%.17g', product[name]))
+    end
   end
   if product.category == '' then return end
   redis.call('SADD', 'categories', product.category)

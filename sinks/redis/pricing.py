@@ -40,7 +40,7 @@ def override_key(product_id: str) -> str:
 
 
 def product_key(product_id: str) -> str:
-    """Hash of a catalogue entry: name, category, base_price, and unit_cost if it is known."""
+    """Hash of a catalogue entry: name, category, base_price; unit_cost, list_price, map_price if they are known."""
     return f"product:{product_id}"
 
 
@@ -95,6 +95,8 @@ class _Product(msgspec.Struct, gc=False):
     category: str
     base_price: float
     unit_cost: float | None
+    list_price: float | None
+    map_price: float | None
 
 
 class _Freeze(msgspec.Struct, gc=False):
@@ -212,4 +214,6 @@ def _encode_override(override: PriceOverride | None) -> bytes:
 
 
 def _product_of(entry: CatalogueEntry) -> _Product:
-    return _Product(entry.name, entry.category, entry.base_price, entry.unit_cost)
+    return _Product(
+        entry.name, entry.category, entry.base_price, entry.unit_cost, entry.list_price, entry.map_price
+    )

@@ -50,6 +50,8 @@ class StoredProduct(msgspec.Struct, frozen=True):
     category: str
     base_price: float
     unit_cost: float | None = None
+    list_price: float | None = None
+    map_price: float | None = None
 
 
 class StoredFreeze(msgspec.Struct, frozen=True):
@@ -129,14 +131,18 @@ class PriceReader(RedisReader):
 
     async def products(self, product_ids: list[str]) -> list[StoredProduct]:
         """The catalogue's facts about these products, in their order, without unknown products."""
-        fields = ("name", "category", "base_price", "unit_cost")
+        fields = ("name", "category", "base_price", "unit_cost", "list_price", "map_price")
         commands = [("HMGET", keys.product_key(product_id), *fields) for product_id in product_ids]
         found = zip(product_ids, await self._calls(commands), strict=True)
         return [
             StoredProduct(
-                product_id, name.decode(), category.decode(), float(base_price), float(cost) if cost else None
+                product_id,
+                name.decode(),
+                category.decode(),
+                float(base_price),
+                *(float(amount) if amount else None for amount in amounts),
             )
-            for product_id, (name, category, base_price, cost) in found
+            for product_id, (name, category, base_price, *amounts) in found
             if name is not None
         ]
 

@@ -21,7 +21,7 @@ import pytest
 import telemetry
 from clients import postgres as postgres_client
 from core.errors import SchemaError
-from core.timestamps import DAY_MS
+from core.timestamps import DAY_MS, parse_rfc3339
 from sinks.history.databases import open_database, open_writer
 from sinks.history.pricing import TABLES
 from sinks.history.reader import NEWEST, HistoryPoint, HistoryReader
@@ -201,13 +201,7 @@ def test_the_lowest_price_of_a_span_is_one_that_was_in_force_in_it(postgres: Pos
     with database(postgres) as url:
         write(url, [])
         for version, (day, price) in enumerate(decided, start=1):
-            at = f"to_timestamp({T0 / 1000} + {day} * 86400)"
-            execute(
-                url,
-                "INSERT INTO price_history (product_id, price, demand, price_source, event_time, version, policy,"
-                " adjustments, cause, source_topic, source_partition, source_offset) VALUES"
-                f" ('A', {price}, 1, 'dynamic', {at}, {version}, 'p', '[]', 'event', 't', 0, {version})",
-            )
+            insert_price(url, version, day, price)
 
         def found(since: float, until: float) -> tuple[float, int] | None:
             return asyncio.run(lowest(url, since, until))
@@ -222,6 +216,39 @@ def test_the_lowest_price_of_a_span_is_one_that_was_in_force_in_it(postgres: Pos
         # A price from the moment of the reduction on does not count.
         assert found(26, 40.5) == (7.0, 5)
         assert found(100, 130) == (7.0, 5)
+
+
+def test_a_price_is_in_force_since_the_last_other_one(postgres: PostgresServer) -> None:
+    """Event day and price by version. The third is of a late event, and came into force on day 20."""
+    decided = [(1, 8.0), (20, 10.0), (5, 8.0), (25, 8.0), (26, 8.0)]
+
+    async def since(url: str, price: float) -> str | None:
+        reader = HistoryReader(open_database(url))
+        try:
+            return await reader.in_force_since("A", price)
+        finally:
+            await reader.close()
+
+    with database(postgres) as url:
+        write(url, [])
+        assert asyncio.run(since(url, 8.0)) is None
+        for version, (day, price) in enumerate(decided, start=1):
+            insert_price(url, version, day, price)
+        found = asyncio.run(since(url, 8.0))
+        assert found is not None
+        assert parse_rfc3339(found) == T0 + 20 * DAY_MS
+        # Redis has a price that history does not have yet.
+        assert asyncio.run(since(url, 7.0)) is None
+
+
+def insert_price(url: str, version: int, day: float, price: float) -> None:
+    at = f"to_timestamp({T0 / 1000} + {day} * 86400)"
+    execute(
+        url,
+        "INSERT INTO price_history (product_id, price, demand, price_source, event_time, version, policy,"
+        " adjustments, cause, source_topic, source_partition, source_offset) VALUES"
+        f" ('A', {price}, 1, 'dynamic', {at}, {version}, 'p', '[]', 'event', 't', 0, {version})",
+    )
 
 
 def reasons_or_points(url: str) -> None:

@@ -645,6 +645,71 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Policy
+         * @description The policy in force, as the text of a policy file with every setting.
+         */
+        get: operations["policy_policy_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/policy/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Preview
+         * @description The prices that today's products would have under another policy, with their inputs of now. The largest step,
+         *     the smallest change, the cooldown and the time between reversals only delay a price, so they are left out; and
+         *     demand is as it was counted, so other weights or another half-life show only with new events. Nothing is put
+         *     in force.
+         */
+        post: operations["preview_policy_preview_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/price-tags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Price Tags
+         * @description Price tags: the price and, for a reduction, the lowest price of the 30 days before it (Directive
+         *     98/6/EC, article 6a). A price that rises, or falls no lower than it was in that time, has no `reference_price`.
+         *     Overrides count as any price. The prior price is read from SQL, where rows may come later during an outage.
+         */
+        get: operations["price_tags_price_tags_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/price/{product_id}": {
         parameters: {
             query?: never;
@@ -1044,6 +1109,20 @@ export interface components {
              * @default []
              */
             warnings: string[];
+        };
+        /** CategoryEffectShown */
+        CategoryEffectShown: {
+            /**
+             * Category
+             * @description Empty for products without one.
+             */
+            category: string;
+            /** Changed */
+            changed: number;
+            /** Median Change Percent */
+            median_change_percent: number;
+            /** Products */
+            products: number;
         };
         /** CategoryList */
         CategoryList: {
@@ -1778,6 +1857,77 @@ export interface components {
              */
             volume: number;
         };
+        /** PolicyFile */
+        PolicyFile: {
+            /**
+             * Policy
+             * @description TOML, with every setting.
+             */
+            policy: string;
+            /**
+             * Reported By
+             * @description As in `GET /status`.
+             * @enum {string}
+             */
+            reported_by: "flow" | "api";
+            /**
+             * Version
+             * @description The hash of its content.
+             */
+            version: string;
+        };
+        /** PolicyPreviewed */
+        PolicyPreviewed: {
+            /**
+             * Bound By
+             * @description Guardrail to the number of products that it ends.
+             */
+            bound_by: {
+                [key: string]: number;
+            };
+            /**
+             * By Hand
+             * @description Under an override or a freeze: only a floor or a ceiling changes their price.
+             */
+            by_hand: number;
+            /** Categories */
+            categories: components["schemas"]["CategoryEffectShown"][];
+            /**
+             * Complete
+             * @description False if there are more products than a preview takes.
+             */
+            complete: boolean;
+            /**
+             * Largest
+             * @description The largest changes in percent, the largest first.
+             */
+            largest: components["schemas"]["PricedAnewShown"][];
+            /** Lowered */
+            lowered: number;
+            /** Median Change Percent */
+            median_change_percent: number;
+            /**
+             * Products
+             * @description With a price: those that are raised, lowered and unchanged.
+             */
+            products: number;
+            /** Raised */
+            raised: number;
+            /** Unchanged */
+            unchanged: number;
+            /**
+             * Unusable
+             * @description Whose bounds would contradict each other, so that their price stays.
+             */
+            unusable: number;
+            /**
+             * Version
+             * @description That the policy would have.
+             */
+            version: string;
+            /** Version In Force */
+            version_in_force: string;
+        };
         /** PolicyShown */
         PolicyShown: {
             /**
@@ -1892,6 +2042,63 @@ export interface components {
             next_cursor: string | null;
             /** Prices */
             prices: components["schemas"]["PriceListed"][];
+        };
+        /** PriceTag */
+        PriceTag: {
+            /**
+             * Name
+             * @description Null if the catalogue does not know the product.
+             */
+            name: string | null;
+            /** Price */
+            price: number;
+            /** Product Id */
+            product_id: string;
+            /** Reduction Percent */
+            reduction_percent: number | null;
+            /**
+             * Reference Price
+             * @description The lowest price of the 30 days before `since`: the prior price of an announced reduction. Null if the price is not below it, so that there is no reduction to announce.
+             */
+            reference_price: number | null;
+            /**
+             * Since
+             * @description From when on the price has been in force; null if history has no row yet.
+             */
+            since: string | null;
+        };
+        /** PriceTags */
+        PriceTags: {
+            /** Currency */
+            currency: string;
+            /**
+             * Tags
+             * @description In the order of `ids`, without products that have no price.
+             */
+            tags: components["schemas"]["PriceTag"][];
+        };
+        /** PricedAnewShown */
+        PricedAnewShown: {
+            /**
+             * Bound By
+             * @description The guardrail that ends the new price.
+             */
+            bound_by: string | null;
+            /** Category */
+            category: string;
+            /**
+             * Change Percent
+             * @description Null if the old price is 0.
+             */
+            change_percent: number | null;
+            /** Name */
+            name: string;
+            /** New Price */
+            new_price: number;
+            /** Old Price */
+            old_price: number;
+            /** Product Id */
+            product_id: string;
         };
         /** PricesAnswer */
         PricesAnswer: {
@@ -4180,6 +4387,152 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    policy_policy_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyFile"];
+                };
+            };
+            /** @description The admin key is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    preview_policy_preview_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * Limit
+                     * @description How many of the largest changes are listed.
+                     * @default 20
+                     */
+                    limit?: number;
+                    /**
+                     * Policy
+                     * @description The text of a policy file (TOML). What it leaves out has its default.
+                     * @example currency = "GBP"
+                     *
+                     *     [demand]
+                     *     factor = 2.5
+                     */
+                    policy: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyPreviewed"];
+                };
+            };
+            /** @description The request is malformed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The admin key is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    price_tags_price_tags_get: {
+        parameters: {
+            query: {
+                /** @description Product ids, separated by commas; 50 at most. */
+                ids: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PriceTags"];
+                };
+            };
+            /** @description The request is malformed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
             /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */

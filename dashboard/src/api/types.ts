@@ -13,6 +13,10 @@ export type Decision = Schemas["HistoryDetail"];
 export type Stocked = Schemas["InventoryShown"];
 /** The sums of a group of orders. */
 export type SalesGroup = Schemas["SalesGroupShown"];
+/** The effect that another policy would have on today's products. */
+export type PolicyEffect = Schemas["PolicyPreviewed"];
+/** A product whose price another policy would change. */
+export type PricedAnew = Schemas["PricedAnewShown"];
 export type Override = Schemas["OverrideShown"];
 export type PastOverride = Schemas["PastOverrideShown"];
 export type Freeze = Schemas["FreezeShown"];

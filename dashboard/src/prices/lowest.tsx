@@ -3,6 +3,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { answer, api } from "../api/client";
 import { Moment } from "../ui/clock";
+import { formatPercent } from "../ui/format";
 import { useMoney } from "./policy";
 
 const DAYS = 30;
@@ -22,15 +23,34 @@ function useLowest(id: string) {
   return data?.lowest ?? null;
 }
 
-/** A sentence with the lowest price; draws nothing while it is not known. */
+function useTag(id: string) {
+  const { data } = useQuery({
+    queryKey: ["price-tag", id],
+    queryFn: () => answer(api.GET("/price-tags", { params: { query: { ids: id } } })),
+    staleTime: STALE_MS,
+    retry: false,
+  });
+  return data?.tags[0] ?? null;
+}
+
+/** A sentence with the lowest price, and one with the prior price that a reduction shows; draws nothing while they are not
+ * known. */
 export function LowestPrice({ id }: { id: string }) {
   const money = useMoney();
   const lowest = useLowest(id);
+  const tag = useTag(id);
   if (!lowest) return null;
   return (
     <p className="dim small">
       Lowest price of the last {DAYS} days: <strong>{money.format(lowest.price)}</strong>, in force from{" "}
       <Moment at={lowest.since} />.
+      {tag?.reference_price ? (
+        <>
+          {" "}
+          The price is a reduction from <strong>{money.format(tag.reference_price)}</strong> (
+          {formatPercent(-(tag.reduction_percent ?? 0))}).
+        </>
+      ) : null}
     </p>
   );
 }

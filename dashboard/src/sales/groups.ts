@@ -72,8 +72,26 @@ export function totalOf(groups: SalesGroup[]): Total {
   };
 }
 
-/** The widths of bars, from 0 to 1: the share of the greatest amount. */
-export function sharesOf(groups: SalesGroup[]): number[] {
-  const greatest = Math.max(...groups.map((group) => Math.abs(group.revenue)), 0);
-  return groups.map((group) => (greatest ? Math.abs(group.revenue) / greatest : 0));
+/** The length of a bar, from 0 to 1: the share of the greatest amount. */
+export const shareOf = (amount: number, greatest: number): number =>
+  greatest > 0 ? Math.min(1, Math.abs(amount) / greatest) : 0;
+
+type Column = Pick<SalesGroup, "key" | "revenue" | "margin">;
+
+const DAY_MS = 86_400_000;
+/** The most columns that can be told apart. */
+const COLUMNS = 400;
+
+/** A column for each day from the first to the last group, days without orders included; the newest ones, if there are too
+ * many. Groups are days (`2026-01-31`), in order. */
+export function columnsOf(groups: SalesGroup[]): Column[] {
+  const byDay = new Map(groups.map((group) => [group.key, group]));
+  const last = Date.parse(groups.at(-1)?.key ?? "");
+  const first = Math.max(Date.parse(groups[0]?.key ?? ""), last - (COLUMNS - 1) * DAY_MS);
+  const columns: Column[] = [];
+  for (let day = first; day <= last; day += DAY_MS) {
+    const key = new Date(day).toISOString().slice(0, 10);
+    columns.push(byDay.get(key) ?? { key, revenue: 0, margin: 0 });
+  }
+  return columns;
 }

@@ -13,18 +13,8 @@ import { download, toCsv } from "../ui/csv";
 import { formatPercent, formatWhole } from "../ui/format";
 import { Problem } from "../ui/problem";
 import { useView } from "../ui/use-view";
-import {
-  type By,
-  GROUPS,
-  RANGES,
-  type Range,
-  readGroups,
-  readView,
-  sharesOf,
-  totalOf,
-  type View,
-  writeView,
-} from "./groups";
+import { Chart } from "./chart";
+import { type By, GROUPS, RANGES, type Range, readGroups, readView, totalOf, type View, writeView } from "./groups";
 import "./sales.css";
 
 const READ_EVERY_MS = 5_000;
@@ -41,6 +31,9 @@ export default function Sales() {
     retry: false,
   });
   const groups = read.data ?? [];
+  const prices = usePrices();
+  const nameOf = (by: By) => (key: string) =>
+    by === "product" ? prices.rows.get(key)?.name || key : key || "no category";
   return (
     <div className="page sales-page">
       <header className="row">
@@ -70,7 +63,8 @@ export default function Sales() {
       ) : (
         <>
           {view.by === "rule" ? null : <Totals groups={groups} />}
-          <Groups groups={groups} by={view.by} />
+          <Chart groups={groups} by={view.by} nameOf={nameOf(view.by)} />
+          <Groups groups={groups} by={view.by} nameOf={nameOf(view.by)} />
         </>
       )}
     </div>
@@ -165,19 +159,21 @@ function Totals({ groups }: { groups: SalesGroup[] }) {
   );
 }
 
-function Groups({ groups, by }: { groups: SalesGroup[]; by: By }) {
+interface GroupsProps {
+  groups: SalesGroup[];
+  by: By;
+  nameOf: (key: string) => string;
+}
+
+function Groups({ groups, by, nameOf }: GroupsProps) {
   const money = useMoney();
-  const shares = sharesOf(groups);
   const amount = (value: number | null) => (value === null ? <span className="dim">—</span> : money.format(value));
   return (
-    <div className="scrolling card">
+    <div className="figures card">
       <table>
         <thead>
           <tr>
             <th scope="col">{GROUPS[by]}</th>
-            <th scope="col" className="bars">
-              <span className="visually-hidden">Share of the greatest revenue</span>
-            </th>
             <th scope="col">{by === "rule" ? "Amount" : "Revenue"}</th>
             <th scope="col">Margin</th>
             <th scope="col">Uplift</th>
@@ -187,17 +183,11 @@ function Groups({ groups, by }: { groups: SalesGroup[]; by: By }) {
           </tr>
         </thead>
         <tbody>
-          {groups.map((group, index) => (
+          {groups.map((group) => (
             <tr key={group.key}>
               <th scope="row">
-                <Key group={group} by={by} />
+                <Key name={group.key} by={by} nameOf={nameOf} />
               </th>
-              <td className="bars">
-                <span
-                  className={group.revenue < 0 ? "bar below" : "bar"}
-                  style={{ inlineSize: `${(shares[index] ?? 0) * 100}%` }}
-                />
-              </td>
               <td>{money.format(group.revenue)}</td>
               <td>{amount(group.margin)}</td>
               <td className={(group.uplift_percent ?? 0) < 0 ? "down" : "up"}>
@@ -218,14 +208,7 @@ function Groups({ groups, by }: { groups: SalesGroup[]; by: By }) {
   );
 }
 
-function Key({ group: { key }, by }: { group: SalesGroup; by: By }) {
-  const prices = usePrices();
-  if (by === "product") {
-    return (
-      <A href={`/product/${encodeURIComponent(key)}`}>
-        <bdi>{prices.rows.get(key)?.name || key}</bdi>
-      </A>
-    );
-  }
-  return <bdi>{key || "no category"}</bdi>;
+function Key({ name, by, nameOf }: { name: string; by: By; nameOf: (key: string) => string }) {
+  const shown = <bdi>{nameOf(name)}</bdi>;
+  return by === "product" ? <A href={`/product/${encodeURIComponent(name)}`}>{shown}</A> : shown;
 }

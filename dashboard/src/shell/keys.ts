@@ -30,6 +30,7 @@ export function useShellKeys(): void {
       "g i": shortcut(() => go("/interventions")),
       "g n": shortcut(() => go("/stock")),
       "g e": shortcut(() => go("/earned")),
+      "g w": shortcut(() => go("/what-if")),
       "g s": shortcut(() => go("/system")),
       "g m": shortcut(() => go("/market")),
       "g a": shortcut(() => go("/market/inbox")),

@@ -6,6 +6,7 @@ import {
   Bell,
   Boxes,
   CandlestickChart,
+  FlaskConical,
   LayoutList,
   type LucideIcon,
   ReceiptText,
@@ -27,6 +28,7 @@ const SHOP: Page[] = [
   { path: "/interventions", name: "Interventions", icon: SlidersHorizontal },
   { path: "/stock", name: "Inventory", icon: Boxes },
   { path: "/earned", name: "Sales", icon: ReceiptText },
+  { path: "/what-if", name: "What if", icon: FlaskConical },
   { path: "/system", name: "System", icon: Activity },
 ];
 const ALERTS = "/market/inbox";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { SalesGroup } from "../../src/api/types";
-import { readView, sharesOf, totalOf, writeView } from "../../src/sales/groups";
+import { columnsOf, readView, shareOf, totalOf, writeView } from "../../src/sales/groups";
 
 const group = (fields: Partial<SalesGroup>): SalesGroup => ({
   key: "A",
@@ -37,6 +37,18 @@ test("sums leave out margins that are not known", () => {
 });
 
 test("bars are shares of the greatest amount", () => {
-  expect(sharesOf([group({ revenue: 20 }), group({ revenue: -5 }), group({ revenue: 0 })])).toEqual([1, 0.25, 0]);
-  expect(sharesOf([group({ revenue: 0 })])).toEqual([0]);
+  expect([20, -5, 0].map((amount) => shareOf(amount, 20))).toEqual([1, 0.25, 0]);
+  expect(shareOf(0, 0)).toBe(0);
+});
+
+test("each day from the first to the last has a column", () => {
+  const days = [group({ key: "2026-02-27", margin: 3 }), group({ key: "2026-03-01" })];
+  expect(columnsOf(days).map(({ key, revenue, margin }) => [key, revenue, margin])).toEqual([
+    ["2026-02-27", 10, 3],
+    ["2026-02-28", 0, 0],
+    ["2026-03-01", 10, null],
+  ]);
+  expect(columnsOf([])).toEqual([]);
+  const years = columnsOf([group({ key: "2001-01-01" }), group({ key: "2026-03-01" })]);
+  expect([years.length, years.at(-1)?.key]).toEqual([400, "2026-03-01"]);
 });

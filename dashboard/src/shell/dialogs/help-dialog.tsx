@@ -11,7 +11,7 @@ const KEYS: [string, string][] = [
   ["f", "Freeze: stop prices from moving"],
   ["u", "Set prices from a CSV"],
   ["p", "Pause and resume live updates"],
-  ["g b   g i   g n   g e   g s", "Board, interventions, inventory, sales, system"],
+  ["g b   g i   g n   g e   g w   g s", "Board, interventions, inventory, sales, what if, system"],
   ["g m   g a", "Market: symbols, alerts"],
   ["t", "Theme: system, light, dark"],
   ["d", "Density"],
