@@ -3,6 +3,7 @@
 from typing import Any
 
 import duckdb
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -52,6 +53,24 @@ def join(placed: dict[str, Order], prices: list[PricePoint], cost: int | None) -
         ).fetchall()
 
 
+def join_asof(placed: dict[str, Order], prices: list[PricePoint], cost: int | None) -> list[tuple[Any, ...]]:
+    """The same by polars' `join_asof`, which takes the last of equal times."""
+    of_orders = {"id": pl.String, "at_ms": pl.Int64, "quantity": pl.Int64}
+    rows = [(o.order_id, o.time_ms, o.quantity) for o in placed.values()]
+    left = pl.DataFrame(rows, of_orders, orient="row").sort("at_ms")
+    of_prices = {"at_ms": pl.Int64, "version": pl.Int64, "price": pl.Int64, "base": pl.Int64}
+    points = [(p.at_ms, p.version, p.price, p.base) for p in prices]
+    right = pl.DataFrame(points, of_prices, orient="row").sort("at_ms", "version")
+    price, quantity = pl.col("price"), pl.col("quantity")
+    joined = left.join_asof(right, on="at_ms", strategy="backward").sort("id")
+    return joined.select(
+        pl.col("id"),
+        (price * quantity).alias("revenue"),
+        ((price - pl.lit(cost, pl.Int64)) * quantity).alias("margin"),
+        pl.when(price.is_not_null()).then(pl.col("base") * quantity).alias("base"),
+    ).rows()
+
+
 @settings(max_examples=150)
 @given(points, steps, st.data())
 def test_any_interleaving_ends_as_the_batch_join(
@@ -82,7 +101,7 @@ def test_any_interleaving_ends_as_the_batch_join(
         for correction in corrections:
             differences.add(correction.difference)
     rows = [(s.order.order_id, s.revenue, s.margin, s.base_revenue) for s in book.sales()]
-    assert sorted(rows) == join(placed, prices, cost)
+    assert sorted(rows) == join(placed, prices, cost) == join_asof(placed, prices, cost)
     total = Sums()
     for sale in book.sales():
         total.add(sale.sums())
