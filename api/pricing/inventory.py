@@ -29,6 +29,7 @@ async def inventory(
         models.StockCategory | None, Query(description="Only products with this much stock.")
     ] = None,
     low: Annotated[Literal["1"] | None, Query(description="1: only products that need a reorder.")] = None,
+    oversold: Annotated[Literal["1"] | None, Query(description="1: only products sold beyond their stock.")] = None,
     limit: LimitQuery = None,
     cursor: IdCursorQuery = None,
 ) -> Response:
@@ -36,7 +37,8 @@ async def inventory(
     services = services_of(request)
     size = min(limit or DEFAULT_PAGE, PAGE_MAX)
     last_id = read_id_cursor(cursor)
-    parts = [part for part in (stock_category, "low" if low else None) if part is not None]
+    wanted = (stock_category, "low" if low else None, "oversold" if oversold else None)
+    parts = [part for part in wanted if part is not None]
     found = await services.prices.inventory(parts)
     start = 0 if last_id is None else bisect.bisect_right(found, last_id)
     page = found[start : start + size]

@@ -135,5 +135,6 @@ def test_signals_become_prices_and_are_explained_also_after_a_crash(pipeline: Pi
     # 30 - 35 pieces; the cheapest competitor of 2 is far below, and a cent is taken off.
     wait_for(lambda: [shop.prices(n) for n in (1, 2, 3)] == [12.0, 8.91, 10.2], what=pipeline.output)
     wait_for(lambda: get("/inventory/1").json()["oversold"] == 5)
+    assert [each["product_id"] for each in get("/inventory?oversold=1").json()["products"]] == ["1"]
     assert get("/inventory/1").json()["stock"] == 0
     wait_for(lambda: "restored" in causes(), what=pipeline.output)

@@ -3185,6 +3185,8 @@ export interface operations {
                 stock_category?: ("Low" | "Medium" | "High") | null;
                 /** @description 1: only products that need a reorder. */
                 low?: "1" | null;
+                /** @description 1: only products sold beyond their stock. */
+                oversold?: "1" | null;
                 /** @description How many; more than 500 means 500. */
                 limit?: number | null;
                 /** @description `next_cursor` of the page before. */

@@ -51,6 +51,22 @@ export async function readGroups({ by, range }: View, now: number): Promise<Sale
   return (await answer(api.GET("/sales", { params: { query } }))).sales;
 }
 
+/** Products that sold beyond their stock, and the units that are missing. */
+export interface Oversold {
+  products: number;
+  units: number;
+  /** There are more products than these. */
+  more: boolean;
+}
+
+/** Raises ApiError. */
+export async function readOversold(): Promise<Oversold> {
+  const query = { oversold: "1", limit: GROUPS_MAX } as const;
+  const page = await answer(api.GET("/inventory", { params: { query } }));
+  const units = page.products.reduce((all, each) => all + each.oversold, 0);
+  return { products: page.products.length, units, more: page.next_cursor !== null };
+}
+
 export interface Total {
   orders: number;
   units: number;

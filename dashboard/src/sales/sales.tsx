@@ -14,7 +14,18 @@ import { formatPercent, formatWhole } from "../ui/format";
 import { Problem } from "../ui/problem";
 import { useView } from "../ui/use-view";
 import { Chart } from "./chart";
-import { type By, GROUPS, RANGES, type Range, readGroups, readView, totalOf, type View, writeView } from "./groups";
+import {
+  type By,
+  GROUPS,
+  RANGES,
+  type Range,
+  readGroups,
+  readOversold,
+  readView,
+  totalOf,
+  type View,
+  writeView,
+} from "./groups";
 import "./sales.css";
 
 const READ_EVERY_MS = 5_000;
@@ -129,6 +140,7 @@ function Nothing({ view }: { view: View }) {
 function Totals({ groups }: { groups: SalesGroup[] }) {
   const money = useMoney();
   const total = totalOf(groups);
+  const oversold = useQuery({ queryKey: ["oversold"], queryFn: readOversold, refetchInterval: READ_EVERY_MS }).data;
   return (
     <dl className="totals">
       <div>
@@ -153,6 +165,19 @@ function Totals({ groups }: { groups: SalesGroup[] }) {
             <TriangleAlert size={13} aria-hidden="true" /> Unpriced
           </dt>
           <dd>{formatWhole(total.unpriced)}</dd>
+        </div>
+      ) : null}
+      {oversold && oversold.products > 0 ? (
+        <div className="unpriced">
+          <dt>
+            <TriangleAlert size={13} aria-hidden="true" /> Oversold
+          </dt>
+          <dd>
+            <A href="/stock">
+              {formatWhole(oversold.units)} units of {formatWhole(oversold.products)}
+              {oversold.more ? "+" : ""} products
+            </A>
+          </dd>
         </div>
       ) : null}
     </dl>
