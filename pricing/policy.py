@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import re
 import tomllib
 from typing import Any, Literal
 
@@ -199,7 +200,15 @@ def policy_text(policy: PricingPolicy) -> str:
         name: {key: value for key, value in part.items() if value is not None} if isinstance(part, dict) else part
         for name, part in document.items()
     }
-    return msgspec.toml.encode(known).decode()
+    # The writer puts each item of a list on a line of its own.
+    return _LIST.sub(_on_one_line, msgspec.toml.encode(known).decode())
+
+
+_LIST = re.compile(r"\[\n(?:    .+,\n)+\]")
+
+
+def _on_one_line(found: re.Match[str]) -> str:
+    return "[" + ", ".join(line.strip().rstrip(",") for line in found[0].splitlines()[1:-1]) + "]"
 
 
 def encode_policy(policy: PricingPolicy) -> str:

@@ -74,6 +74,7 @@ class Demo:
         self._market_metrics = f"127.0.0.1:{free_port()}"
         self._tables_metrics = f"127.0.0.1:{free_port()}"
         self._sales_metrics = f"127.0.0.1:{free_port()}"
+        self._lake_metrics = f"127.0.0.1:{free_port()}"
         self._folder: ProcessFolder | None = None
         self._postgres: postgres.PostgresServer | None = None
         self._servers: list[_Server] = []
@@ -119,8 +120,17 @@ class Demo:
             "API_PORT": str(self._options.port),
             "ADMIN_API_KEY": self._key,
             "FLOW_METRICS": ",".join(
-                (self._metrics, self._market_metrics, self._tables_metrics, self._sales_metrics)
+                (
+                    self._metrics,
+                    self._market_metrics,
+                    self._tables_metrics,
+                    self._sales_metrics,
+                    self._lake_metrics,
+                )
             ),
+            "LAKE_CATALOG": f"sqlite:///{folder.resolve()}/lake.db",
+            "LAKE_WAREHOUSE": f"file://{folder.resolve()}/lake",
+            "LAKE_OPTIONS": "",
             "NO_PROXY": "localhost,127.0.0.1",
             "PYTHONUNBUFFERED": "1",
         }
@@ -143,6 +153,9 @@ class Demo:
         self._programs["signals"].wait_until(self._postgres.has_table("orders"), READY_WITHIN_S)
         self._start_flow("tables", "dataflows.cdc", folder / "tables-recovery", self._tables_metrics)
         self._start_flow("sales", "dataflows.sales", folder / "sales-recovery", self._sales_metrics)
+        # Its table holds its position, so it has no recovery folder.
+        lake = [sys.executable, "-m", "bytewax.run", "dataflows.lake"]
+        self._launch("lake", lake, LOG_LEVEL="warning", METRICS_PORT=self._lake_metrics.rpartition(":")[2])
 
     def watch(self) -> None:
         """Show the status until SIGINT or SIGTERM. A program that ends is started again. Raises StartError if a

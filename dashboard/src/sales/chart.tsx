@@ -40,7 +40,7 @@ function Columns({ groups }: { groups: SalesGroup[] }) {
   return (
     <>
       <div className="dim most">{money.format(most)}</div>
-      <ol className="columns">
+      <ol className="days">
         {days.map((day) => (
           <li key={day.key} title={`${day.key}: ${money.format(day.revenue)}${marginText(day, money.format)}`}>
             <span className="revenue" style={{ blockSize: `${shareOf(day.revenue, most) * 100}%` }}>
@@ -56,7 +56,7 @@ function Columns({ groups }: { groups: SalesGroup[] }) {
       <div className="row dim">
         <span>{days[0]?.key}</span>
         <div className="spacer" />
-        <span>{days.at(-1)?.key}</span>
+        {days.length > 1 ? <span>{days.at(-1)?.key}</span> : null}
       </div>
     </>
   );

@@ -99,3 +99,10 @@ def test_the_text_of_the_default_policy() -> None:
     policy = parse_policy("")
     assert parse_policy(policy_text(policy)) == policy
     assert "factor = 5.0" in policy_text(policy)
+
+
+def test_lists_are_on_one_line() -> None:
+    policy = parse_policy('guardrails.endings = [49, 99]\ncompetitor.scraped = ["a b", "c"]\n')
+    assert "endings = [49, 99]" in policy_text(policy).splitlines()
+    assert 'scraped = ["a b", "c"]' in policy_text(policy).splitlines()
+    assert parse_policy(policy_text(policy)) == policy
