@@ -25,6 +25,7 @@ router = APIRouter(tags=["inventory"])
 @router.get("/inventory", response_model=models.InventoryPage, responses=responses(400, 503))
 async def inventory(
     request: Request,
+    *,
     stock_category: Annotated[
         models.StockCategory | None, Query(description="Only products with this much stock.")
     ] = None,
