@@ -14,7 +14,7 @@ from confluent_kafka import KafkaException
 from connectors.generators.day import events_of_day
 from connectors.generators.funnel import PURCHASES_PER_VIEW
 from connectors.generators.invoices import COLUMNS as INVOICE_COLUMNS
-from connectors.generators.invoices import catalogue_of, invoices_of
+from connectors.generators.invoices import LAYOUTS, catalogue_of, invoices_of
 from connectors.generators.tables import Table
 from connectors.generators.timed import Timed, shifts, without_pauses
 from connectors.generators.trades import COLUMNS as TRADE_COLUMNS
@@ -88,15 +88,15 @@ def _run(options: argparse.Namespace, settings: Settings, stop: threading.Event)
 def _read(options: argparse.Namespace, settings: Settings) -> _Recording:
     """Raises OSError and ValueError."""
     tables = [Table(path) for path in options.files]
-    kinds = {INVOICE_COLUMNS: "invoices", TRADE_COLUMNS: "trades"}
+    kinds = {**dict.fromkeys(LAYOUTS, "invoices"), TRADE_COLUMNS: "trades"}
     for table in tables:
         if table.columns not in kinds:
-            takes = " or ".join(f"{','.join(columns)} ({kind})" for columns, kind in kinds.items())
+            takes = f"{','.join(INVOICE_COLUMNS)} (invoices) or {','.join(TRADE_COLUMNS)} (trades)"
             raise ValueError(f"{table.path}, line 1: takes the columns {takes}")
         if table.columns != tables[0].columns:
             found = (f"{each.path} has {kinds[each.columns]}" for each in (tables[0], table))
             raise ValueError(f"takes files of one kind at a time: {', '.join(found)}")
-    if tables[0].columns == INVOICE_COLUMNS:
+    if tables[0].columns in LAYOUTS:
         return _invoices(tables, options, options.topic or settings.product_events_topic)
     for name in FOR_INVOICES:
         if getattr(options, name) is not None:

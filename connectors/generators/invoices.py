@@ -13,6 +13,8 @@ from core.text import has_controls
 DATE_FORMATS = ("%Y-%m-%d %H:%M:%S", "%m/%d/%Y %H:%M", "%Y-%m-%d %H:%M", "%m/%d/%Y %H:%M:%S")
 PRICE_MAX = 1e12
 COLUMNS = ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country")
+WITHOUT_DESCRIPTION = tuple(name for name in COLUMNS if name != "Description")
+LAYOUTS = (COLUMNS, WITHOUT_DESCRIPTION)
 
 # The data has no categories. The words of the descriptions give usable ones.
 _CATEGORIES = {
@@ -77,8 +79,8 @@ def read_invoices(path: Path) -> Iterator[InvoiceLine]:
 
 def invoices_of(table: Table) -> Iterator[InvoiceLine]:
     """The lines of a table, in its order. Raises ValueError, with the line at fault."""
-    if table.columns != COLUMNS:
-        raise ValueError(f"{table.path}, line 1: takes the columns {','.join(COLUMNS)}")
+    if table.columns not in LAYOUTS:
+        raise ValueError(f"{table.path}, line 1: takes the columns {','.join(COLUMNS)}; Description may be missing")
     return table.lines(_line_of)
 
 
@@ -86,7 +88,7 @@ def _line_of(row: dict[str, str]) -> InvoiceLine:
     """Raises ValueError."""
     return InvoiceLine(
         row["StockCode"].strip(),
-        row["Description"].strip(),
+        row.get("Description", "").strip(),
         _whole(row["Quantity"]),
         _time_ms(row["InvoiceDate"]),
         _price(row["UnitPrice"]),
