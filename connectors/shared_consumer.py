@@ -236,11 +236,11 @@ class SharedConsumer:
             if facts is None or facts.problem:
                 continue
             is_other = self._compare_ids(read, facts.topic_id)
-            read.is_absent = read.index >= facts.partitions
+            was_absent, read.is_absent = read.is_absent, read.index >= facts.partitions
             if read.is_absent:
                 self._unassign(read)
                 read.error, self._has_errors = "", self._has_errors or bool(read.error)
-            elif is_other:
+            elif is_other or was_absent:
                 self._assign(read)
             elif read.ends_at_check:
                 if self._checks >= read.ends_at_check:

@@ -10,6 +10,10 @@ from iso4217 import Currency
 PRICE_MAX = 999_999_999.99
 """Largest price that an event, a catalogue entry or an override may have."""
 
+PUBLISHED_MAX = 9_999_999_999.99
+"""Largest price that readers of updates take: rules make more of the largest base price, and history has room for
+it."""
+
 DIGITS = {1: 0, 10: 1, 100: 2, 1_000: 3, 10_000: 4}
 """Scale to the number of decimals of an amount."""
 

@@ -75,7 +75,7 @@ async def preview(request: Request) -> Response:
         raise ApiError(400, f"policy: prices are in {known.policy.currency}, and cannot change their currency")
     reader = services.prices
     ids = await reader.product_ids()
-    previewed = PolicyPreview(edited)
+    previewed = PolicyPreview(edited, [freeze.scope for freeze in (await reader.freezes()).rows])
     for start in range(0, min(len(ids), PRODUCTS_MAX), TOGETHER):
         names = ids[start : min(start + TOGETHER, PRODUCTS_MAX)]
         products = {each.product_id: each for each in await reader.products(names)}

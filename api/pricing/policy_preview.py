@@ -1,17 +1,22 @@
 """The preview of a policy: the prices that today's products would have under it."""
 
 from collections import Counter
+from collections.abc import Collection
 from statistics import median
 
 import msgspec
 
 from api.pricing.preview import to_entry
 from pricing.catalogue import CatalogueEntry
+from pricing.commands import EVERYTHING
 from pricing.engine import FREEZE_RULE, OVERRIDE_RULE, Quote, quote_dynamic, quote_override
 from pricing.explanation import bound_by
 from pricing.policy import PricingPolicy
 from pricing.rules import PricingInputs, SignalInputs
 from sinks.redis.reader import StoredPrice, StoredProduct, StoredSignals
+
+NO_COMPETITOR = "no_competitor"
+"""The guardrail that holds a price after the last quote."""
 
 Today = tuple[StoredPrice, StoredProduct | None, StoredSignals | None]
 """A product as Redis holds it."""
@@ -64,10 +69,13 @@ class PolicyPreview:
 
     The new price is where the product ends with its inputs of now: the largest step, the smallest change, the
     cooldown and the time between reversals only delay it, and are left out. The demand is as it was counted, so
-    other weights or another half-life show only with new events."""
+    other weights or another half-life show only with new events.
 
-    def __init__(self, policy: PricingPolicy) -> None:
+    frozen: the scopes of the freezes in force."""
+
+    def __init__(self, policy: PricingPolicy, frozen: Collection[str] = ()) -> None:
         self._policy = policy
+        self._frozen = frozenset(frozen)
         self._changes: dict[str, list[float]] = {}
         self._changed: Counter[str] = Counter()
         self._anew: list[PricedAnew] = []
@@ -77,7 +85,7 @@ class PolicyPreview:
     def add(self, today: Today) -> None:
         """Count a product."""
         stored, product, _ = today
-        quote, is_by_hand = price_under(self._policy, today)
+        quote, is_by_hand = price_under(self._policy, today, self._frozen)
         self._by_hand += is_by_hand
         self._unusable += quote.alert is not None
         old, new = stored.price, stored.price if quote.price is None else quote.price
@@ -124,13 +132,17 @@ def _size(anew: PricedAnew) -> tuple[float, str]:
     return (float("inf") if anew.change_percent is None else abs(anew.change_percent), anew.product_id)
 
 
-def price_under(policy: PricingPolicy, today: Today) -> tuple[Quote, bool]:
-    """The price of a product under a policy, and if a person holds it."""
+def price_under(policy: PricingPolicy, today: Today, frozen: Collection[str] = ()) -> tuple[Quote, bool]:
+    """The price of a product under a policy, and if a person holds it. frozen: as in `PolicyPreview`."""
     stored, product, signals = today
     entry = None if product is None else to_entry(product)
     amounts = {each.rule: each.amount for each in stored.adjustments}
-    if FREEZE_RULE in amounts:
+    scopes = (EVERYTHING, f"product:{stored.product_id}", f"category:{product.category if product else None}")
+    if FREEZE_RULE in amounts or any(scope in frozen for scope in scopes):
         return Quote(stored.price, stored.adjustments), True
+    if policy.competitor.no_competitor == "hold" and NO_COMPETITOR in amounts:
+        # The last quote is stale, so the price stays under this policy too.
+        return Quote(stored.price, stored.adjustments), False
     inputs = _inputs(stored, entry, signals)
     if inputs is None:
         return Quote(stored.price, stored.adjustments), stored.price_source == OVERRIDE_RULE

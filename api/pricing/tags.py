@@ -14,6 +14,7 @@ from api.web.databases import answer_of
 from api.web.errors import ApiError
 from api.web.requests import parse_ids
 from api.web.responses import json_response, responses
+from core.identifiers import IDENTIFIER
 from core.timestamps import DAY_MS, parse_rfc3339
 from sinks.history.reader import HistoryReader
 from sinks.redis.reader import StoredPrice
@@ -27,7 +28,14 @@ router = APIRouter(tags=["prices"])
 @router.get("/price-tags", response_model=models.PriceTags, responses=responses(400, 503))
 async def price_tags(
     request: Request,
-    ids: Annotated[str, Query(description=f"Product ids, separated by commas; {TAGS_MAX} at most.")],
+    ids: Annotated[
+        str,
+        Query(
+            description=f"Product ids, separated by commas; {TAGS_MAX} at most.",
+            examples=["A,B"],
+            json_schema_extra={"pattern": f"^{IDENTIFIER.pattern}(,{IDENTIFIER.pattern}){{0,{TAGS_MAX - 1}}}$"},
+        ),
+    ],
 ) -> Response:
     """Price tags: the price and, for a reduction, the lowest price of the 30 days before it (Directive
     98/6/EC, article 6a). A price that rises, or falls no lower than it was in that time, has no `reference_price`.

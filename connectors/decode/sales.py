@@ -18,7 +18,7 @@ from connectors.decode.wire import (
 )
 from core.dead_letter import DeadLetter, ErrorCode
 from core.errors import BadInputError
-from core.money import PRICE_MAX
+from core.money import PUBLISHED_MAX
 from core.text import clean_text
 from core.timestamps import LATEST_MS
 from sales.changes import Price
@@ -108,12 +108,12 @@ def decode_price(raw: RawMessage, topic: str, partition: int) -> Price | DeadLet
         if raw.value is None:
             raise BadInputError(ErrorCode.TOMBSTONE, "a price update has no value")
         wire = decode_value(raw.value, _PriceWire, _decode_price)
-        if wire.new_price is not None and not 0 <= wire.new_price <= PRICE_MAX:
-            raise BadInputError(ErrorCode.BAD_PRICE, f"new_price takes a number from 0 to {PRICE_MAX:.2f}")
+        if wire.new_price is not None and not 0 <= wire.new_price <= PUBLISHED_MAX:
+            raise BadInputError(ErrorCode.BAD_PRICE, f"new_price takes a number from 0 to {PUBLISHED_MAX:.2f}")
         base, amounts = None, dict[str, int]()
         for each in wire.adjustments:
             rule, amount = each.get("rule"), each.get("amount")
-            if not isinstance(rule, str) or not isinstance(amount, int | float) or abs(amount) > PRICE_MAX:
+            if not isinstance(rule, str) or not isinstance(amount, int | float) or abs(amount) > PUBLISHED_MAX:
                 raise BadInputError(ErrorCode.WRONG_TYPE, "an adjustment has a rule and an amount")
             if rule == "base":
                 base = to_units(amount)

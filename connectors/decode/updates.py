@@ -1,12 +1,14 @@
 """The decoder of price updates as the lake keeps them: bytes to an update, or to a dead letter. Pure;
 `decode_update` never raises, for any input."""
 
+from math import isfinite
+
 import msgspec
 
 from connectors.decode.wire import RawMessage, decode_value, identifier, refuse
 from core.dead_letter import DeadLetter, ErrorCode
 from core.errors import BadInputError
-from core.money import PRICE_MAX
+from core.money import PUBLISHED_MAX
 from core.timestamps import LATEST_MS
 from pricing.published import ReadUpdate
 
@@ -28,8 +30,20 @@ def decode_update(raw: RawMessage, topic: str, partition: int) -> ReadUpdate | D
         if not 0 <= update.event_time_ms <= LATEST_MS:
             raise BadInputError(ErrorCode.BAD_TIMESTAMP, f"event_time_ms takes a number from 0 to {LATEST_MS}")
         for price in (update.new_price, update.previous_price):
-            if price is not None and not 0 <= price <= PRICE_MAX:
-                raise BadInputError(ErrorCode.BAD_PRICE, f"prices take a number from 0 to {PRICE_MAX:.2f}")
+            if price is not None and not 0 <= price <= PUBLISHED_MAX:
+                raise BadInputError(ErrorCode.BAD_PRICE, f"prices take a number from 0 to {PUBLISHED_MAX:.2f}")
+        amounts = [each.amount for each in update.adjustments if each.amount is not None]
+        if not all(map(isfinite, (update.demand, *amounts))):
+            raise BadInputError(ErrorCode.BAD_NUMBER, "demand and amounts take finite numbers")
+        texts = [update.price_source, update.policy]
+        texts += [text for each in update.adjustments for text in (each.rule, each.reason) if text is not None]
+        if not all(map(_is_text, texts)):
+            raise BadInputError(ErrorCode.BAD_TEXT, "a text has half of a surrogate pair")
         return update
     except BadInputError as error:
         return refuse(error, raw, topic, partition)
+
+
+def _is_text(text: str) -> bool:
+    """False for a text that cannot be encoded."""
+    return not any("\ud800" <= sign <= "\udfff" for sign in text)

@@ -1,5 +1,6 @@
 """Rows of `price_history` in the lake: each version of a product once."""
 
+from collections.abc import Callable
 from itertools import starmap
 
 import msgspec
@@ -29,11 +30,15 @@ def decode_positions(mark: str | None) -> Positions:
 
 
 class Versions:
-    """The newest version of each product that the table has, or is about to get. An update that is not newer came
-    again, and has a row already."""
+    """The newest version of each product that the table has, or is about to get, with its partition. An update of
+    that partition that is not newer came again, and has a row already.
+
+    A product changes its partition if the topic gets more of them. Then older versions may be read after newer
+    ones, so each of its versions is looked for."""
 
     def __init__(self) -> None:
-        self._newest: dict[str, int] = {}
+        self._newest: dict[str, tuple[int, int]] = {}
+        self._all_of: dict[str, set[int]] = {}
 
     def __len__(self) -> int:
         return len(self._newest)
@@ -46,21 +51,35 @@ class Versions:
         ]
         if not newest:
             return
-        found = table.rows(("product_id", "version"), " or ".join(newest))
+        found = table.rows(("product_id", "version", "source_partition"), " or ".join(newest))
         if len(found):
-            highest = found.group_by("product_id").aggregate([("version", "max")])
-            ids, versions = highest.column("product_id").to_pylist(), highest.column("version_max").to_pylist()
-            self._newest.update(zip(ids, versions, strict=True))
+            ordered = found.sort_by("version").group_by("product_id", use_threads=False)
+            last = ordered.aggregate([("version", "last"), ("source_partition", "last")])
+            ids, *pairs = (
+                last.column(name).to_pylist() for name in ("product_id", "version_last", "source_partition_last")
+            )
+            self._newest.update(zip(ids, zip(*pairs, strict=True), strict=True))
 
-    def newer(self, updates: list[PlacedUpdate]) -> list[PlacedUpdate]:
-        """The updates that are newer than all before of their product, withdrawals left out: they have no price."""
-        kept = []
-        newest = self._newest
+    def fresh(self, updates: list[PlacedUpdate], find: Callable[[str], set[int]]) -> list[PlacedUpdate]:
+        """The updates that have no row yet, withdrawals left out: they have no price. find: the versions of a
+        product that the table has, or is about to get."""
+        kept: list[PlacedUpdate] = []
+        newest, all_of = self._newest, self._all_of
         for placed in updates:
-            update = placed[0]
-            if update.version <= newest.get(update.product_id, -1):
-                continue
-            newest[update.product_id] = update.version
+            update, _, partition, _ = placed
+            name, version = update.product_id, update.version
+            known = newest.get(name)
+            if known is not None and version <= known[0]:
+                if partition == known[1] and name not in all_of:
+                    continue
+                if name not in all_of:
+                    all_of[name] = find(name) | {each.version for each, *_ in kept if each.product_id == name}
+                if version in all_of[name]:
+                    continue
+            else:
+                newest[name] = version, partition
+            if name in all_of:
+                all_of[name].add(version)
             if update.new_price is not None:
                 kept.append(placed)
         return kept

@@ -15,7 +15,7 @@ from clients.throttle import Throttle
 from sinks.history.store import Database
 from sinks.lake.table import LakeTable, reason_of
 
-QUERY = "SELECT product_id, product_name, total_orders, revenue_estimate FROM sales_profit ORDER BY product_id"
+QUERY = "SELECT product_id, product_name, total_orders, revenue_estimate FROM sales_profit"
 
 CENTS = Decimal("0.0001")
 
@@ -65,7 +65,8 @@ class Profits:
     async def _read(self) -> list[Profit]:
         database = self._open_database()
         try:
-            return [_profit(*row) for row in await database.fetch(QUERY, {})]
+            # The database's own order depends on its language.
+            return sorted((_profit(*row) for row in await database.fetch(QUERY, {})), key=itemgetter(0))
         finally:
             await database.close()
 

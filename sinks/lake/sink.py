@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 import telemetry
@@ -19,6 +20,9 @@ from sinks.lake.table import LakeTable, is_overtaken, reason_of
 
 RETRY_S = (1.0, 2.0, 5.0, 10.0)
 """Pauses after failed commits; the last one stays."""
+
+HUNG_AFTER_S = 60.0
+"""Seconds after which a commit that has not ended raises the alert."""
 
 log = telemetry.get_logger("lake")
 
@@ -79,6 +83,7 @@ class LakeWriter(StatefulSinkPartition[LakeBatch, None]):
         self._companions = companions
         self._clock = clock
         self._mark = table.mark()
+        self._gives_up = False
         self._waiting: list[pa.Table] = []
         self._count = 0
         self._since = 0.0
@@ -95,7 +100,7 @@ class LakeWriter(StatefulSinkPartition[LakeBatch, None]):
             if batch.letters:
                 self._send_letters(batch.letters)
             self._positions.update(batch.positions)
-            if rows := self._versions.newer(batch.updates):
+            if rows := self._versions.fresh(batch.updates, self._versions_of):
                 if not self._count:
                     self._since = self._clock()
                 self._waiting.append(to_columns(rows))
@@ -110,6 +115,27 @@ class LakeWriter(StatefulSinkPartition[LakeBatch, None]):
         for companion in self._companions:
             companion.run(is_last=False)
 
+    def _versions_of(self, product_id: str) -> set[int]:
+        """The versions of a product in the table and among the rows that wait. Waits for a table that is away."""
+        found: set[int] = set()
+        for rows in self._waiting:
+            mine = rows.filter(pc.equal(rows.column("product_id"), product_id))
+            found.update(mine.column("version").to_pylist())
+        while True:
+            try:
+                there = self._table.rows(("version",), f"product_id = '{product_id}'")
+                return found | set(there.column("version").to_pylist())
+            except Exception as error:
+                # As in `_try`. Without an answer it is not known which rows are there.
+                self._errors.inc()
+                telemetry.set_alert("lake_not_written", holds=True)
+                if self._throttle.is_due():
+                    log.warning("the lake cannot be read; rows wait", reason=reason_of(error))
+            if self._stop.wait(RETRY_S[-1]):
+                # The flow ends, and reads these messages again at its next start.
+                self._gives_up = True
+                return found
+
     def snapshot(self) -> None:
         return None
 
@@ -122,6 +148,8 @@ class LakeWriter(StatefulSinkPartition[LakeBatch, None]):
             companion.run(is_last=True)
 
     def _commit(self) -> None:
+        if self._gives_up:
+            return
         rows = pa.concat_tables(self._waiting).sort_by([(name, "ascending") for name in self._table.kind.sorted_by])
         # Positions only grow, so two commits of this writer never have the same mark.
         mark = encode_positions(self._positions)
@@ -142,6 +170,9 @@ class LakeWriter(StatefulSinkPartition[LakeBatch, None]):
 
     def _try(self, rows: pa.Table, mark: str) -> bool:
         """Commit once. True if the table has the rows."""
+        hung = threading.Timer(HUNG_AFTER_S, telemetry.set_alert, ("lake_not_written",), {"holds": True})
+        hung.daemon = True
+        hung.start()
         try:
             self._table.append(rows, mark)
             return True
@@ -151,6 +182,8 @@ class LakeWriter(StatefulSinkPartition[LakeBatch, None]):
             self._errors.inc()
             if not is_overtaken(error) and self._throttle.is_due():
                 log.warning("the lake cannot be written; rows wait", rows=self._count, reason=reason_of(error))
+        finally:
+            hung.cancel()
         with contextlib.suppress(Exception):
             self._table.refresh()
             found = self._table.mark()

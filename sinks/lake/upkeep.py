@@ -1,6 +1,7 @@
 """The upkeep of a table of the lake: small files become large ones, old snapshots and files that no snapshot needs
 are removed."""
 
+import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,17 +16,26 @@ from pyiceberg.table import FileScanTask
 import telemetry
 from sinks.lake.table import LakeTable, reason_of
 
-SMALL_BYTES = 32 * 1024 * 1024
+SMALL_BYTES = 8 * 1024 * 1024
 """A file below this size is rewritten with others."""
 
-LARGE_BYTES = 128 * 1024 * 1024
-"""Files are rewritten together up to this size, which bounds the memory: rows need several times as much."""
+LARGE_BYTES = 16 * 1024 * 1024
+"""Files are rewritten together up to this size, which bounds the memory: rows need up to 50 times as much."""
+
+SNAPSHOTS_MAX = 500
+"""Snapshots of a table at most, whatever their age: each commit copies what is known of all of them."""
+
+ORPHANS_EVERY_S = 86_400.0
+"""Seconds between two searches for files that no snapshot needs. Each reads every manifest of every snapshot."""
 
 FILES_MIN = 16
 """Small files of a day from which on they are rewritten. With a commit a minute, that is four times an hour."""
 
 ORPHAN_AFTER = timedelta(days=1)
 """Age from which a file that no snapshot needs is removed: a younger one may be of a commit that is under way."""
+
+METADATA = ".metadata.json"
+"""The end of the names of a table's own descriptions."""
 
 log = telemetry.get_logger("lake")
 
@@ -37,6 +47,7 @@ class UpkeepPlan(msgspec.Struct, frozen=True):
     keep: timedelta
     files_min: int = FILES_MIN
     orphan_after: timedelta = ORPHAN_AFTER
+    snapshots_max: int = SNAPSHOTS_MAX
 
 
 class Upkeep:
@@ -46,7 +57,7 @@ class Upkeep:
     def __init__(self, table: LakeTable, plan: UpkeepPlan) -> None:
         self._table = table
         self._plan = plan
-        self._next_s = time.monotonic() + plan.every_s
+        self._next_s = self._next_search_s = time.monotonic() + plan.every_s
 
     def run(self, *, is_last: bool) -> None:
         """Do all of it, if it is due."""
@@ -55,7 +66,9 @@ class Upkeep:
         try:
             self.compact()
             self.expire()
-            self.remove_orphans()
+            if time.monotonic() >= self._next_search_s:
+                self.remove_orphans()
+                self._next_search_s = time.monotonic() + ORPHANS_EVERY_S
         except Exception as error:
             # The library, the store and the catalogue have no common error.
             telemetry.SINK_ERRORS.labels("lake_upkeep").inc()
@@ -116,16 +129,22 @@ class Upkeep:
                     rewritten.append_data_file(file)
 
     def expire(self) -> int:
-        """Remove the snapshots that are older than the plan keeps them, except the newest. Returns their number."""
+        """Remove the snapshots that are older than the plan keeps them, and those that are too many, except the
+        newest, and those with a branch or a tag. Returns their number."""
         table = self._table.table
-        before = len(table.snapshots())
-        oldest = datetime.now(UTC) - self._plan.keep
-        if any(snapshot.timestamp_ms < oldest.timestamp() * 1000 for snapshot in table.snapshots()[:-1]):
-            table.maintenance.expire_snapshots().older_than(oldest).commit()
-        gone = before - len(table.snapshots())
+        oldest_ms = (datetime.now(UTC) - self._plan.keep).timestamp() * 1000
+        named = {ref.snapshot_id for ref in table.metadata.refs.values()}
+        by_age = sorted(table.snapshots(), key=lambda snapshot: snapshot.timestamp_ms)
+        gone = [
+            snapshot.snapshot_id
+            for place, snapshot in enumerate(by_age)
+            if (snapshot.timestamp_ms < oldest_ms or place < len(by_age) - self._plan.snapshots_max)
+            and snapshot.snapshot_id not in named
+        ]
         if gone:
-            log.info("old snapshots removed", table=self._table.kind.name, snapshots=gone)
-        return gone
+            table.maintenance.expire_snapshots().by_ids(gone).commit()
+            log.info("old snapshots removed", table=self._table.kind.name, snapshots=len(gone))
+        return len(gone)
 
     def remove_orphans(self) -> int:
         """Remove the files of the table that no snapshot needs: of removed snapshots, of rewritten files, of
@@ -143,11 +162,27 @@ class Upkeep:
         table.refresh()
         needed = {table.io.parse_location(each, table.io.properties)[2] for each in self._needed()}
         gone = [each for each in old if each not in needed]
+        others = [each for each in gone if each.endswith(METADATA) and not self._is_own(files, each)]
+        if others:
+            log.error(
+                "another table has files in this one's folder; none is removed",
+                table=self._table.kind.name,
+                other=others[0],
+            )
+            return 0
         for each in gone:
             files.delete_file(each)
         if gone:
             log.info("files removed that no snapshot needs", table=self._table.kind.name, files=len(gone))
         return len(gone)
+
+    def _is_own(self, files: pafs.FileSystem, path: str) -> bool:
+        """True if a file of metadata is of this table. Two catalogues may give two tables one folder."""
+        with files.open_input_stream(
+            path, compression="gzip" if path.endswith(".gz.metadata.json") else None
+        ) as file:
+            found = json.loads(file.read())
+        return bool(found.get("table-uuid") == str(self._table.table.metadata.table_uuid))
 
     def _needed(self) -> Iterator[str]:
         """The locations of all files that the table needs."""

@@ -208,9 +208,21 @@ def test_versions_of_before_the_look_back_are_not_needed(catalog: Catalog) -> No
     versions.load(LakeTable.open(catalog, PRICE_HISTORY), far)
     assert len(versions) == 0
     versions.load(LakeTable.open(catalog, PRICE_HISTORY), {0: (2, "id", False)})
-    assert versions.newer([(_update("A", 1), "t", 0, 2), (_update("B", 6), "t", 0, 3)]) == [
-        (_update("B", 6), "t", 0, 3)
-    ]
+    updates = [(_update("A", 1), "t", 0, 2), (_update("B", 6), "t", 0, 3)]
+    assert versions.fresh(updates, lambda product: set()) == updates[1:]
+
+
+def test_older_versions_that_are_read_later_from_another_partition_have_rows(catalog: Catalog) -> None:
+    """The topic got more partitions, and the product changed its own. Then all of it comes once more."""
+    old = [(_update("A", version), "t", 1, version) for version in range(1, 8)]
+    new = [(_update("A", version), "t", 5, version) for version in range(8, 11)]
+    for start in range(3):
+        writer = _writer(catalog, CommitLimits(3600, 4))
+        for part in (old[:2], new[start:], old[2:], new, old):
+            positions: Positions = {1: (8 + start, "id", False), 5: (11 + start, "id", False)}
+            writer.write_batch([LakeBatch(part, [], positions)])
+        writer.close()
+        assert [version for _, version, _ in _rows(catalog)] == list(range(1, 11))
 
 
 def _upkeep(catalog: Catalog, **plan: Any) -> tuple[LakeTable, Upkeep]:
@@ -263,6 +275,30 @@ def test_a_file_of_a_commit_that_is_under_way_stays(catalog: Catalog, tmp_path: 
     assert upkeep.remove_orphans() == 1
     assert not stray.exists()
     assert len(_rows(catalog)) == 1
+
+
+def test_another_table_in_the_same_folder_is_never_removed(catalog: Catalog, tmp_path: Path) -> None:
+    """The catalogue was lost, or is another one: its table has the same folder."""
+    _writer(catalog).write_batch([_batch([_update("A", 1)], 0, 1)])
+    files = _files(tmp_path)
+    with closing(open_catalog(f"sqlite:///{tmp_path}/second.db", f"file://{tmp_path}/lake", {})) as second:
+        _writer(second).write_batch([_batch([_update("B", 1)], 0, 1)])
+        _, upkeep = _upkeep(second)
+        assert upkeep.remove_orphans() == 0
+    assert files <= _files(tmp_path)
+    assert len(_rows(catalog)) == 1
+
+
+def test_snapshots_are_few_whatever_their_age(catalog: Catalog) -> None:
+    writer = _writer(catalog)
+    log = [_update("A", version + 1) for version in range(8)]
+    for offset in range(8):
+        writer.write_batch([_batch(log, offset, offset + 1)])
+    table, upkeep = _upkeep(catalog, keep=timedelta(days=9), snapshots_max=3)
+    table.table.manage_snapshots().create_tag(table.table.snapshots()[0].snapshot_id, "audit").commit()
+    assert upkeep.expire() == 4
+    assert len(table.table.snapshots()) == 4
+    assert len(_rows(catalog)) == 8
 
 
 def test_a_compaction_that_was_overtaken_changes_nothing(catalog: Catalog) -> None:

@@ -106,3 +106,18 @@ def test_lists_are_on_one_line() -> None:
     assert "endings = [49, 99]" in policy_text(policy).splitlines()
     assert 'scraped = ["a b", "c"]' in policy_text(policy).splitlines()
     assert parse_policy(policy_text(policy)) == policy
+
+
+def test_products_of_a_freeze_keep_their_price_also_before_their_next_event() -> None:
+    products = [_today("A", 10.0, 10.0, 4.0, category="c"), _today("B", 10.0, 10.0, 4.0, category="d")]
+    for scopes, held in ((["all"], 2), (["category:c"], 1), (["product:B"], 1), ([], 0)):
+        preview = PolicyPreview(parse_policy("demand.factor = 1\n"), scopes)
+        for today in products:
+            preview.add(today)
+        assert preview.effect(9).by_hand == preview.effect(9).unchanged == held
+
+
+def test_a_price_that_was_held_after_the_last_quote_stays_if_the_policy_holds() -> None:
+    held = _today("A", 9.5, 10.0, rules={"competitor": 0.0, "no_competitor": -0.5})
+    assert _effect('competitor.no_competitor = "hold"\n', held).unchanged == 1
+    assert _effect("demand.factor = 0\n", held).largest[0].new_price == 10
