@@ -35,6 +35,7 @@ class PolicyPreviewRequest(BaseModel):
     policy: str = Field(
         description="The text of a policy file (TOML). What it leaves out has its default.",
         max_length=32_768,
+        json_schema_extra={"format": "policy"},
         examples=['currency = "GBP"\n\n[demand]\nfactor = 2.5\n'],
     )
     limit: int = Field(20, ge=1, le=LARGEST_MAX, description="How many of the largest changes are listed.")

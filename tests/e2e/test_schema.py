@@ -37,6 +37,7 @@ FORMATS = {
         lambda place: base64_of(json.dumps(place).encode())
     ),
     "printable": st.from_regex("[ -~]{0,199}[!-~]", fullmatch=True),
+    "policy": st.floats(0, 100).map("demand.factor = {}".format) | st.just(""),
     "webhook": st.just("https://example.com/hook"),
     "freeze-scope": st.just("all") | IDS.map("product:{}".format) | IDS.map("category:{}".format),
 }

@@ -4449,6 +4449,7 @@ export interface operations {
                     limit?: number;
                     /**
                      * Policy
+                     * Format: policy
                      * @description The text of a policy file (TOML). What it leaves out has its default.
                      * @example currency = "GBP"
                      *

@@ -211,6 +211,16 @@ def test_a_partition_that_the_new_topic_does_not_have_is_left(monkeypatch: pytes
     assert isinstance(reader.read, PartitionRead)
 
 
+def test_a_partition_that_comes_back_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = Reader(monkeypatch, (10, "first", False))
+    reader.watch.take({"events": TopicFacts(0, "second")})
+    reader.take()
+    assert reader.check("second") == []
+    assert [part.partition for part in reader.client.assignment()] == [0]
+    assert reader.check("second") == []
+    assert len(reader.client.assignment()) == 1
+
+
 @pytest.mark.parametrize("state", [None, (None, "first", False), (None, "before", True), (4, "first", False)])
 def test_messages_from_before_the_start_are_waited_for_also_without_a_resume_state(
     monkeypatch: pytest.MonkeyPatch, state: Any
