@@ -37,6 +37,7 @@ def page(pipeline: Pipeline) -> Iterator[Page]:
 def test_the_inventory_is_ordered_filtered_saved_and_live(page: Page, pipeline: Pipeline, tmp_path: Path) -> None:
     expect.set_options(timeout=15_000)
     page.goto("/")
+    expect(page.locator(".line")).to_have_count(4)
     page.keyboard.press("g")
     page.keyboard.press("n")
     expect(page).to_have_url(re.compile(r"/stock$"))

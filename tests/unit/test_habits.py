@@ -1,5 +1,5 @@
 """Habits: `make help` and CONTRIBUTING.md list every target, all files have the same version, and intervals are not
-measured by a clock that can go back."""
+measured by a clock that can go back, and browser tests press keys only on a page that has started."""
 
 import os
 import re
@@ -69,3 +69,11 @@ def test_intervals_are_measured_by_the_monotonic_clock() -> None:
     files = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")]
     readers = {str(path.relative_to(ROOT)) for path in files if SYSTEM_CLOCK.search(path.read_text("utf-8"))}
     assert readers == MAY_READ_THE_CLOCK.keys()
+
+
+def test_keys_are_pressed_on_a_page_that_has_started() -> None:
+    """A page listens to keys only once its script runs, which `goto` does not wait for."""
+    pages = list((ROOT / "tests/e2e").rglob("test_*.py"))
+    texts = {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in pages}
+    hasty = [name for name, text in texts.items() if re.search(r"\.goto\(.*\n\s*page\.keyboard", text)]
+    assert hasty == []
