@@ -13,7 +13,7 @@ A cancellation is known only from its own moment on, so a forecast that is made 
 sale (`Demand.is_known`)."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import count
 
 import msgspec
@@ -25,13 +25,13 @@ _PRODUCT = re.compile(r"\d{5}")
 
 
 class SoldLine(msgspec.Struct, frozen=True):
-    """A line of an invoice. units: pieces, below 0 for a return. price: of a piece, in the currency. customer: None
-    if it is not known."""
+    """A line of an invoice. units: pieces, below 0 for a return. price: of a piece, in the currency; None if it is
+    not known. customer: None if it is not known."""
 
     product_id: str
     at_ms: int
     units: int
-    price: float
+    price: float | None
     customer: str | None
 
 
@@ -41,7 +41,7 @@ class Demand(msgspec.Struct, frozen=True, gc=False):
     product_id: str
     at_ms: int
     units: int
-    price: float
+    price: float | None
     cancelled_at_ms: int | None = None
 
     def is_known(self, at_ms: int) -> bool:
@@ -54,19 +54,19 @@ def is_product(stock_code: str) -> bool:
     return _PRODUCT.match(stock_code) is not None
 
 
-def demand_of(lines: Iterable[SoldLine]) -> list[Demand]:
+def demand_of(lines: Iterable[SoldLine], sells: Callable[[str], bool] = is_product) -> list[Demand]:
     """The demand of lines, in order of time; of equal times, in the order of the lines. The order of the lines does
-    not matter otherwise."""
+    not matter otherwise. sells: true for the code of a product."""
     found: dict[int, Demand] = {}
     # By customer, product and quantity: the sales that can be cancelled, the latest last.
     open_sales: dict[tuple[str, str, int], list[int]] = {}
     numbers = count()
     for line in sorted(lines, key=_time_and_kind):
-        if not is_product(line.product_id) or line.units == 0:
+        if not sells(line.product_id) or line.units == 0:
             continue
         key = (line.customer or "", line.product_id, abs(line.units))
         if line.units > 0:
-            if line.price <= 0:
+            if line.price is not None and line.price <= 0:
                 continue
             number = next(numbers)
             found[number] = Demand(line.product_id, line.at_ms, line.units, line.price)
