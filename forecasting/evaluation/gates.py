@@ -1,37 +1,14 @@
-"""Gates: what a model must reach on days that were held out before it may set prices.
-
-Seasonal naive alone would be no gate: the median of the last two weeks is a third below it."""
-
-from typing import NamedTuple
+"""The values of the gates (`forecasting/gates.py`), measured on the forecasts of a period."""
 
 import numpy as np
 
+from forecasting import gates
 from forecasting.evaluation.rolling import MODEL, Rolled
 from forecasting.evaluation.scores import Floats, Scores, scores_of, wape_summed
 from forecasting.evaluation.simple_methods import MEAN_28, SEASONAL_NAIVE
-from forecasting.serving.session import Gate
+from forecasting.gates import Gate, gate
 
 PRICE_BANDS = (1.0, 2.0, 3.0, 5.0, 10.0)
-
-
-class Limits(NamedTuple):
-    """The limits of the gates: ratios to simple methods, and shares."""
-
-    pinball_to_best: float = 0.985
-    pinball_to_naive: float = 0.55
-    wape_to_best: float = 0.995
-    wape_to_naive: float = 0.72
-    shop_to_mean: float = 0.95
-    band_to_mean: float = 0.97
-    bias: float = 0.12
-    coverage_least: float = 0.76
-    coverage_most: float = 0.90
-    above: float = 0.13
-    below: float = 0.10
-    hour_to_best: float = 1.0
-
-
-LIMITS = Limits()
 
 
 def all_scores(rolled: Rolled) -> dict[str, Scores]:
@@ -39,7 +16,7 @@ def all_scores(rolled: Rolled) -> dict[str, Scores]:
     return {name: scores_of(rolled.actual, said) for name, said in rolled.methods.items()}
 
 
-def gates_of(days: Rolled, hours: Rolled, limits: Limits = LIMITS) -> list[Gate]:
+def gates_of(days: Rolled, hours: Rolled) -> list[Gate]:
     """All gates for the forecasts of a period."""
     scores, hourly = all_scores(days), all_scores(hours)
     model, naive = scores[MODEL], scores[SEASONAL_NAIVE]
@@ -53,38 +30,17 @@ def gates_of(days: Rolled, hours: Rolled, limits: Limits = LIMITS) -> list[Gate]
         numbers = groups.astype(np.int64)
         return wape_summed(days.actual, said, numbers) / wape_summed(days.actual, mean_28, numbers)
 
-    return [
-        _at_most(
-            "pinball, to the best simple method", model.pinball / min(each.pinball for each in simple), limits[0]
-        ),
-        _at_most("pinball, to seasonal naive", model.pinball / naive.pinball, limits.pinball_to_naive),
-        _at_most(
-            "WAPE of the median, to the best simple method",
-            model.wape / min(each.wape for each in simple),
-            limits.wape_to_best,
-        ),
-        _at_most("WAPE of the median, to seasonal naive", model.wape / naive.wape, limits.wape_to_naive),
-        _at_most(
-            "WAPE of the mean by shop and day, to the 28-day mean", against_mean(moments), limits.shop_to_mean
-        ),
-        _at_most(
-            "WAPE of the mean by price band and day, to the 28-day mean", against_mean(bands), limits.band_to_mean
-        ),
-        _between("bias of the mean", model.bias, -limits.bias, limits.bias),
-        _between("coverage of p10 to p90", model.coverage, limits.coverage_least, limits.coverage_most),
-        _at_most("above p90", model.above, limits.above),
-        _at_most("below p10", model.below, limits.below),
-        _at_most(
-            "next hour: pinball, to the best same-hour method",
-            hourly[MODEL].pinball / best_hour,
-            limits.hour_to_best,
-        ),
-    ]
-
-
-def _at_most(name: str, value: float, most: float) -> Gate:
-    return Gate(name, value, None, most, bool(value <= most))
-
-
-def _between(name: str, value: float, least: float, most: float) -> Gate:
-    return Gate(name, value, least, most, bool(least <= value <= most))
+    values = {
+        gates.PINBALL_TO_BEST: model.pinball / min(each.pinball for each in simple),
+        gates.PINBALL_TO_NAIVE: model.pinball / naive.pinball,
+        gates.WAPE_TO_BEST: model.wape / min(each.wape for each in simple),
+        gates.WAPE_TO_NAIVE: model.wape / naive.wape,
+        gates.SHOP_TO_MEAN: against_mean(moments),
+        gates.BAND_TO_MEAN: against_mean(bands),
+        gates.BIAS: model.bias,
+        gates.COVERAGE: model.coverage,
+        gates.ABOVE: model.above,
+        gates.BELOW: model.below,
+        gates.HOUR_TO_BEST: hourly[MODEL].pinball / best_hour,
+    }
+    return [gate(name, float(value)) for name, value in values.items()]

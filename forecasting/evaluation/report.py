@@ -14,7 +14,7 @@ from forecasting.evaluation.gates import all_scores, gates_of
 from forecasting.evaluation.rolling import MODEL, Period, Rolled
 from forecasting.evaluation.scores import Scores
 from forecasting.evaluation.simple_methods import MEAN_28
-from forecasting.serving.session import Gate
+from forecasting.gates import Gate
 
 mpl.use("svg")
 

@@ -10,6 +10,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from forecasting.features import DAY_FEATURES, HOUR_FEATURES, Features
+from forecasting.gates import Gate
 from forecasting.model import KINDS, OUTPUTS, Blend, Units, units_of
 
 MODEL_FILE, ABOUT_FILE = "model.onnx", "model.json"
@@ -25,16 +26,6 @@ class DataFile(msgspec.Struct, frozen=True):
 
     name: str
     sha256: str
-
-
-class Gate(msgspec.Struct, frozen=True):
-    """A value that a model reached on days that were held out, and the limits to pass (both included)."""
-
-    name: str
-    value: float
-    least: float | None
-    most: float | None
-    passed: bool
 
 
 class AboutModel(msgspec.Struct, frozen=True):
@@ -88,26 +79,32 @@ class Model:
 
 def load_model(folder: Path) -> Model:
     """The model of a folder. Raises ModelError."""
-    return Model(*read_model(folder))
+    return model_of(*read_files(folder), str(folder))
 
 
-def read_model(folder: Path) -> tuple[AboutModel, bytes]:
-    """The contents of `model.json` and of `model.onnx`, checked against each other. Raises ModelError."""
+def read_files(folder: Path) -> tuple[bytes, bytes]:
+    """The contents of `model.json` and of `model.onnx`. Raises ModelError."""
     try:
-        about = msgspec.json.decode((folder / ABOUT_FILE).read_bytes(), type=AboutModel)
-        raw = (folder / MODEL_FILE).read_bytes()
+        return (folder / ABOUT_FILE).read_bytes(), (folder / MODEL_FILE).read_bytes()
     except OSError as error:
         raise ModelError(f"{error.filename}: {error.strerror}") from None
+
+
+def model_of(about: bytes, raw: bytes, place: str) -> Model:
+    """A model out of the contents of its files, checked against each other. place: of the files, for errors.
+    Raises ModelError."""
+    try:
+        known = msgspec.json.decode(about, type=AboutModel)
     except msgspec.DecodeError as error:
-        raise ModelError(f"{folder / ABOUT_FILE}: {error}") from None
-    if hashlib.sha256(raw).hexdigest() != about.sha256:
-        raise ModelError(f"{folder / MODEL_FILE} is not the file that {ABOUT_FILE} describes; it may be damaged")
+        raise ModelError(f"{place}: {ABOUT_FILE}: {error}") from None
+    if hashlib.sha256(raw).hexdigest() != known.sha256:
+        raise ModelError(f"{place}: {MODEL_FILE} is not the file that {ABOUT_FILE} describes; it may be damaged")
     for kind, names in NAMES.items():
-        if tuple(about.features.get(kind, ())) != names:
-            raise ModelError(f"{folder / ABOUT_FILE}: other features than this version makes; train it again")
-        if kind not in about.blend:
-            raise ModelError(f"{folder / ABOUT_FILE}: there is no blend for {kind}")
-    return about, raw
+        if tuple(known.features.get(kind, ())) != names:
+            raise ModelError(f"{place}: it has other features than this version makes; train it again")
+        if kind not in known.blend:
+            raise ModelError(f"{place}: there is no blend for {kind}")
+    return Model(known, raw)
 
 
 def _first_line(error: Exception) -> str:

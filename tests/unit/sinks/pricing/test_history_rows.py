@@ -177,7 +177,7 @@ def test_an_oracle_url_is_taken_apart() -> None:
 
 def test_both_dialects_have_the_same_migrations() -> None:
     postgres, oracle_ = migrations("postgres"), migrations("oracle")
-    assert [number for number, _ in postgres] == [number for number, _ in oracle_] == [1, 2, 3, 4, 5, 6, 7]
+    assert [number for number, _ in postgres] == [number for number, _ in oracle_] == [1, 2, 3, 4, 5, 6, 7, 8]
     for ours, theirs in zip(postgres, oracle_, strict=True):
         assert [s.split("(")[0] for s in ours[1]] == [s.split("(")[0] for s in theirs[1]]
         columns = [re.findall(r"^    (\w+) ", s, re.MULTILINE) for s in ours[1]]
