@@ -117,7 +117,7 @@ def test_the_command(
 ) -> None:
     by = ["--by", "Ann", "--why", "test"]
     # It would keep the captured stream for the tests that follow.
-    monkeypatch.setattr(models.telemetry, "configure_logging", lambda *_: None)
+    monkeypatch.setattr("telemetry.configure_logging", lambda *_: None)
     monkeypatch.setattr(models, "load_settings", lambda: Settings(_env_file=None))
     assert models.main(["list"]) == 2
     assert "HISTORY_URL" in capsys.readouterr().err
