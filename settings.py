@@ -11,6 +11,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from clients import redis
 from core.errors import PolicyError, PricewaxError, SettingsError
+from forecast_settings import ForecastSettings
 from lake_settings import LakeSettings
 from market import policy as market_policy
 from market.policy import MarketPolicy
@@ -54,7 +55,7 @@ KEPT = {"retention.ms": "-1"}
 """A topic without a time limit: rows wait in it until the database is back."""
 
 
-class Settings(LakeSettings):
+class Settings(ForecastSettings, LakeSettings):
     """The environment's settings. A field's description lists the values that its variable takes. Errors quote
     it."""
 
@@ -298,6 +299,20 @@ class Settings(LakeSettings):
             self.sales_topic: {},
             self.dead_letters_topic: {},
             self.sales_backlog_topic: KEPT,
+        }
+
+    @property
+    def forecasting_topics(self) -> dict[str, dict[str, str]]:
+        """Every topic of the flow of forecasts, as `topics`."""
+        return {
+            self.product_events_topic: {},
+            self.demand_events_topic: {},
+            self.supply_topic: {},
+            self.product_catalogue_topic: COMPACTED,
+            self.demand_forecasts_topic: {},
+            self.pricing_decisions_topic: {},
+            self.dead_letters_topic: {},
+            self.forecast_backlog_topic: KEPT,
         }
 
     @property

@@ -59,6 +59,19 @@ NOT_NEWER = Counter(
     "pricewax_not_newer", "Updates or rows that an output refused, as it has them or newer ones", ["output"]
 )
 SALES_CORRECTIONS = Counter("pricewax_sales_corrections", "Orders that were priced, priced again or removed")
+FORECASTS = Counter("pricewax_forecasts", "Forecasts of products, by source", ["source"])
+FORECASTS_REFUSED = Counter("pricewax_forecasts_refused", "Signals of products for which there was no room")
+FORECAST_FAILURES = Counter("pricewax_forecast_failures", "Batches of products for which a model failed")
+FORECAST_S = Histogram(
+    "pricewax_forecast_seconds",
+    "Time for the forecasts of one call, at most 256 products at a time",
+    buckets=_LATENCY_BUCKETS_S,
+)
+FORECAST_MODEL = Gauge(
+    "pricewax_forecast_model",
+    "1 for each model in force that can be used, by stage; 0 if it cannot",
+    ["version", "stage"],
+)
 LAKE_COMMITTED = Gauge(
     "pricewax_lake_committed_timestamp_seconds", "When the lake last had all rows that the flow had read by then"
 )

@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse
 from fastapi.security import APIKeyHeader
 
 from api import dashboard
+from api.forecasting import forecasts
 from api.market import history as market_history
 from api.market import live as market_live
 from api.market import prices as market_prices
@@ -72,6 +73,7 @@ def create_app(services: Services, header: str, admin_keys: list[str], *, root_p
     app.include_router(tags.router)
     app.include_router(prices.router)
     app.include_router(inventory.router)
+    app.include_router(forecasts.router)
     app.include_router(overrides.router, dependencies=documented)
     app.include_router(freezes.router, dependencies=documented)
     app.include_router(freezes.open_router)

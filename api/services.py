@@ -31,6 +31,7 @@ from sinks.history.pricing import TABLES
 from sinks.history.reader import HistoryReader
 from sinks.history.sales_reader import SalesReader
 from sinks.history.schema import prepare_schema
+from sinks.redis.forecasting_reader import ForecastStore
 from sinks.redis.pricing import FREEZES, override_key, price_key
 from sinks.redis.reader import PriceReader, StoredPrice
 from sinks.redis.tracking import KeyTracker
@@ -44,6 +45,7 @@ class Services(msgspec.Struct, frozen=True):
     applied_freezes: one name, the empty text, for all."""
 
     prices: PriceReader
+    forecasts: ForecastStore
     price_cache: PriceCache
     redis_keys: KeyTracker
     applied_overrides: AppliedCommands
@@ -93,6 +95,7 @@ class Services(msgspec.Struct, frozen=True):
         await self.board.close()
         await self.redis_keys.close()
         await self.prices.close()
+        await self.forecasts.close()
         await self.market.close()
         if self.history is not None:
             await self.history.close()
@@ -119,6 +122,7 @@ def make_services(settings: Settings, policy: PricingPolicy) -> Services:
 
     return Services(
         prices=prices,
+        forecasts=ForecastStore(redis),
         price_cache=cache,
         redis_keys=KeyTracker(
             redis,

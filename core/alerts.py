@@ -56,6 +56,10 @@ ALERTS: dict[str, AlertKind] = {
         "A process of the market's flow holds as many symbols as it may (MARKET_SYMBOLS_MAX = {subject}). Ticks of"
         " other symbols become dead letters (too_many_symbols)."
     ),
+    "forecast_model_unusable": AlertKind(
+        "A model of forecasts cannot be used: {subject}. Its products get simpler forecasts. Roll back, or register"
+        " the model again (docs/forecasts.md)."
+    ),
     "lake_not_written": AlertKind(
         "Price updates are not written to the lake: its catalogue or its store does not answer, or refuses. They"
         " wait in Kafka, and are written when it is back."

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from core.timestamps import DAY_MS, parse_rfc3339
-from forecasting.serving.session import ModelError
+from forecasting.model import ModelError
 
 BAD_INPUT = 2
 _EPOCH = date(1970, 1, 1)

@@ -21,6 +21,9 @@ import msgspec
 from core.timestamps import DAY_MS
 
 CANCELLED_WITHIN_MS = DAY_MS
+AMOUNT_SCALE = 10_000
+"""Amounts are whole numbers of a ten-thousandth of the currency, so that their sums are exact in any order."""
+
 _PRODUCT = re.compile(r"\d{5}")
 
 

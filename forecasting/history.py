@@ -3,8 +3,10 @@
 All products share arrays, one row each, so that the features of many are made at once. A row has about 6 kB."""
 
 import heapq
+from collections.abc import Iterable
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,19 +14,30 @@ from core.timestamps import DAY_MS
 
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
-MINUTES: Final = 64
-"""Minutes that are kept. Features use 60 and the current one."""
+MINUTES: Final = 128
+"""Minutes that are kept. Features use 60. Views and carts may be up to as many ahead of the history's moment."""
 HOURS: Final = 30 * 24
 """Hours that are kept. Features use 28 days and the current one."""
 DAYS: Final = 128
 """Days that are kept. Features use 120 and the current one."""
-AMOUNT_SCALE = 10_000
-"""Amounts are whole numbers of a ten-thousandth of the currency, so that their sums are exact in any order."""
 NEVER = -1
 
 _FIRST_ROWS = 256
 
 Counts = NDArray[np.int32]
+
+
+class PackedRow(msgspec.Struct, array_like=True, gc=False):
+    """The sums of one product that are not 0, by step (`Ring`). minutes: units, orders, views, carts. days: units,
+    orders, amounts. waiting: what it does not know yet (product, moment, units, amount, orders, known from)."""
+
+    first_ms: int
+    last_ms: int
+    stock: float | None
+    minutes: list[tuple[int, int, int, int, int]]
+    hours: list[tuple[int, int]]
+    days: list[tuple[int, int, int, int]]
+    waiting: list[tuple[int, int, int, int, int]] = []
 
 
 class Sold:
@@ -110,6 +123,7 @@ class History:
         # (the moment from which it counts, a number, the sale)
         self._waiting: list[tuple[int, int, Sold]] = []
         self._number = 0
+        self._free: list[int] = []
         self._row_of(SHOP)
 
     def advance(self, at_ms: int) -> None:
@@ -135,8 +149,12 @@ class History:
             self._apply(sold)
 
     def add_interest(self, product_id: str, at_ms: int, *, views: int = 0, carts: int = 0) -> None:
-        """Count views and carts. They must be earlier than the history's moment."""
+        """Count views and carts. They are left out if they are more than an hour after the history's moment."""
         row = self._row_of(product_id)
+        if at_ms > self.at_ms + HOUR_MS:
+            return
+        self.minute_views.move(at_ms // MINUTE_MS)
+        self.minute_carts.move(at_ms // MINUTE_MS)
         self.minute_views.add(row, at_ms, views)
         self.minute_carts.add(row, at_ms, carts)
 
@@ -144,14 +162,74 @@ class History:
         """Note how many units of a product can be sold."""
         self.stock[self._row_of(product_id)] = units
 
+    def pack(self, product_ids: Iterable[str]) -> dict[str, PackedRow]:
+        """The rows of products, to be kept."""
+        waiting: dict[str, list[tuple[int, int, int, int, int]]] = {}
+        for known_ms, _, sold in sorted(self._waiting, key=lambda each: each[:2]):
+            parts = (sold.at_ms, sold.units, sold.amount, sold.orders, known_ms)
+            waiting.setdefault(sold.product_id, []).append(parts)
+        packed = {}
+        for product_id in product_ids:
+            row = self.rows.get(product_id)
+            if row is None:
+                if product_id in waiting:
+                    packed[product_id] = PackedRow(NEVER, NEVER, None, [], [], [], waiting[product_id])
+                continue
+            stock = float(self.stock[row])
+            minutes = (self.minutes, self.minute_orders, self.minute_views, self.minute_carts)
+            packed[product_id] = PackedRow(
+                int(self.first_ms[row]),
+                int(self.last_ms[row]),
+                None if np.isnan(stock) else stock,
+                _nonzero(minutes, row),
+                _nonzero((self.hours,), row),
+                _nonzero((self.days, self.day_orders, self.day_amounts), row),
+                waiting.get(product_id, []),
+            )
+        return packed
+
+    def unpack(self, product_id: str, packed: PackedRow, at_ms: int) -> None:
+        """Take what was kept of a product, which is not known yet. at_ms: the moment of the history then."""
+        self.advance(at_ms)
+        row = self._row_of(product_id)
+        minutes = (self.minutes, self.minute_orders, self.minute_views, self.minute_carts)
+        days = (self.days, self.day_orders, self.day_amounts)
+        groups: tuple[tuple[tuple[Ring, ...], list[Any]], ...] = (
+            (minutes, packed.minutes),
+            ((self.hours,), packed.hours),
+            (days, packed.days),
+        )
+        for rings, sums in groups:
+            for step, *values in sums:
+                for ring, value in zip(rings, values, strict=True):
+                    ring.add(row, step * ring.step_ms, value)
+                    # Views and carts are of products only.
+                    if ring not in (self.minute_views, self.minute_carts):
+                        ring.add(0, step * ring.step_ms, value)
+        self.first_ms[row], self.last_ms[row] = packed.first_ms, packed.last_ms
+        if packed.first_ms != NEVER:
+            first = self.first_ms[0]
+            self.first_ms[0] = packed.first_ms if first == NEVER else min(first, packed.first_ms)
+            self.last_ms[0] = max(self.last_ms[0], packed.last_ms)
+        self.stock[row] = np.nan if packed.stock is None else packed.stock
+        for moment, units, amount, orders, known_ms in packed.waiting:
+            self.add(Sold(product_id, moment, units, amount, orders), known_ms)
+
+    def forget(self, product_id: str) -> None:
+        """Forget a product. What the shop sold of it stays in the sums of the shop."""
+        row = self.rows.pop(product_id, None)
+        if row is None:
+            return
+        for ring in self._rings:
+            ring.sums[row] = 0
+        self.first_ms[row] = self.last_ms[row] = NEVER
+        self.stock[row] = np.nan
+        self.names[row] = SHOP
+        self._free.append(row)
+
     def row(self, product_id: str) -> int | None:
         """The row of a product; None if nothing of it was sold."""
         return self.rows.get(product_id)
-
-    @property
-    def products(self) -> list[str]:
-        """The products, in the order of their rows, from row 1 on."""
-        return self.names[1:]
 
     @property
     def _rings(self) -> tuple[Ring, ...]:
@@ -175,7 +253,10 @@ class History:
 
     def _row_of(self, product_id: str) -> int:
         row = self.rows.get(product_id)
-        if row is None:
+        if row is None and self._free:
+            row = self.rows[product_id] = self._free.pop()
+            self.names[row] = product_id
+        elif row is None:
             row = self.rows[product_id] = len(self.names)
             self.names.append(product_id)
             if row == len(self.first_ms):
@@ -186,6 +267,16 @@ class History:
                 self.last_ms = np.concatenate([self.last_ms, empty])
                 self.stock = np.concatenate([self.stock, np.full(row, np.nan)])
         return row
+
+
+def _nonzero(rings: tuple[Ring, ...], row: int) -> list[Any]:
+    """The steps of a row with a sum in any of the rings, in order, each with its sums."""
+    found: dict[int, list[int]] = {}
+    for place, ring in enumerate(rings):
+        for column in np.flatnonzero(ring.sums[row]).tolist():
+            step = ring.latest - (ring.latest - column) % ring.kept
+            found.setdefault(step, [0] * len(rings))[place] = int(ring.sums[row, column])
+    return [(step, *sums) for step, sums in sorted(found.items())]
 
 
 SHOP = ""

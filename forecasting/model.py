@@ -14,6 +14,10 @@ OUTPUTS = ("p10", "p50", "p90", "mean")
 Floats = NDArray[np.float64]
 
 
+class ModelError(Exception):
+    """A model cannot be used. The text says why."""
+
+
 class Blend(msgspec.Struct, frozen=True):
     """The weights of simple methods. seen: of the quantiles, those of the last 28 days. steady: of the mean,
     smoothing."""

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.timestamps import DAY_MS
-from forecasting.demand import Demand
-from forecasting.history import AMOUNT_SCALE, History, Sold
+from forecasting.demand import AMOUNT_SCALE, Demand
+from forecasting.history import History, Sold
 
 
 class Replay:

@@ -19,8 +19,8 @@ from forecasting.demand import Demand
 from forecasting.evaluate import evaluate_period
 from forecasting.evaluation.report import Evaluation, to_html, to_json, to_text
 from forecasting.evaluation.rolling import MODEL, Rolled
-from forecasting.features import DAY_FEATURES, HOUR_FEATURES
 from forecasting.model import KINDS, Blend
+from forecasting.names import DAY_FEATURES, HOUR_FEATURES
 from forecasting.replay import Actual, Replay
 from forecasting.serving.session import ABOUT_FILE, MODEL_FILE, NAMES, AboutModel, DataFile, Model
 from forecasting.training.examples import examples_of

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from core.timestamps import DAY_MS
 from forecasting.calendar import is_closed, is_quiet
 from forecasting.evaluation.simple_methods import DayMethods, HourMethods, Method
-from forecasting.features import DAY_FEATURES, day_features, hour_features, recent_rows
+from forecasting.features import day_features, hour_features, recent_rows
 from forecasting.history import HOUR_MS, History
 from forecasting.model import nothing
+from forecasting.names import DAY_FEATURES
 from forecasting.replay import Actual, Replay, winsor_caps
 from forecasting.serving.session import Model
 

@@ -10,6 +10,7 @@ import msgspec
 
 from core.text import has_controls
 from forecasting.gates import failed_gates
+from forecasting.model import ModelError
 from forecasting.registry.stages import (
     CANARY_SHARE,
     PROMOTIONS,
@@ -20,7 +21,7 @@ from forecasting.registry.stages import (
     rollback_of,
     rollout_of,
 )
-from forecasting.serving.session import ABOUT_FILE, MODEL_FILE, AboutModel, Model, ModelError, model_of
+from forecasting.serving.session import ABOUT_FILE, MODEL_FILE, AboutModel, Model, model_of
 from sinks.history.databases import open_database, open_writer
 from sinks.history.forecasting import REGISTRY_TABLES, encode_model, encode_parts, encode_stage
 from sinks.history.forecasting_reader import ForecastReader, RegisteredModel

@@ -9,16 +9,13 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from forecasting.features import DAY_FEATURES, HOUR_FEATURES, Features
+from forecasting.features import Features
 from forecasting.gates import Gate
-from forecasting.model import KINDS, OUTPUTS, Blend, Units, units_of
+from forecasting.model import KINDS, OUTPUTS, Blend, ModelError, Units, units_of
+from forecasting.names import DAY_FEATURES, HOUR_FEATURES
 
 MODEL_FILE, ABOUT_FILE = "model.onnx", "model.json"
 NAMES = {"day": DAY_FEATURES, "hour": HOUR_FEATURES}
-
-
-class ModelError(Exception):
-    """A folder has no usable model. The text names the file and what is wrong with it."""
 
 
 class DataFile(msgspec.Struct, frozen=True):
@@ -59,6 +56,11 @@ class Model:
         except Exception as error:
             raise ModelError(f"model {about.version} cannot be run: {_first_line(error)}") from None
         self._empty = {kind: np.zeros((0, len(NAMES[kind])), np.float32) for kind in KINDS}
+
+    @property
+    def version(self) -> str:
+        """The version, as in `AboutModel`."""
+        return self.about.version
 
     def ratios(self, kind: str, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """The outputs of the models of a kind, as (rows, outputs). Raises ModelError if the model fails."""

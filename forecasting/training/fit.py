@@ -11,7 +11,8 @@ import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.features import OF_THE_SHOP, QUANTILES
+from forecasting.features import QUANTILES
+from forecasting.names import OF_THE_SHOP
 from forecasting.training.examples import Examples
 
 HALF_LIFE_DAYS = 120

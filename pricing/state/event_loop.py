@@ -12,6 +12,7 @@ from typing import Protocol
 import msgspec
 
 from core.dead_letter import DeadLetter
+from core.event_clock import EventClock
 from core.positions import SourcePosition
 from core.room import Room
 from core.timestamps import DAY_MS
@@ -25,7 +26,6 @@ from pricing.rules import PricingInputs
 from pricing.state import freezes as frozen
 from pricing.state import overrides
 from pricing.state.admission import refuse
-from pricing.state.event_clock import EventClock
 from pricing.state.freezes import Freezes
 from pricing.state.product import Decider, ProductState, quote_now, record, source_of
 from pricing.state.replay import Replay

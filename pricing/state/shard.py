@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from core.event_clock import EventClock
 from core.positions import NO_POSITION, SourcePosition
 from core.room import UNBOUNDED
 from pricing.batches import ChangeBatch, EventBatch
@@ -20,7 +21,6 @@ from pricing.state import freezes as frozen
 from pricing.state import overrides
 from pricing.state.catalogue import change_catalogue, is_outdated
 from pricing.state.corrections import correct
-from pricing.state.event_clock import EventClock
 from pricing.state.event_loop import EventNumbers, price_events
 from pricing.state.forgetting import Forgetting
 from pricing.state.freezes import Freezes

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from core.event_clock import EventClock
 from core.positions import SourcePosition
 from pricing.catalogue import CatalogueEntry
 from pricing.clicks import Click
@@ -9,7 +10,6 @@ from pricing.competitors import CompetitorQuote
 from pricing.decision import PriceDecision
 from pricing.signals import ShownSignals, Signal, show
 from pricing.state.decay import decay, looks_back, step_s
-from pricing.state.event_clock import EventClock
 from pricing.state.freezes import Freezes
 from pricing.state.product import Decider, ProductState
 from pricing.state.replay import Replay

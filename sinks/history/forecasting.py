@@ -2,9 +2,11 @@
 
 from base64 import b64decode, b64encode
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
+from forecasting.published import EndedHour
 from forecasting.registry.stages import StageChange
 from sinks.history.tables import Table, columns, encode_fields
 
@@ -75,6 +77,24 @@ def forecast_tables(keep_days: int) -> tuple[Table, ...]:
         msgspec.structs.replace(HOURS, keep_days=keep_days),
         msgspec.structs.replace(DECISIONS, keep_days=DECISION_DAYS),
     )
+
+
+def encode_history(result: Any) -> list[bytes]:
+    """The rows of hours that are over, and of decisions. result: with `made` and `decisions`."""
+    rows = [_encode_hour(each.ended) for each in result.made if each.ended is not None]
+    return rows + [
+        DECISIONS.tag
+        + b"\t"
+        + encode_fields((each.request_id, each.product_id, each.made_at_ms * 1000, each.document))
+        for each in result.decisions
+    ]
+
+
+def _encode_hour(ended: EndedHour) -> bytes:
+    hour, units = ended.hour, ended.hour.units
+    values: list[str | int | None] = [ended.product_id, hour.start_ms * 1000, ended.units]
+    values += [repr(each) for each in (units.p10, units.p50, units.p90, units.mean)]
+    return HOURS.tag + b"\t" + encode_fields([*values, hour.model or None, hour.source, ended.version])
 
 
 def encode_parts(version: str, files: dict[str, bytes]) -> list[bytes]:

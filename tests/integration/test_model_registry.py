@@ -13,9 +13,10 @@ import pytest
 from core.errors import StoreError
 from forecasting import models
 from forecasting.gates import LIMITS, gate
+from forecasting.model import ModelError
 from forecasting.registry.registry import Registry
 from forecasting.registry.stages import PromotionError
-from forecasting.serving.session import AboutModel, ModelError, load_model, read_files
+from forecasting.serving.session import AboutModel, load_model, read_files
 from settings import Settings
 from stack.postgres import PostgresServer
 from tests.integration.test_databases import database

@@ -20,7 +20,7 @@ from tests.support.pipeline import ROOT
 SYSTEMS = ("pricing", "market", "sales", "forecasting", "experiments")
 PURE_SYSTEMS = ("pricing", "market", "sales", "forecasting")
 ROOMS = ("core", *SYSTEMS, "clients", "connectors", "sinks", "dataflows", "api", "tools", "stack")
-FILES = ("settings.py", "lake_settings.py", "setting_values.py", "telemetry.py")
+FILES = ("settings.py", "forecast_settings.py", "lake_settings.py", "setting_values.py", "telemetry.py")
 
 BELOW: dict[str, set[str]] = {
     "telemetry": {"core"},
@@ -29,7 +29,8 @@ BELOW: dict[str, set[str]] = {
     "clients": {"core", "clients", "telemetry"},
     "setting_values": {"clients"},
     "lake_settings": {"setting_values"},
-    "settings": {"core", "pricing", "market", "clients", "lake_settings", "setting_values"},
+    "forecast_settings": {"setting_values"},
+    "settings": {"core", "pricing", "market", "clients", "forecast_settings", "lake_settings", "setting_values"},
     "connectors": {"core", *SYSTEMS, "clients", "connectors", "telemetry"},
     "sinks": {"core", *SYSTEMS, "clients", "sinks", "telemetry"},
     "dataflows": {"core", *SYSTEMS, "clients", "connectors", "sinks", "dataflows", "settings", "telemetry"},

@@ -4,6 +4,27 @@
  */
 
 export interface paths {
+    "/api/v1/forecast/demand": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Demand
+         * @description The units of a product that will be sold in the next minutes. `source` says what it comes from: a model, its
+         *     last forecast (at most five minutes old), the mean of the category, or nothing (`base`).
+         */
+        get: operations["demand_api_v1_forecast_demand_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/board": {
         parameters: {
             query?: never;
@@ -1176,6 +1197,62 @@ export interface components {
              * @description The first 4,000 bytes, what is not UTF-8 escaped.
              */
             text: string;
+        };
+        /** DemandForecast */
+        DemandForecast: {
+            /**
+             * Demand Score
+             * @description 0.5 is a usual hour.
+             * @example 0.5
+             */
+            demand_score: number;
+            /**
+             * Horizon Min
+             * @description Minutes from `made_at` on.
+             * @example 60
+             */
+            horizon_min: number;
+            /**
+             * Made At
+             * @example 2011-12-05T08:38:00.000Z
+             */
+            made_at: string | null;
+            /**
+             * Mean
+             * @example 3.6
+             */
+            mean: number | null;
+            /**
+             * Model Version
+             * @example 729177508b8d
+             */
+            model_version: string | null;
+            /**
+             * P10
+             * @description Units; null if nothing is known.
+             * @example 0
+             */
+            p10: number | null;
+            /**
+             * P50
+             * @example 2.1
+             */
+            p50: number | null;
+            /**
+             * P90
+             * @example 9.4
+             */
+            p90: number | null;
+            /**
+             * Product Id
+             * @example 85123A
+             */
+            product_id: string;
+            /**
+             * Source
+             * @enum {string}
+             */
+            source: "model" | "cached" | "category" | "base";
         };
         /** DemandShown */
         DemandShown: {
@@ -2451,6 +2528,71 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    demand_api_v1_forecast_demand_get: {
+        parameters: {
+            query?: {
+                /** @description A product id. */
+                product_id?: string | null;
+                /** @description In place of a product: a region. */
+                region_id?: string | null;
+                /** @description With a region: the type of the product in it. */
+                product_type?: string | null;
+                /** @description Minutes: 1, 5, 15, 30, 60 or 1440. */
+                horizon?: 1 | 5 | 15 | 30 | 60 | 1440;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DemandForecast"];
+                };
+            };
+            /** @description The request is malformed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The product is not known, or there is nothing to remove. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description A service behind the API does not answer; try again. A command that is not confirmed may still take effect; the header `Command-Id` has its id. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
     board_board_get: {
         parameters: {
             query?: {

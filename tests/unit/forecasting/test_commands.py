@@ -14,8 +14,9 @@ from forecasting import evaluate, predict, train
 from forecasting.calendar import weekday
 from forecasting.commands import day_text, moment_of, moment_text
 from forecasting.features import hour_features, recent_rows
+from forecasting.model import ModelError
 from forecasting.replay import Replay
-from forecasting.serving.session import ModelError, load_model
+from forecasting.serving.session import load_model
 from forecasting.training.recordings import read_demand
 from tests.support.small_model import UNTIL, trained_model
 from tests.support.small_shop import START, START_MS, demand_of_shop, write_invoices

@@ -10,15 +10,9 @@ from hypothesis import strategies as st
 from core.timestamps import DAY_MS
 from forecasting.calendar import is_closed, is_quiet, open_days, weekday
 from forecasting.demand import Demand
-from forecasting.features import (
-    DAY_FEATURES,
-    HOUR_FEATURES,
-    Features,
-    day_features,
-    hour_features,
-    recent_rows,
-)
+from forecasting.features import Features, day_features, hour_features, recent_rows
 from forecasting.history import DAYS, HOUR_MS, MINUTE_MS, History, Sold
+from forecasting.names import DAY_FEATURES, HOUR_FEATURES
 from forecasting.replay import Actual, Replay, sold_of, winsor_caps
 from tests.support.small_shop import START, START_MS, demand_of_shop
 

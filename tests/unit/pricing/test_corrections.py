@@ -3,10 +3,10 @@
 import msgspec
 import pytest
 
+from core.event_clock import EventClock
 from pricing.commands import Freeze, OverrideRemoval, ProductCorrection
 from pricing.decision import Cause
 from pricing.policy import PricingPolicy, parse_policy
-from pricing.state.event_clock import EventClock
 from pricing.state.shard import Shard
 from tests.support.shards import apply
 from tests.support.signals import POSITION, T0, entry, event, override, update_of
