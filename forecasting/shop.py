@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 LONG = 56
 CAP_DAYS = 48
 CAP_SHARE, CAP_FACTOR = 0.95, 1.2
-DRAWN_TO_USUAL = 2
+DRAWN_TO_USUAL = 0.5
 """A day of the week counts as if it had been seen so many times more, as a usual day."""
 
 

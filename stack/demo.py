@@ -30,6 +30,10 @@ ROOT = Path(__file__).parent.parent
 STATE = ROOT / ".pricewax"
 DAYS = (ROOT / "data" / "online-retail-2011-12-05.csv", ROOT / "data" / "online-retail-2011-12-08.csv")
 TRADES = ROOT / "data" / "trades-btc-eth.csv.gz"
+YEAR = ROOT / "data" / "online-retail-2010-12-to-2011-10.csv.gz"
+MODEL = ROOT / "data" / "forecast-model"
+YEAR_END = "2011-10-27 12:00"
+"""A Thursday at noon: the moment of the year that is now, so that the shop is open whenever the demo runs."""
 POLICY = ROOT / "policies" / "demo.toml"
 FOLDER_PREFIX = "demo"
 READY_WITHIN_S = 60.0
@@ -75,6 +79,7 @@ class Demo:
         self._tables_metrics = f"127.0.0.1:{free_port()}"
         self._sales_metrics = f"127.0.0.1:{free_port()}"
         self._lake_metrics = f"127.0.0.1:{free_port()}"
+        self._forecast_metrics = f"127.0.0.1:{free_port()}"
         self._folder: ProcessFolder | None = None
         self._postgres: postgres.PostgresServer | None = None
         self._servers: list[_Server] = []
@@ -126,11 +131,13 @@ class Demo:
                     self._tables_metrics,
                     self._sales_metrics,
                     self._lake_metrics,
+                    self._forecast_metrics,
                 )
             ),
             "LAKE_CATALOG": f"sqlite:///{folder.resolve()}/lake.db",
             "LAKE_WAREHOUSE": f"file://{folder.resolve()}/lake",
             "LAKE_OPTIONS": "",
+            "FORECAST_MODEL": str(MODEL),
             "NO_PROXY": "localhost,127.0.0.1",
             "PYTHONUNBUFFERED": "1",
         }
@@ -153,6 +160,8 @@ class Demo:
         self._programs["signals"].wait_until(self._postgres.has_table("orders"), READY_WITHIN_S)
         self._start_flow("tables", "dataflows.cdc", folder / "tables-recovery", self._tables_metrics)
         self._start_flow("sales", "dataflows.sales", folder / "sales-recovery", self._sales_metrics)
+        self._start_flow("forecasts", "dataflows.forecasting", folder / "forecast-recovery", self._forecast_metrics)
+        self._send_past()
         # Its table holds its position, so it has no recovery folder.
         lake = [sys.executable, "-m", "bytewax.run", "dataflows.lake"]
         self._launch("lake", lake, LOG_LEVEL="warning", METRICS_PORT=self._lake_metrics.rpartition(":")[2])
@@ -207,6 +216,16 @@ class Demo:
             raise StartError(f"the recovery folder could not be made: {made.stderr.strip()[-500:]}")
         run = ["-m", "bytewax.run", module, "-r", str(recovery), "-s", "1", "-b", "0"]
         self._launch(name, [sys.executable, *run], METRICS_PORT=metrics.rpartition(":")[2])
+
+    def _send_past(self) -> None:
+        """Give the flow of forecasts the last weeks of the shop, at the pace of the replay."""
+        times = str(max(1, round(self._options.speed_up)))
+        past = [sys.executable, "-m", "tools.demand_history", str(YEAR), "--end", YEAR_END, "--times", times]
+        sent = subprocess.run(
+            past, check=False, cwd=ROOT, capture_output=True, text=True, env={**os.environ, **self._environment}
+        )
+        if sent.returncode:
+            raise StartError(f"the past of the shop could not be sent: {sent.stderr.strip()[-500:]}")
 
     def _pace(self) -> list[str]:
         """The arguments of the replay: at all times as many events as the machine keeps up with, never none."""

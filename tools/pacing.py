@@ -102,18 +102,24 @@ def start_tool() -> tuple[Settings, threading.Event]:
 
 
 class EventProducer:
-    """A Kafka producer of JSON events, for a shop or for a market. It makes the missing topics of that flow at its
-    start. Kafka confirms each event; `poll` and `close` raise KafkaException if it refused one. The constructor and
-    `send` raise TimeoutError if Kafka does not answer for `KAFKA_WITHIN_S`."""
+    """A Kafka producer of JSON events, for a shop or for a market. It makes the missing topics of that flow, or
+    `topics`, at its start. Kafka confirms each event; `poll` and `close` raise KafkaException if it refused one.
+    The constructor and `send` raise TimeoutError if Kafka does not answer for `KAFKA_WITHIN_S`."""
 
     def __init__(
-        self, settings: Settings, stop: threading.Event, lag_max: float | None = None, *, market: bool = False
+        self,
+        settings: Settings,
+        stop: threading.Event,
+        lag_max: float | None = None,
+        *,
+        market: bool = False,
+        topics: dict[str, dict[str, str]] | None = None,
     ) -> None:
         self._stop = stop
         self._time_field = TIME_FIELD if market else "timestamp"
         self._lag = LagLimit(settings.flow_metrics.split(","), lag_max) if lag_max else None
         client = client_options(settings.kafka_brokers, settings.kafka_client_options)
-        wait_for_topics(client, settings, stop, settings.market_topics if market else None)
+        wait_for_topics(client, settings, stop, topics or (settings.market_topics if market else None))
         self._producer = make_producer(client, {"linger.ms": 5})
         self._failure: KafkaException | None = None
 
