@@ -1,0 +1,440 @@
+"""Forecasts, supply, external events and hours: exact, in any order of arrival, also where only time passes."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.positions import SourcePosition
+from core.room import UNBOUNDED
+from pricing.batches import ChangeBatch, SignalBatch
+from pricing.catalogue import CatalogueChange
+from pricing.clicks import Click
+from pricing.commands import Freeze, FreezeLift
+from pricing.decision import Cause
+from pricing.engine import quote_rules
+from pricing.external_events import EVENTS_MAX, ExternalEvent, ExternalEvents
+from pricing.forecasts import Forecast, Supply
+from pricing.policy import PricingPolicy, default_policy
+from pricing.signals import Signal
+from pricing.state.lane import Lane
+from pricing.state.shard import Shard
+from tests.support.signal_shop import T0_S, Shop, click, prices, quote
+from tests.support.signals import T0, event
+from tests.support.surge_shop import (
+    LATER_S,
+    WEIGHTS_OF_ONE,
+    SurgeShop,
+    external,
+    forecast,
+    later,
+    policy_of,
+    some_external_events,
+    some_surge_signals,
+    supply,
+)
+
+MINUTE_S = 60 - T0_S % 60
+"""Seconds after T0 at which the next minute begins."""
+
+HOUR_S = 3600 - T0_S % 3600
+"""Seconds after T0 at which the next hour begins."""
+
+HOUR = T0_S // 3600 % 24
+
+
+def hours_of(**entries: float) -> str:
+    """The setting of hours: `h3` is the entry of the third hour after that of T0."""
+    table = [1.0] * 24
+    for name, entry in entries.items():
+        table[(HOUR + int(name[1:])) % 24] = entry
+    return f"hours = {table}\n"
+
+
+def shop_of(more: str = "", *documents: bytes) -> SurgeShop:
+    """A shop with product A at 10.00, in the kitchen."""
+    shop = SurgeShop(policy_of(more), *documents)
+    if not documents:
+        shop.send(click(product_id="C"))
+        shop.describe()
+    return shop
+
+
+def test_a_forecast_and_the_supply_change_the_price() -> None:
+    shop = shop_of()
+    assert shop.price == 10.0
+    # 10 * (1 + 0.4 * 1.4034)
+    assert prices(shop.send(forecast(0.75))) == [("forecast", 2, 15.5)]
+    # 10 expected and 5 available: 10 * (1.56136 + 0.3)
+    assert prices(shop.send(supply(5.0))) == [("supply", 3, 18.5)]
+    state = shop.shard.get("A")
+    assert state is not None
+    assert (state.price_source, state.adjustments[-1].rule, state.adjustments[-1].amount) == (
+        "dynamic",
+        "surge",
+        8.5,
+    )
+    assert state.adjustments[-1].reason.startswith("surge 1.86: demand 0.56, supply 0.30,")
+    # Older ones count no more.
+    assert shop.send(forecast(0.9, T0_S - 1, version=9), supply(1.0, T0_S - 1), forecast(0.9, version=0)) == []
+
+
+def test_a_forecast_that_knows_nothing_counts_as_none() -> None:
+    shop = shop_of()
+    shop.send(supply(0.0))
+    assert shop.send(forecast(0.9, source="base")) == []
+    assert shop.price == 10.0
+    assert prices(shop.send(forecast(0.9, version=2, source="category"))) == [("forecast", 2, 23.25)]
+    state = shop.shard.get("A")
+    assert state is not None
+    assert "demand 0.74 (category)" in state.adjustments[-1].reason
+
+
+def test_forecasts_alone_change_a_price_at_most_once_a_minute_and_none_is_lost() -> None:
+    shop = shop_of()
+    assert prices(shop.send(forecast(0.75))) == [("forecast", 2, 15.5)]
+    assert shop.send(forecast(1.0, T0_S + 1), forecast(0.6, T0_S + 2)) == []
+    assert shop.pass_time(MINUTE_S - 3) == []
+    (waited,) = shop.pass_time(1)
+    assert prices([waited]) == [("forecast", 3, 12.5)]
+    assert waited.position.offset == 3
+    assert waited.update is not None
+    assert waited.update.event_time_ms == (T0_S + MINUTE_S) * 1000
+    # In the minute of that price, the next one waits again; then one may act at once.
+    assert shop.send(forecast(1.0, T0_S + MINUTE_S + 1)) == []
+    assert prices(shop.pass_time(60)) == [("forecast", 4, 18.0)]
+    shop.pass_time(60)
+    assert prices(shop.send(forecast(0.75, T0_S + MINUTE_S + 121))) == [("forecast", 5, 15.5)]
+
+
+def test_another_look_in_the_same_minute_takes_the_newest_forecast() -> None:
+    shop = shop_of()
+    shop.send(forecast(0.75), forecast(1.0, T0_S + 1))
+    assert prices(shop.send(supply(20.0))) == [("supply", 3, 18.0)]
+    assert shop.pass_time(60) == []
+
+
+def test_a_forecast_that_waits_is_in_the_snapshot() -> None:
+    shop = shop_of()
+    shop.send(forecast(0.75), forecast(1.0, T0_S + 1))
+    again = shop_of("", shop.shard.snapshot())
+    assert again.shard.get("A") == shop.shard.get("A")
+    assert prices(again.pass_time(0)) == []
+    assert prices(again.pass_time(MINUTE_S)) == [("forecast", 3, 18.0)]
+
+
+def test_a_forecast_and_the_supply_go_stale() -> None:
+    shop = shop_of("forecast_ttl_s = 100\nsupply_ttl_s = 50\n")
+    shop.send(forecast(0.75, mean_60=10.0), supply(5.0))
+    assert shop.price == 18.5
+    assert shop.pass_time(50) == []
+    (stale,) = shop.pass_time(1)
+    assert (prices([stale]), stale.position.offset) == ([("stale", 4, 15.5)], 2)
+    (stale,) = shop.pass_time(60)
+    assert (prices([stale]), stale.position.offset) == ([("stale", 5, 10.0)], 1)
+    # One that is stale when it comes changes nothing.
+    assert shop.send(forecast(1.0, T0_S + 1)) == []
+
+
+def test_an_event_of_a_product_starts_and_ends() -> None:
+    shop = shop_of(WEIGHTS_OF_ONE)
+    assert shop.happen(external(100, 200, 0.5)) == []
+    assert shop.pass_time(99) == []
+    (started,) = shop.pass_time(1)
+    assert prices([started]) == [("external_started", 2, 20.0)]
+    assert started.position.topic == "external"
+    assert shop.pass_time(99) == []
+    assert prices(shop.pass_time(1)) == [("external_ended", 3, 10.0)]
+    assert shop.shard.external.by_id == {}
+    # One that is on changes the price at once.
+    assert prices(shop.happen(external(0, 300, 0.25, offset=1))) == [("external", 4, 15.0)]
+    # The strongest counts.
+    assert shop.happen(external(0, 300, 0.2, event_id="f")) == []
+    assert prices(shop.end()) == [("external", 5, 14.0)]
+    assert prices(shop.happen(external(0, 300, 0.1, event_id="f", product_id="B"))) == [("external", 6, 10.0)]
+
+
+def test_the_newest_message_of_an_event_counts() -> None:
+    shop = shop_of(WEIGHTS_OF_ONE)
+    shop.happen(external(0, 1000, 0.5))
+    assert shop.price == 20.0
+    assert prices(shop.happen(external(500, 1000, 0.5, offset=1))) == [("external", 3, 10.0)]
+    assert prices(shop.pass_time(500)) == [("external_started", 4, 20.0)]
+    assert prices(shop.happen(external(500, 700, 0.5, offset=2))) == []
+    assert prices(shop.pass_time(200)) == [("external_ended", 5, 10.0)]
+    assert shop.happen(external(500, 700, 1.0, offset=3)) == []
+    assert not shop.shard.external.by_id
+
+
+def test_an_event_of_a_category_concerns_its_products() -> None:
+    shop = shop_of(WEIGHTS_OF_ONE)
+    shop.describe("B")
+    shop.sell(event(20, product="D"))
+    found = shop.happen(
+        external(0, 100, 0.5, category="kitchen"), external(0, 100, 0.5, event_id="t", category="x")
+    )
+    assert [(each.product_id, each.cause) for each in found] == [("A", "external"), ("B", "external")]
+    # A product that comes into the category, and one that leaves it.
+    moved = shop.shard.get("A")
+    assert moved is not None
+    assert moved.catalogue is not None
+    entry = msgspec.structs.replace(moved.catalogue, category="toys")
+    assert prices(shop.change(CatalogueChange("A", entry, T0, 0))) == [("catalogue", 3, 10.0)]
+    assert {each.product_id: each.cause for each in shop.pass_time(100)} == {"B": "external_ended"}
+
+
+def test_hours_change_the_price_of_every_product() -> None:
+    shop = shop_of(WEIGHTS_OF_ONE + hours_of(h0=1.5, h1=1.5, h2=2.0))
+    shop.describe("B", base_price=20.0)
+    assert shop.price == 15.0
+    assert shop.pass_time(HOUR_S) == []
+    found = shop.pass_time(3600)
+    assert {each.product_id: prices([each])[0][::2] for each in found} == {"A": ("hour", 20.0), "B": ("hour", 40.0)}
+    assert len({each.position for each in found}) == 1
+    assert found[0].position.offset == (T0_S + HOUR_S + 3600) // 3600
+    # Of hours that pass at once, the last one counts.
+    assert prices(shop.pass_time(20 * 3600)) == [("hour", 3, 10.0), ("hour", 3, 20.0)]
+    assert shop.pass_time(0) == []
+
+
+def test_a_product_that_is_priced_before_any_time_is_known_is_looked_at_then() -> None:
+    shop = SurgeShop(policy_of(WEIGHTS_OF_ONE + hours_of(h0=1.5)))
+    shop.describe()
+    assert shop.price == 10.0
+    assert prices(shop.send(click(product_id="B"))) == [("hour", 2, 15.0)]
+
+
+def test_a_restored_shard_does_not_go_through_times_that_have_passed() -> None:
+    more = WEIGHTS_OF_ONE + "forecast_ttl_s = 100\n" + hours_of(h0=1.5)
+    shop = shop_of(more)
+    shop.send(forecast(0.75))
+    shop.happen(external(0, 50, 0.5), external(60, 10_000, 0.25, event_id="f"), external(8000, 9000, event_id="g"))
+    shop.send(click(T0_S + HOUR_S + 5, "C"))
+    state = shop.shard.get("A")
+    assert state is not None
+    assert state.price == 15.0
+    restored = shop_of(more, shop.shard.snapshot())
+    restored.now_ms = T0 + 10**9
+    assert restored.pass_time(0) == []
+    assert restored.shard.get("A") == state
+    assert set(restored.shard.external.by_id) == {"f", "g"}
+    assert restored.shard.signals._looks.next_s() == T0_S + 8000
+
+
+def test_a_document_without_external_events_keeps_those_of_before() -> None:
+    shop = shop_of()
+    shop.happen(external(100, 200))
+    documents = [shop.shard.snapshot()]
+    shop.send(supply(5.0))
+    documents.append(shop.shard.changes() or b"")
+    assert set(Shard(policy_of(), *documents).external.by_id) == {"e"}
+    shop.end()
+    documents.append(shop.shard.changes() or b"")
+    restored = Shard(policy_of(), *documents)
+    assert restored.external.by_id == {}
+    assert restored.changes() is None
+
+
+def test_without_a_surge_signals_are_kept_and_change_nothing() -> None:
+    shop = SurgeShop(default_policy())
+    shop.describe()
+    signals: list[Signal] = [forecast(1.0), supply(0.0), forecast(0.9, T0_S + 1)]
+    assert shop.send(*signals) == shop.happen(external(0, 100)) == []
+    assert shop.pass_time(5000) == []
+    state = shop.shard.get("A")
+    assert state is not None
+    assert state.signals is not None
+    assert state.signals.surge is not None
+    assert state.price == 10.0
+    # Readers of stock, clicks and competitors hear nothing of it.
+    assert [each.product_id for each in shop.shard.signals.take_shown(shop.now_ms)] == []
+    assert shop.shard.external.by_id == {}
+
+
+def test_an_override_holds_and_a_freeze_makes_up_for_it() -> None:
+    shop = shop_of()
+    position = SourcePosition("freezes", 0, 1)
+    freeze = Freeze("category:kitchen", "sale", "ann", T0, position, True)
+    shop.shard.apply(ChangeBatch("freezes", 0, [freeze]), shop.now_ms)
+    assert shop.send(forecast(0.75)) == shop.happen(external(0, 100)) == []
+    lifted = shop.shard.apply(
+        ChangeBatch("freezes", 0, [FreezeLift("category:kitchen", T0 + 1, 2, True)]), shop.now_ms
+    )
+    assert prices(lifted) == [("freeze_lifted", 2, 17.5)]
+
+
+def test_an_event_has_the_surge_of_its_moment() -> None:
+    shop = shop_of()
+    shop.send(forecast(0.75))
+    assert prices(shop.sell(event(20.0))) == [("event", 3, 31.25)]
+    shop.happen(external(0, 100))
+    assert prices(shop.sell(event(40.0))) == [("event", 5, 70.5)]
+    # A product that nothing else knows has its factors too.
+    assert prices(shop.sell(event(10.1, product="N"))) == [("event", 1, 10.0)]
+
+
+def test_of_too_many_events_the_one_that_starts_last_is_forgotten() -> None:
+    events = ExternalEvents()
+    for n in range(EVENTS_MAX + 1):
+        events.set(external(EVENTS_MAX - n, 20_000, event_id=str(n)), 0)
+    assert len(events.by_id) == EVENTS_MAX
+    assert "0" not in events.by_id
+
+
+def test_times_of_replaced_messages_take_no_room() -> None:
+    events = ExternalEvents()
+    for n in range(1000):
+        events.set(external(n, n + 1000), 0)
+    assert len(events._times) < 100
+    assert events.next_s() == T0_S + 999
+
+
+GUARDED = st.sampled_from(
+    [
+        policy_of(WEIGHTS_OF_ONE + "forecast_ttl_s = 700\nsupply_ttl_s = 500\n" + hours_of(h1=1.5, h2=1.25)),
+        policy_of("supply_horizon_min = 720\n" + hours_of(h0=2.0, h1=2.0)),
+        policy_of("max = 1.5\n[guardrails]\nceiling_ratio = 1.4\n"),
+    ]
+)
+
+
+@given(some_surge_signals, some_external_events, st.data(), GUARDED)
+def test_the_order_of_arrival_makes_no_difference(
+    signals: list[Signal], events: list[ExternalEvent], data: st.DataObject, policy: PricingPolicy
+) -> None:
+    both: list[Signal | ExternalEvent] = [*signals, *events]
+    ends = []
+    for arrivals in (both, data.draw(st.permutations(both))):
+        shop = SurgeShop(policy)
+        shop.describe()
+        for each in arrivals:
+            shop.happen(each) if isinstance(each, ExternalEvent) else shop.send(each)
+        # The same time at the end of both, a minute after the last forecast.
+        shop.send(later())
+        shop.pass_time(61)
+        state = shop.shard.get("A")
+        assert state is not None
+        known = None if state.signals is None or state.signals.surge is None else state.signals.surge
+        kept = None
+        if known is not None:
+            forecast_, supply_ = known.forecast, known.supply
+            kept = (
+                None if forecast_ is None else msgspec.structs.astuple(forecast_)[:-1],
+                None if supply_ is None else msgspec.structs.astuple(supply_)[:-1],
+            )
+        ends.append((state.price, state.adjustments, state.price_source, kept, sorted(shop.shard.external.by_id)))
+        shop.shard.decider.at_s = T0_S + LATER_S - 100 + 161
+        assert state.price == _price_of(shop)
+    assert ends[0] == ends[1]
+
+
+def _price_of(shop: Shop) -> float | None:
+    """The price that the rules and guardrails give at the decider's time."""
+    state = shop.shard.get("A")
+    assert state is not None
+    inputs = state.inputs_at(shop.shard.decider)
+    assert inputs is not None
+    policy = shop.shard.decider.policy
+    shown = quote_rules(inputs, policy)[1]
+    ratio = policy.guardrails.ceiling_ratio
+    return shown if ratio is None else min(shown, 10.0 * ratio)
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.integers(0, 1500),
+        st.builds(forecast, st.sampled_from([0.4, 0.6, 0.8, 1.0]), version=st.just(0))
+        | st.builds(supply, st.integers(0, 12).map(float))
+        | st.builds(click)
+        | st.builds(external, st.integers(0, 9000), st.integers(0, 12_000), event_id=st.sampled_from("ef"))
+        | st.just(event(12.0)),
+    ),
+    max_size=25,
+)
+
+
+@given(STEPS, GUARDED)
+def test_time_alone_ends_at_the_price_of_a_look_at_that_time(
+    steps: list[tuple[int, object]], policy: PricingPolicy
+) -> None:
+    shop = SurgeShop(policy)
+    shop.describe()
+    shop.send(click(product_id="C"))
+    at_s = T0_S
+    for pause_s, signal in steps:
+        at_s += pause_s
+        shop.pass_time(pause_s)
+        if isinstance(signal, ExternalEvent):
+            shop.happen(signal)
+        elif isinstance(signal, Forecast):
+            shop.send(msgspec.structs.replace(signal, made_at_ms=at_s * 1000))
+        elif isinstance(signal, Click | Supply):
+            shop.send(msgspec.structs.replace(signal, time_s=at_s))
+        else:
+            shop.sell(event(12.0, at_ms=at_s * 1000))
+            shop.pass_time(0)
+        for later_s in (60, 700, 3600, 7200):
+            other = SurgeShop(policy, shop.shard.snapshot())
+            other.now_ms = shop.now_ms
+            other.shard.clock.note(at_s * 1000, other.now_ms)
+            other.pass_time(later_s)
+            other.shard.decider.at_s = at_s + later_s
+            found = other.shard.get("A")
+            assert found is not None
+            assert found.price == _price_of(other)
+
+
+def test_a_restored_shard_decides_what_forecasts_and_external_events_touched_once_more() -> None:
+    policy = policy_of(WEIGHTS_OF_ONE)
+    shop = shop_of(WEIGHTS_OF_ONE)
+    shop.describe("B")
+    shop.describe("D")
+    document = shop.shard.snapshot()
+    restored = Shard(policy, document)
+    lane = Lane(policy, UNBOUNDED)
+    lane.hold(0, restored)
+    lane.apply_signals(SignalBatch("forecasts", [0], [99], [forecast(0.75)], [0]), T0)
+    restored.apply(ChangeBatch("external", 0, [external(0, 100, product_id="B", offset=7)]), T0)
+    again = restored.settle(was_resumed=True, execution=1)
+    assert {(each.product_id, each.cause, each.version, each.position.offset) for each in again} == {
+        ("A", Cause.RESTORED, 1_000_001, 99),
+        ("B", Cause.RESTORED, 1_000_001, 7),
+    }
+
+
+@given(some_surge_signals, some_external_events, st.data())
+def test_a_replay_in_another_order_ends_at_the_same_price_above_every_version(
+    signals: list[Signal], events: list[ExternalEvent], data: st.DataObject
+) -> None:
+    policy = policy_of(WEIGHTS_OF_ONE + hours_of(h1=1.5))
+    both: list[Signal | ExternalEvent] = [*signals, *events]
+    before = SurgeShop(policy)
+    before.describe()
+    document = before.shard.snapshot()
+    published, prices_at_end, settled = 0, [], []
+    for execution, arrivals in enumerate((both, data.draw(st.permutations(both)))):
+        # Each goes on from the same snapshot; the first one is killed before it settles.
+        shop = SurgeShop(policy, document, settles=False)
+        decisions = [
+            decision
+            for each in arrivals
+            for decision in (shop.happen(each) if isinstance(each, ExternalEvent) else shop.send(each))
+        ]
+        decisions += shop.send(later()) + shop.pass_time(61)
+        published = max([published, *(each.version for each in decisions if each.product_id == "A")])
+        settled = shop.shard.settle(was_resumed=True, execution=1 + execution)
+        state = shop.shard.get("A")
+        assert state is not None
+        prices_at_end.append((state.price, state.adjustments))
+    assert prices_at_end[0] == prices_at_end[1]
+    again = [each for each in settled if each.product_id == "A"]
+    # Without a decision of its own, nothing was published of it.
+    assert bool(again) or not published
+    assert all(each.version > published and each.cause == Cause.RESTORED for each in again)
+
+
+@pytest.mark.parametrize("more", ["", "[guardrails]\nmax_step_percent = 5\n"])
+def test_a_click_that_changes_nothing_is_not_priced(more: str) -> None:
+    shop = shop_of(more)
+    shop.send(quote(10.0), forecast(0.75))
+    assert [each.cause for each in shop.send(click(), click())] == ([] if not more else ["clicks", "clicks"])
