@@ -19,6 +19,18 @@ SURGE = "[demand]\nfactor = 0\n[surge]\nenabled = true\n"
 WEIGHTS_OF_ONE = "demand_weight = 1\nsupply_weight = 1\ntime_weight = 1\nevent_weight = 1\n"
 
 
+HOUR = T0_S // 3600 % 24
+"""The hour of the day of T0."""
+
+
+def hours_of(**entries: float) -> str:
+    """The setting of hours: `h3` is the entry of the third hour after that of T0."""
+    table = [1.0] * 24
+    for name, entry in entries.items():
+        table[(HOUR + int(name[1:])) % 24] = entry
+    return f"hours = {table}\n"
+
+
 def policy_of(more: str = "") -> PricingPolicy:
     """A policy with a surge and no demand factor; `more` is of the section `surge`."""
     return parse_policy(SURGE + more)

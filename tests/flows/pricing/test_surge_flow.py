@@ -144,7 +144,7 @@ class Market:
         e = 2 * max(on, default=0.0)
         factors = [Decimal(str(round(each, 6))).quantize(Decimal("0.0001"), ROUND_HALF_UP) for each in (d, s, t, e)]
         weights = [Decimal("0.4"), Decimal("0.3"), Decimal("0.2"), Decimal("0.1")]
-        total = 1 + sum(weight * factor for weight, factor in zip(weights, factors, strict=True))
+        total = sum((weight * factor for weight, factor in zip(weights, factors, strict=True)), Decimal(1))
         multiplier = min(max(total, Decimal(1)), Decimal(3)).quantize(Decimal("0.0001"), ROUND_HALF_UP)
         steps = (Decimal(str(self.bases[name])) * multiplier / Decimal("0.25")).quantize(Decimal(1), ROUND_HALF_UP)
         return float(steps * Decimal("0.25"))
