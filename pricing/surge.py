@@ -5,6 +5,7 @@ within its bounds. Factors and multiplier have four decimals. Sums and products 
 that no binary fraction moves a tie. Pure functions of their arguments."""
 
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 from math import tanh
 
 import msgspec
@@ -18,6 +19,9 @@ HOUR_MIN, DAY_MIN = 60, 1440
 
 TEXT_DECIMALS = 2
 """Decimals of the terms in the reason of an adjustment."""
+
+SURGES_MAX = 4_096
+"""Surges that are kept, because a rule and its reason, and many products, ask for the same one."""
 
 
 class SurgeInputs(msgspec.Struct, frozen=True, gc=False):
@@ -54,6 +58,7 @@ class Surge(msgspec.Struct, frozen=True, gc=False):
     multiplier: float
 
 
+@lru_cache(maxsize=SURGES_MAX)
 def surge_of(inputs: SurgeInputs, policy: SurgePolicy) -> Surge:
     """The surge that follows from inputs, by the numbers of a policy."""
     demand = demand_factor(inputs.demand_score, policy)

@@ -10,7 +10,6 @@ from pricing.policy import PricingPolicy
 from pricing.state.freezes import Freezes
 from pricing.state.product import Decider, ProductState, quote_now, record, source_of
 
-
 SURGE_REST = 0.001
 """Minor units: under a policy with a surge, what is left of the effect of demand and does not matter."""
 

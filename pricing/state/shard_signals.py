@@ -207,8 +207,6 @@ class ShardSignals:
             return True
         if state.signals.clicks.total == policy.clicks.above + 1 or state.policy != policy.version:
             return True
-        if state.signals.surge is not None and state.signals.surge.waits:
-            return True
         return looks_back(state, policy)
 
     def _price_again(

@@ -68,6 +68,10 @@ class SurgeShop(Shop):
         """The decisions of external events."""
         return self.shard.apply(ChangeBatch("external", 0, list(events)), self.now_ms)
 
+    def next_due_ms(self) -> int | None:
+        """The time at which the lane is to be woken."""
+        return self._lane.next_due_ms()
+
     def sell(self, *events: ProductEvent) -> list[PriceDecision]:
         """The decisions of product events."""
         zeros, offsets = [0] * len(events), list(range(len(events)))

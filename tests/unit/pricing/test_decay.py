@@ -143,6 +143,16 @@ def test_decay_under_a_surge_lowers_the_price_by_its_step(half_life_s: int, step
         shop.event("view")
 
 
+def test_decay_under_a_surge_is_not_late_where_a_step_is_near() -> None:
+    shop = Shop("[demand]\nhalf_life_s = 3000\ndecay_step_s = 1\n[surge]\nenabled = true\n")
+    # 15.128, which is 15.25 until it falls below 15.125.
+    shop.event("view", 10.128)
+    assert shop.price == 15.25
+    assert shop.run(5) == []
+    assert [each.cause for each in shop.run(1)] == [Cause.DECAYED]
+    assert shop.price == 15.0
+
+
 def test_decay_under_a_surge_ends_too() -> None:
     shop = Shop(PLAIN + "\ndecay_step_s = 1000\n[surge]\nenabled = true\n")
     shop.event()

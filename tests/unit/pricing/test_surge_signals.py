@@ -157,12 +157,49 @@ def test_an_event_of_a_category_concerns_its_products() -> None:
     )
     assert [(each.product_id, each.cause) for each in found] == [("A", "external"), ("B", "external")]
     # A product that comes into the category, and one that leaves it.
+    shop.sell(event(10.0))
     moved = shop.shard.get("A")
     assert moved is not None
     assert moved.catalogue is not None
     entry = msgspec.structs.replace(moved.catalogue, category="toys")
-    assert prices(shop.change(CatalogueChange("A", entry, T0, 0))) == [("catalogue", 3, 10.0)]
+    assert prices(shop.change(CatalogueChange("A", entry, T0, 0))) == [("catalogue", 4, 10.0)]
     assert {each.product_id: each.cause for each in shop.pass_time(100)} == {"B": "external_ended"}
+
+
+def test_a_message_lets_the_time_before_it_pass_first() -> None:
+    shop = shop_of(WEIGHTS_OF_ONE + hours_of(h1=1.5))
+    shop.now_ms += (HOUR_S + 100) * 1000
+    # It has started after the hour's look, which comes late.
+    found = shop.happen(external(HOUR_S + 50, HOUR_S + 900, 0.25))
+    assert prices(found) == [("hour", 2, 15.0), ("external", 3, 20.0)]
+    assert shop.pass_time(0) == []
+
+
+def test_a_start_that_has_passed_is_not_looked_at() -> None:
+    shop = shop_of(WEIGHTS_OF_ONE + hours_of(h1=1.5))
+    shop.pass_time(HOUR_S + 100)
+    assert prices(shop.happen(external(0, HOUR_S + 900, 0.25))) == [("external", 3, 20.0)]
+    assert shop.pass_time(700) == []
+    assert prices(shop.pass_time(100)) == [("external_ended", 4, 15.0)]
+
+
+def test_prices_of_a_look_are_in_the_next_document() -> None:
+    shop = shop_of(WEIGHTS_OF_ONE + hours_of(h1=1.5))
+    shop.happen(external(100, 9000, 0.25))
+    documents = [shop.shard.snapshot()]
+    assert shop.shard.changes() is None
+    for pause_s in (100, HOUR_S):
+        assert len(shop.pass_time(pause_s)) == 1
+        documents.append(shop.shard.changes() or b"")
+        assert Shard(shop.shard.decider.policy, *documents).get("A") == shop.shard.get("A")
+
+
+def test_a_lane_that_had_events_only_is_woken_for_the_hour() -> None:
+    shop = SurgeShop(policy_of(WEIGHTS_OF_ONE + hours_of(h1=1.5)))
+    shop.sell(event(10.0))
+    shop.pass_time(0)
+    assert shop.next_due_ms() == T0 + HOUR_S * 1000
+    assert prices(shop.pass_time(HOUR_S)) == [("hour", 2, 15.0)]
 
 
 def test_hours_change_the_price_of_every_product() -> None:
