@@ -95,6 +95,7 @@ class Settings(ForecastSettings, LakeSettings):
     competitor_prices_topic: Topic = Field("competitor_prices", description=TOPIC_TAKES)
     purchases_topic: Topic = Field("purchases", description=TOPIC_TAKES)
     restocks_topic: Topic = Field("restocks", description=TOPIC_TAKES)
+    external_events_topic: Topic = Field("external-events", description=TOPIC_TAKES)
     orders_topic: Topic = Field("orders", description=TOPIC_TAKES)
     sales_topic: Topic = Field("sales", description=TOPIC_TAKES)
     sales_backlog_topic: Topic = Field("sales-backlog", description=TOPIC_TAKES)
@@ -261,6 +262,9 @@ class Settings(ForecastSettings, LakeSettings):
             self.competitor_prices_topic: {},
             self.purchases_topic: {},
             self.restocks_topic: {},
+            self.demand_forecasts_topic: {},
+            self.supply_topic: {},
+            self.external_events_topic: {},
             self.price_overrides_topic: COMPACTED,
             self.price_freezes_topic: COMPACTED,
             self.product_corrections_topic: {},

@@ -152,6 +152,9 @@ def flow(*, with_redis: bool = True) -> Dataflow:
         settings.competitor_prices_topic: ProductSignalKind.COMPETITORS,
         settings.purchases_topic: ProductSignalKind.PURCHASES,
         settings.restocks_topic: ProductSignalKind.RESTOCKS,
+        settings.demand_forecasts_topic: ProductSignalKind.FORECASTS,
+        settings.supply_topic: ProductSignalKind.SUPPLY,
+        settings.external_events_topic: SignalKind.EXTERNAL_EVENTS,
     }
     return build(
         started.source(kinds),

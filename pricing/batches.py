@@ -10,10 +10,14 @@ from core.positions import SourcePosition
 from pricing.catalogue import CatalogueChange
 from pricing.commands import Freeze, FreezeLift, OverrideRemoval, PriceOverride, ProductCorrection
 from pricing.events import ProductEvent
+from pricing.external_events import ExternalEvent
 from pricing.signals import Signal as ProductSignal
 
-Change = CatalogueChange | PriceOverride | OverrideRemoval | ProductCorrection | Freeze | FreezeLift
-"""A catalogue message or a command."""
+Shared = Freeze | FreezeLift | ExternalEvent
+"""A change that every shard gets."""
+
+Change = CatalogueChange | PriceOverride | OverrideRemoval | ProductCorrection | Shared
+"""A catalogue message, a command or an external event."""
 
 Signal = ProductEvent | Change
 """Input that changes the state of a product. Besides signals, only time does so: it ends overrides, empties windows
@@ -68,7 +72,8 @@ def _unpack_events(packed: bytes) -> EventBatch:
 
 
 class SignalBatch(msgspec.Struct, array_like=True, gc=False):
-    """Signals of stock, clicks and competitors from one topic. The fields are those of `EventBatch`."""
+    """Signals of stock, clicks, competitors, forecasts and supply from one topic. The fields are those of
+    `EventBatch`."""
 
     topic: str
     partitions: list[int]

@@ -23,7 +23,7 @@ class PriceSource:
 class Cause:
     """The causes of a decision.
 
-    Decisions of the first causes, up to `decayed`, are published and kept as history (`PUBLISHED`). A repeat is
+    Decisions of the first causes, up to `hour`, are published and kept as history (`PUBLISHED`). A repeat is
     published but is not history: see `Shard.repeat`. The other causes only refresh the latest state: an event under
     an active override or freeze, a late event that only counts, a catalogue message that changes no price
     (`described`), an override that the tombstone of an earlier one does not end (`kept`), the refilling of a
@@ -44,6 +44,12 @@ class Cause:
     COOLED: Final = "cooled"
     STALE: Final = "stale"
     DECAYED: Final = "decayed"
+    FORECAST: Final = "forecast"
+    SUPPLY: Final = "supply"
+    EXTERNAL: Final = "external"
+    EXTERNAL_STARTED: Final = "external_started"
+    EXTERNAL_ENDED: Final = "external_ended"
+    HOUR: Final = "hour"
     UNDER_OVERRIDE: Final = "under_override"
     DESCRIBED: Final = "described"
     UNDER_FREEZE: Final = "under_freeze"
@@ -71,6 +77,12 @@ PUBLISHED = frozenset(
         Cause.COOLED,
         Cause.STALE,
         Cause.DECAYED,
+        Cause.FORECAST,
+        Cause.SUPPLY,
+        Cause.EXTERNAL,
+        Cause.EXTERNAL_STARTED,
+        Cause.EXTERNAL_ENDED,
+        Cause.HOUR,
     }
 )
 """Causes of the decisions that are published on `price-updates` and kept as history."""

@@ -7,7 +7,8 @@ from core.money import difference, round_money, to_minor_units
 from pricing.decision import Adjustment
 from pricing.guardrails import GUARDRAILS, HELD, OVERRIDE_GUARDRAILS, Guardrail, GuardrailContext, resolve_bounds
 from pricing.policy import GuardrailPolicy, PricingPolicy
-from pricing.rules import RULES, SIGNAL_RULES, PricingInputs
+from pricing.rules import RULES, SIGNAL_RULES, SURGE, PricingInputs
+from pricing.surge import surge_reason
 
 BASE_REASON = "last event"
 CATALOGUE_REASON = "catalogue"
@@ -37,12 +38,16 @@ def quote_rules(
     shown = to_minor_units(exact, scale)
     adjustments = [Adjustment("base", shown / scale, base_reason)]
     # The other rules look at signals only.
-    for name, rule, reason in RULES if inputs.signals is not None else _ALWAYS:
+    signals = inputs.signals
+    for name, rule, reason in RULES if signals is not None else _ALWAYS:
         exact = rule(exact, inputs, policy)
         rounded = to_minor_units(exact, scale)
         if rounded != shown:
             adjustments.append(Adjustment(name, (rounded - shown) / scale, reason))
             shown = rounded
+    if signals is not None and signals.surge is not None and adjustments[-1].rule == SURGE:
+        reason = surge_reason(signals.surge, policy.surge)
+        adjustments[-1] = msgspec.structs.replace(adjustments[-1], reason=reason)
     return exact, shown / scale, adjustments
 
 

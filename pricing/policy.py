@@ -10,6 +10,7 @@ import msgspec
 
 from core.errors import PolicyError
 from core.money import PRICE_MAX, scale_of
+from pricing.surge_policy import SurgePolicy, check_surge
 
 VERSION_CHARS = 12
 
@@ -22,6 +23,7 @@ _LATER: dict[str, tuple[str, ...]] = {
     "stock": (),
     "clicks": (),
     "competitor": (),
+    "surge": (),
 }
 """Section to its names that the first policies did not have; none for all names."""
 
@@ -127,6 +129,7 @@ class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stock: StockPolicy = msgspec.field(default_factory=StockPolicy)
     clicks: ClicksPolicy = msgspec.field(default_factory=ClicksPolicy)
     competitor: CompetitorPolicy = msgspec.field(default_factory=CompetitorPolicy)
+    surge: SurgePolicy = msgspec.field(default_factory=SurgePolicy)
 
 
 class PricingPolicy(msgspec.Struct, frozen=True):
@@ -141,6 +144,7 @@ class PricingPolicy(msgspec.Struct, frozen=True):
     stock: StockPolicy = msgspec.field(default_factory=StockPolicy)
     clicks: ClicksPolicy = msgspec.field(default_factory=ClicksPolicy)
     competitor: CompetitorPolicy = msgspec.field(default_factory=CompetitorPolicy)
+    surge: SurgePolicy = msgspec.field(default_factory=SurgePolicy)
 
     @property
     def uses_stock(self) -> bool:
@@ -150,10 +154,10 @@ class PricingPolicy(msgspec.Struct, frozen=True):
 
     @property
     def uses_signals(self) -> bool:
-        """True if stock, clicks or competitors change prices."""
+        """True if stock, clicks, competitors or a surge change prices."""
         competitor = self.competitor
-        holds = competitor.no_competitor == "hold"
-        return self.uses_stock or self.clicks.factor != 1.0 or competitor.factor != 1.0 or holds
+        rivals = competitor.factor != 1.0 or competitor.no_competitor == "hold"
+        return self.uses_stock or self.clicks.factor != 1.0 or rivals or self.surge.enabled
 
 
 def ending_block(scale: int) -> int:
@@ -181,6 +185,7 @@ def parse_policy(text: str) -> PricingPolicy:
         stock=document.stock,
         clicks=document.clicks,
         competitor=document.competitor,
+        surge=document.surge,
     )
 
 
@@ -192,9 +197,8 @@ def default_policy() -> PricingPolicy:
 
 def policy_text(policy: PricingPolicy) -> str:
     """The text of a TOML file with every number of a policy, which `parse_policy` reads as the same one."""
-    document = msgspec.to_builtins(
-        _Document(policy.currency, policy.demand, policy.guardrails, policy.stock, policy.clicks, policy.competitor)
-    )
+    sections = policy.stock, policy.clicks, policy.competitor, policy.surge
+    document = msgspec.to_builtins(_Document(policy.currency, policy.demand, policy.guardrails, *sections))
     # TOML has no null: a setting that is left out is off.
     known = {
         name: {key: value for key, value in part.items() if value is not None} if isinstance(part, dict) else part
@@ -281,6 +285,7 @@ def _validate(document: _Document) -> None:
     of_price = guardrails.min_margin
     _require(of_price is None or 0 <= of_price < 1, "guardrails.min_margin", "a number from 0 to below 1")
     _validate_signals(document)
+    check_surge(document.surge, scale)
     margin = guardrails.floor_margin
     _require(margin is None or 0 <= margin <= 1e6, "guardrails.floor_margin", "a number from 0")
     floor, ceiling = guardrails.floor, guardrails.ceiling

@@ -11,17 +11,19 @@ import msgspec
 from pricing.catalogue import CatalogueEntry
 from pricing.inventory import category_of
 from pricing.policy import PricingPolicy
+from pricing.surge import SurgeInputs, surge_of, surge_price
 
 
 class SignalInputs(msgspec.Struct, frozen=True, gc=False):
     """The stock, clicks and competitors of a product, as far as they are known. stock: may be below 0; None if it
     is not known. competitor_price: the cheapest quote that counts. lost_competitor: there were quotes, and none
-    counts any more."""
+    counts any more. surge: None under a policy without one."""
 
     stock: float | None = None
     clicks_15m: int = 0
     competitor_price: float | None = None
     lost_competitor: bool = False
+    surge: SurgeInputs | None = None
 
 
 class PricingInputs(msgspec.Struct, frozen=True, gc=False):
@@ -33,6 +35,9 @@ class PricingInputs(msgspec.Struct, frozen=True, gc=False):
     catalogue: CatalogueEntry | None
     signals: SignalInputs | None = None
 
+
+SURGE = "surge"
+"""The name of the rule that is the last one."""
 
 PricingRule = Callable[[float, PricingInputs, PricingPolicy], float]
 """(price so far, inputs, policy) -> price. Not rounded: that happens once, after the guardrails."""
@@ -67,6 +72,14 @@ def undercut(price: float, inputs: PricingInputs, policy: PricingPolicy) -> floa
     return price * policy.competitor.factor
 
 
+def raise_by_surge(price: float, inputs: PricingInputs, policy: PricingPolicy) -> float:
+    """The price times the multiplier of the surge, to the nearest step of the policy."""
+    known = inputs.signals.surge if inputs.signals else None
+    if known is None or not policy.surge.enabled:
+        return price
+    return surge_price(price, surge_of(known, policy.surge).multiplier, policy.surge.round_to)
+
+
 def _is_hot(inputs: PricingInputs, policy: PricingPolicy) -> bool:
     signals = inputs.signals
     if policy.clicks.factor == 1.0 or signals is None or signals.competitor_price is None:
@@ -80,8 +93,9 @@ RULES: tuple[tuple[str, PricingRule, str], ...] = (
     ("stock", scarcity, "stock on hand"),
     ("clicks", heat, "clicks of the last 15 minutes"),
     ("competitor", undercut, "above the cheapest competitor"),
+    (SURGE, raise_by_surge, "demand, supply, time of day and external events"),
 )
 """Name (as in adjustments), function, and the reason that an analyst reads."""
 
-SIGNAL_RULES = frozenset({"stock", "clicks", "competitor"})
+SIGNAL_RULES = frozenset({"stock", "clicks", "competitor", SURGE})
 """The rules that leave the price of a product without signals as it is."""

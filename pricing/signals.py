@@ -1,10 +1,12 @@
-"""Signals besides product events: stock, clicks and competitors, as a product's state keeps them."""
+"""Signals besides product events: stock, clicks, competitors, forecasts and supply, as a product's state keeps
+them."""
 
 import msgspec
 
 from pricing.catalogue import CatalogueEntry
 from pricing.clicks import Click, ClickWindow
 from pricing.competitors import Cheapest, CompetitorQuote, Quotes, cheapest
+from pricing.forecasts import Forecast, Supply, SurgeSignals
 from pricing.inventory import (
     SoldByHour,
     StockMove,
@@ -16,15 +18,17 @@ from pricing.inventory import (
 )
 from pricing.policy import PricingPolicy
 from pricing.rules import SignalInputs
+from pricing.surge import SurgeInputs
 
-Signal = Click | StockMove | CompetitorQuote
+Signal = Click | StockMove | CompetitorQuote | Forecast | Supply
 
 
 class ProductSignals(msgspec.Struct, array_like=True, gc=False):
     """The signals of one product. moved: pieces that came in, less those that went out. echoes, outside_band:
     quotes that were ignored, because they were our own price or too far from the base price. sold: of the last day.
     newest_ms, updated_at_ms: event time of the newest signal, and processing time of the last one. recorded_min:
-    the last minute of event time (since the epoch) of which they are recorded."""
+    the last minute of event time (since the epoch) of which they are recorded. surge: forecast and supply; None
+    before the first."""
 
     moved: int = 0
     clicks: ClickWindow = msgspec.field(default_factory=ClickWindow)
@@ -35,6 +39,12 @@ class ProductSignals(msgspec.Struct, array_like=True, gc=False):
     updated_at_ms: int = 0
     sold: SoldByHour = {}
     recorded_min: int = 0
+    surge: SurgeSignals | None = None
+
+    @property
+    def changes_by_time(self) -> bool:
+        """True if time alone may change what readers see of them."""
+        return bool(self.clicks.seconds or self.quotes)
 
     def cheapest(self, at_s: int, base_price: float | None, policy: PricingPolicy) -> Cheapest | None:
         """The cheapest quote that counts at a time; None if none does."""
@@ -47,11 +57,14 @@ def inputs_of(
     base_price: float,
     at_s: int,
     policy: PricingPolicy,
+    *,
+    surge: SurgeInputs | None = None,
 ) -> SignalInputs | None:
-    """The inputs of rules at a time; None for a product without signals and without a stock."""
+    """The inputs of rules at a time; None for a product without signals, stock and surge. surge: its own inputs;
+    None under a policy without one."""
     if signals is None:
         stock = stock_of(entry, 0)
-        return None if stock is None else SignalInputs(stock)
+        return None if stock is None and surge is None else SignalInputs(stock, surge=surge)
     signals.clicks.forget(at_s)
     found = signals.cheapest(at_s, base_price, policy)
     return SignalInputs(
@@ -59,6 +72,7 @@ def inputs_of(
         signals.clicks.total,
         None if found is None else found.price,
         bool(signals.quotes) and found is None,
+        surge,
     )
 
 

@@ -169,6 +169,27 @@ MUTANTS = (
         "if True or override is None or override.expires_at_ms is None:",
         "tests/unit/pricing/test_freezes.py",
     ),
+    Mutant(
+        "a forecast that waits for its minute is not lost",
+        "pricing/state/signals.py",
+        "    surge.waits = surge.must_wait(decider.at_s)\n    return None if surge.waits else Cause.FORECAST\n",
+        "    return None if surge.must_wait(decider.at_s) else Cause.FORECAST\n",
+        "tests/unit/pricing/test_surge_signals.py tests/unit/pricing/test_surge_order.py",
+    ),
+    Mutant(
+        "external events are in the snapshot",
+        "pricing/state/shard.py",
+        "            external=external,\n",
+        "",
+        "tests/unit/pricing/test_surge_signals.py",
+    ),
+    Mutant(
+        "what external events touch is decided once more after a restart",
+        "pricing/state/shard_signals.py",
+        "                shard.replay.note_signal(state.product_id, state, look.position)\n",
+        "                pass\n",
+        "tests/unit/pricing/test_surge_signals.py tests/unit/pricing/test_surge_order.py",
+    ),
 )
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from connectors.decode.debezium import key_field, open_envelope
+from connectors.decode.external import decode_external
 from connectors.decode.wire import (
     DEFAULT_LIMITS,
     VALUE_MAX_BYTES,
@@ -61,6 +62,7 @@ class SignalKind(StrEnum):
     OVERRIDES = "overrides"
     FREEZES = "freezes"
     CORRECTIONS = "corrections"
+    EXTERNAL_EVENTS = "external_events"
 
 
 class _EventWire(msgspec.Struct, gc=False):
@@ -354,6 +356,8 @@ def decode(
             return decode_correction(raw, limits)
         if kind is SignalKind.FREEZES:
             return decode_freeze(raw, position, limits, recorded=recorded)
+        if kind is SignalKind.EXTERNAL_EVENTS:
+            return decode_external(raw, position)
         return decode_override(raw, position, limits)
     except BadInputError as error:
         return refuse(error, raw, topic, partition)

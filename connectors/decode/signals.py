@@ -1,5 +1,5 @@
-"""Decoders of stock, clicks and competitors: bytes to a signal, or to a dead letter. Pure; `decode_signal` never
-raises, for any input."""
+"""Decoders of stock, clicks, competitors, forecasts and supply: bytes to a signal, or to a dead letter. Pure;
+`decode_signal` never raises, for any input."""
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
@@ -25,12 +25,18 @@ from core.text import clean_text
 from core.timestamps import EARLIEST_MS, LATEST_MS, parse_timestamp
 from pricing.clicks import CLICK_TYPES, Click
 from pricing.competitors import CompetitorQuote
+from pricing.forecasts import SOURCES, Forecast, Supply
 from pricing.inventory import StockMove
 from pricing.signals import Signal
+from pricing.surge import DAY_MIN, HOUR_MIN
 
 COMPETITOR_MAX_CHARS = 64
 QUANTITY_MAX = 10**12
 """Sums of a million moves have room in 64 bits."""
+
+UNITS_MAX = 10**12
+HOUR, DAY = str(HOUR_MIN), str(DAY_MIN)
+"""The horizons of a forecast that count."""
 
 
 class ProductSignalKind(StrEnum):
@@ -40,6 +46,8 @@ class ProductSignalKind(StrEnum):
     COMPETITORS = "competitors"
     PURCHASES = "purchases"
     RESTOCKS = "restocks"
+    FORECASTS = "forecasts"
+    SUPPLY = "supply"
 
 
 class _ClickWire(msgspec.Struct, gc=False):
@@ -67,6 +75,26 @@ class _RestockWire(msgspec.Struct, gc=False):
     quantity_restocked: int | float
 
 
+class _HorizonWire(msgspec.Struct, gc=False):
+    mean: float
+
+
+class _ForecastWire(msgspec.Struct, gc=False):
+    type: str
+    product_id: str | int
+    made_at: int | float | str
+    source: str
+    horizons: dict[str, _HorizonWire]
+    demand_score: float
+    version: int
+
+
+class _SupplyWire(msgspec.Struct, gc=False):
+    product_id: str | int
+    available: float
+    timestamp: int | float | str
+
+
 class _UsualClick(msgspec.Struct, gc=False):
     """A click of the usual form. msgspec does the checks for which `_click` has code."""
 
@@ -80,6 +108,8 @@ _decode_click = msgspec.json.Decoder(_ClickWire).decode
 _decode_quote = msgspec.json.Decoder(_QuoteWire).decode
 _decode_purchase = msgspec.json.Decoder(_PurchaseWire).decode
 _decode_restock = msgspec.json.Decoder(_RestockWire).decode
+_decode_forecast = msgspec.json.Decoder(_ForecastWire).decode
+_decode_supply = msgspec.json.Decoder(_SupplyWire).decode
 
 
 def _click(raw: RawMessage, value: bytes, limits: InputLimits) -> Click:
@@ -153,11 +183,45 @@ def _pieces(name: str, value: float) -> int:
     return int(value)
 
 
+def _forecast(raw: RawMessage, value: bytes, limits: InputLimits) -> Forecast:
+    wire = decode_value(value, _ForecastWire, _decode_forecast)
+    if wire.type != "forecast":
+        raise BadInputError(ErrorCode.BAD_EVENT_TYPE, "type takes forecast")
+    if wire.source not in SOURCES:
+        raise BadInputError(ErrorCode.BAD_TEXT, "source takes model, cached, category or base")
+    if not 0 <= wire.demand_score <= 1:
+        raise BadInputError(ErrorCode.BAD_NUMBER, "demand_score takes a number from 0 to 1")
+    if not 0 <= wire.version < 2**63:
+        raise BadInputError(ErrorCode.BAD_NUMBER, "version takes a whole number from 0 to 2^63 - 1")
+    if not all(0 <= horizon.mean <= UNITS_MAX for horizon in wire.horizons.values()):
+        raise BadInputError(ErrorCode.BAD_NUMBER, f"mean takes a number from 0 to {UNITS_MAX:,}")
+    means = {name: wire.horizons[name].mean for name in (HOUR, DAY) if name in wire.horizons}
+    return Forecast(
+        identifier(wire.product_id),
+        past_timestamp_ms(wire.made_at, "made_at", raw, limits),
+        wire.version,
+        wire.source,
+        wire.demand_score,
+        means.get(HOUR),
+        means.get(DAY),
+    )
+
+
+def _supply(raw: RawMessage, value: bytes, limits: InputLimits) -> Supply:
+    wire = decode_value(value, _SupplyWire, _decode_supply)
+    if not 0 <= wire.available <= UNITS_MAX:
+        raise BadInputError(ErrorCode.BAD_QUANTITY, f"available takes a number from 0 to {UNITS_MAX:,}")
+    time_s = past_timestamp_ms(wire.timestamp, "timestamp", raw, limits) // 1000
+    return Supply(identifier(wire.product_id), time_s, wire.available)
+
+
 _DECODERS: dict[ProductSignalKind, Callable[[RawMessage, bytes, InputLimits], Signal]] = {
     ProductSignalKind.CLICKS: _click,
     ProductSignalKind.COMPETITORS: _quote,
     ProductSignalKind.PURCHASES: _purchase,
     ProductSignalKind.RESTOCKS: _restock,
+    ProductSignalKind.FORECASTS: _forecast,
+    ProductSignalKind.SUPPLY: _supply,
 }
 
 

@@ -20,6 +20,7 @@ from dataflows.steps.price import Work
 from pricing.batches import Change, ChangeBatch, EventBatch, SignalBatch
 from pricing.commands import Freeze, FreezeLift
 from pricing.events import ProductEvent
+from pricing.external_events import ExternalEvent
 
 CHUNK = 64
 """A batch with a message of an unusual form is decoded in parts of this size, so that it costs little for the
@@ -140,7 +141,8 @@ class Decoding(RoutedDecoding[Routed]):
         """Append batches of changes of all kinds but events, each for the shard that owns their products.
 
         A freeze holds products of all shards, so every shard gets it. The shard of the freeze's key reports it to
-        the sinks."""
+        the sinks. Every shard gets an external event, too: one of a category as it is, one of a product as a
+        removal in all shards but that of the product."""
         groups: dict[tuple[int, int], tuple[int, list[Change], list[bytes | None]]] = {}
         for partition, raw in zip(batch.partitions, batch.messages(), strict=True):
             change = decode(kind, raw, batch.topic, partition, limits=self._limits)
@@ -152,6 +154,8 @@ class Decoding(RoutedDecoding[Routed]):
             if isinstance(change, Freeze | FreezeLift):
                 home, every = shard_of(raw.key or b"", self._shards), range(self._shards)
                 copies = [(shard, msgspec.structs.replace(change, recorded=shard == home)) for shard in every]
+            elif isinstance(change, ExternalEvent):
+                copies = self._copies_of(change)
             else:
                 key = change.product_id.encode()
                 telemetry.REROUTED.inc(key != raw.key)
@@ -166,3 +170,9 @@ class Decoding(RoutedDecoding[Routed]):
             routed.append((self._routing.name(shard), Touched(shard, kafka_time_ms)))
             sorted_out = ChangeBatch(batch.topic, partition, group, kafka_time_ms, values, shard)
             routed.append((lanes[shard], sorted_out))
+
+    def _copies_of(self, event: ExternalEvent) -> list[tuple[int, Change]]:
+        if event.product_id is None:
+            return [(shard, event) for shard in range(self._shards)]
+        home, removal = shard_of(event.product_id.encode(), self._shards), event.to_removal()
+        return [(shard, event if shard == home else removal) for shard in range(self._shards)]

@@ -9,6 +9,7 @@ from core.positions import SourcePosition
 from pricing.batches import Change, ChangeBatch
 from pricing.catalogue import CatalogueChange
 from pricing.commands import Freeze, PriceOverride
+from pricing.external_events import ExternalEvent
 
 STAGE = "price"
 DETAIL = "the flow holds as many products as it may (PRODUCTS_MAX), and this is one more"
@@ -42,7 +43,7 @@ def _added_by(change: Change) -> str | None:
 
 
 def _offset_of(change: Change) -> int:
-    return change.position.offset if isinstance(change, PriceOverride | Freeze) else change.offset
+    return change.position.offset if isinstance(change, PriceOverride | Freeze | ExternalEvent) else change.offset
 
 
 def refuse(position: SourcePosition, values: Sequence[bytes | None], index: int) -> DeadLetter:

@@ -48,6 +48,9 @@ def change_catalogue(
     freeze holds the price, unless the entry is removed: a product that nothing knows any more has no price. An
     entry that changes no price is `described` to the store."""
     restocked = decider.uses_signals and _level_of(state.catalogue) != _level_of(change.entry)
+    if decider.uses_surge and decider.external.by_id:
+        # Events of another category may be on.
+        restocked = restocked or _category_of(state.catalogue) != _category_of(change.entry)
     state.catalogue = change.entry
     freeze = freezes.of(state)
     if state.base_price is None and state.override is None:
@@ -80,6 +83,10 @@ def change_catalogue(
 
 def _level_of(entry: CatalogueEntry | None) -> float | None:
     return None if entry is None else entry.stock_level
+
+
+def _category_of(entry: CatalogueEntry | None) -> str | None:
+    return None if entry is None else entry.category
 
 
 def _depends_on_entry(state: ProductState, policy: PricingPolicy) -> bool:

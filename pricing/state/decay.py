@@ -10,6 +10,9 @@ from pricing.policy import PricingPolicy
 from pricing.state.freezes import Freezes
 from pricing.state.product import Decider, ProductState, quote_now, record, source_of
 
+SURGE_REST = 0.001
+"""Minor units: under a policy with a surge, what is left of the effect of demand and does not matter."""
+
 
 def step_s(state: ProductState, decider: Decider) -> int:
     """The earliest event time at which decay may lower the price, UTC seconds."""
@@ -61,6 +64,9 @@ def _falls_s(state: ProductState, decider: Decider, from_s: int) -> int | None:
     if policy.competitor.factor > 1 and inputs.signals is not None:
         # A price that falls below the cheapest competitor's loses this factor at once.
         return from_s
+    if decider.uses_surge:
+        # The next step of the price may be as near as that.
+        return from_s if surge * policy.surge.max * policy.scale > SURGE_REST else None
     exact = quote_rules(inputs, policy)[0]
     multiple = exact / (inputs.base_price + surge)
     fall = exact - _next_below(exact, state.price, policy)

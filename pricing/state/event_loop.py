@@ -21,6 +21,7 @@ from pricing.decision import Cause, PriceDecision, PricedEvents, PriceSource, Pr
 from pricing.demand import accumulate
 from pricing.engine import NO_GUARDRAILS, quote_dynamic, quote_rules
 from pricing.events import ProductEvent
+from pricing.external_events import ExternalEvents
 from pricing.policy import PricingPolicy
 from pricing.rules import PricingInputs
 from pricing.state import freezes as frozen
@@ -33,7 +34,7 @@ from pricing.state.replay import Replay
 
 class EventNumbers(msgspec.Struct, frozen=True):
     """Numbers of a policy that every event needs, looked up once. unguarded: the policy has no guardrails.
-    late_count: a late event only counts. uses_signals: stock, clicks or competitors change prices."""
+    late_count: a late event only counts. uses_signals: stock, clicks, competitors or a surge change prices."""
 
     weights: dict[str, float]
     half_life_ms: int | None
@@ -52,14 +53,15 @@ class EventNumbers(msgspec.Struct, frozen=True):
 
 class EventHolder(Protocol):
     """The part of a shard that events change. products: by id. dirty: the products that changed since the last
-    snapshot. replay: None once the shard has settled. clock: of the shard's event time. version_base: the version
-    of a product before its first change."""
+    snapshot. replay: None once the shard has settled. clock: of the shard's event time. external: its external
+    events. version_base: the version of a product before its first change."""
 
     products: dict[str, ProductState]
     dirty: dict[str, None]
     freezes: Freezes
     replay: Replay | None
     clock: EventClock
+    external: ExternalEvents
 
     @property
     def version_base(self) -> int: ...
@@ -154,7 +156,7 @@ def price_events(
             index = len(updates) + len(unpriced) + len(refused)
             position = batch.position(index)
             holder.clock.note(event_time_ms, now_ms)
-            decider.at_s = holder.clock.at_ms(now_ms) // 1000
+            decider.at_s, decider.external = holder.clock.at_ms(now_ms) // 1000, holder.external
             unpriced[index] = apply_event(
                 state, event, decider, numbers, freezes=holder.freezes, position=position, now_ms=now_ms
             )

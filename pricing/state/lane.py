@@ -31,7 +31,7 @@ class Lane:
         self._dues_ms: dict[int, int] = {}
         self._changed: set[int] = set()
         # Time alone may change something in a shard.
-        self._is_timed = self.decider.decays
+        self._is_timed = self.decider.decays or self.decider.uses_surge
 
     def hold(self, number: int, shard: Shard) -> None:
         """Take the signals of a shard. It must come before the first one."""

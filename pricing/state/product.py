@@ -19,9 +19,12 @@ from pricing.decision import (
 )
 from pricing.demand import decayed
 from pricing.engine import Quote, quote_dynamic, quote_frozen, quote_override
+from pricing.external_events import ExternalEvents
+from pricing.forecasts import surge_inputs
 from pricing.policy import PricingPolicy
 from pricing.rules import PricingInputs
 from pricing.signals import ProductSignals, inputs_of
+from pricing.surge import SurgeInputs
 
 
 class ProductState(msgspec.Struct, array_like=True, gc=False):
@@ -88,9 +91,16 @@ class ProductState(msgspec.Struct, array_like=True, gc=False):
             return None
         signals = None
         if decider.uses_signals:
-            signals = inputs_of(self.signals, self.catalogue, base_price, decider.at_s, decider.policy)
+            surge = self._surge_at(decider) if decider.uses_surge else None
+            signals = inputs_of(self.signals, self.catalogue, base_price, decider.at_s, decider.policy, surge=surge)
         demand = self.demand_at(decider) if aged else self.demand
         return PricingInputs(base_price, demand, self.catalogue, signals)
+
+    def _surge_at(self, decider: "Decider") -> SurgeInputs:
+        category = None if self.catalogue is None else self.catalogue.category
+        score = decider.external.score(self.product_id, category, decider.at_s)
+        known = None if self.signals is None else self.signals.surge
+        return surge_inputs(known, decider.at_s, score, decider.policy.surge)
 
     def to_update(self) -> PriceUpdate | None:
         """The state as a message for readers; None for a product without a price."""
@@ -145,8 +155,8 @@ class Decider(msgspec.Struct):
     """The policy of all decisions of a shard, and counts of them. alerts: guardrail alerts by their text. causes:
     the decisions of a cause that are not all reported to the sinks, and counts of signals. version_base: the
     version of a product before its first change; 0, unless the flow has started over or has forgotten a product.
-    uses_signals, half_life_ms: of the policy. decays: time alone lowers prices. at_s: the event time of the shard,
-    UTC seconds."""
+    uses_signals, uses_surge, half_life_ms: of the policy. decays: time alone lowers prices. at_s, external: the
+    event time of the shard, UTC seconds, and its external events."""
 
     policy: PricingPolicy
     version_base: int = 0
@@ -156,9 +166,12 @@ class Decider(msgspec.Struct):
     at_s: int = 0
     half_life_ms: int | None = None
     decays: bool = False
+    uses_surge: bool = False
+    external: ExternalEvents = msgspec.field(default_factory=ExternalEvents)
 
     def __post_init__(self) -> None:
         self.uses_signals = self.policy.uses_signals
+        self.uses_surge = self.policy.surge.enabled
         self.half_life_ms = self.policy.demand.half_life_ms
         self.decays = self.half_life_ms is not None and self.policy.demand.factor > 0
 

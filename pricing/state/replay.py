@@ -5,9 +5,9 @@ one epoch, which is committed, decides in the next one, and is killed before tha
 execution reads none of those messages, but readers have the versions that the first one decided."""
 
 from core.positions import SourcePosition
-from pricing.batches import Change, ChangeBatch
+from pricing.batches import Change, ChangeBatch, Shared
 from pricing.catalogue import CatalogueChange
-from pricing.commands import Freeze, FreezeLift, PriceOverride
+from pricing.commands import PriceOverride
 from pricing.state.product import ProductState
 
 VERSION_LIFT = 1_000_000
@@ -27,8 +27,8 @@ class Replay:
     before it applies it.
 
     version_base: the version of a product before its first change. at_snapshot: product to its version in the
-    snapshot, the base if it was not there. catalogued: product that a catalogue message, a signal of stock, clicks
-    or competitors, or time alone has touched, to the position of the newest message that was applied to it. It
+    snapshot, the base if it was not there. catalogued: product that a catalogue message, a signal of its own, an
+    external event, or time alone has touched, to the position of the newest message that was applied to it. It
     begins with those that the execution before did not settle."""
 
     def __init__(self, version_base: int = 0) -> None:
@@ -48,13 +48,13 @@ class Replay:
             self.catalogued[state.product_id] = position
 
     def note_signal(self, product_id: str, state: ProductState | None, position: SourcePosition) -> None:
-        """Note a signal of stock, clicks or competitors, or time that ran out. state: the product's before it."""
+        """Note a signal of the product, an external event, or time that ran out. state: the product's before it."""
         self.at_snapshot.setdefault(product_id, state.version if state else self._version_base)
         self.catalogued[product_id] = position
 
     def note_change(self, batch: ChangeBatch, change: Change, state: ProductState | None) -> None:
         """Note a change of one product. state: the product's before it."""
-        assert not isinstance(change, Freeze | FreezeLift)
+        assert not isinstance(change, Shared)
         product_id = change.product_id
         self.at_snapshot.setdefault(product_id, state.version if state else self._version_base)
         if isinstance(change, CatalogueChange) and (state is not None or change.entry is not None):

@@ -16,6 +16,7 @@ from pricing.batches import ChangeBatch, EventBatch
 from pricing.catalogue import CatalogueChange
 from pricing.commands import Freeze, FreezeLift, OverrideRemoval, PriceOverride, ProductCorrection
 from pricing.decision import Cause, FreezeChange, PriceDecision, PricedEvents
+from pricing.external_events import ExternalEvent, ExternalEvents
 from pricing.policy import PricingPolicy
 from pricing.state import freezes as frozen
 from pricing.state import overrides
@@ -55,6 +56,7 @@ class Shard:
         self._expiries = Expiries()
         self.freezes = Freezes()
         self.clock = EventClock()
+        self.external = self.decider.external = ExternalEvents()
         self.signals = ShardSignals(self)
         self._settled = 0
         self._forgetting = Forgetting()
@@ -78,6 +80,8 @@ class Shard:
             self._forgetting.forgotten.update(document.forgotten)
             self.clock = EventClock(max(self.clock.newest_ms, document.newest_ms))
             self.freezes.restore(document.freezes, document.lifted)
+            self.external.restore(document.external)
+        self.signals.begin()
         for product_id, packed in newest.items():
             if packed == GONE:
                 continue
@@ -108,12 +112,12 @@ class Shard:
     # Snapshots
 
     def snapshot(self) -> bytes:
+        self.external.dirty = True
         return self._pack([*self.products, *self._forgetting.forgotten])
 
     def changes(self) -> bytes | None:
-        if not (self.dirty or self.freezes.dirty or self._forgetting.dirty or self._settled_now):
-            return None
-        return self._pack(self.dirty)
+        parts = self.freezes.dirty, self.external.dirty, self._forgetting.dirty, self._settled_now
+        return self._pack(self.dirty) if self.dirty or any(parts) else None
 
     def estimate_bytes(self) -> int:
         sample = {name: state for _, (name, state) in zip(range(SAMPLE), self.products.items(), strict=False)}
@@ -124,7 +128,8 @@ class Shard:
     def _pack(self, product_ids: Iterable[str]) -> bytes:
         products = {product_id: self.products.get(product_id) for product_id in product_ids}
         self.dirty.clear()
-        self.freezes.dirty = self._forgetting.dirty = self._settled_now = False
+        external = list(self.external.by_id.values()) if self.external.dirty else None
+        self.freezes.dirty = self.external.dirty = self._forgetting.dirty = self._settled_now = False
         self.decider.version_base = max(self.decider.version_base, self._forgetting.version_base)
         due = self.replay.catalogued if self.replay is not None else {}
         unsettled = {product_id: due[product_id] for product_id in products if product_id in due}
@@ -139,6 +144,7 @@ class Shard:
             forget_before_ms=self._forgetting.before_ms,
             forgotten={name: forgotten[name] for name in products if products[name] is None and name in forgotten},
             newest_ms=self.clock.newest_ms,
+            external=external,
         )
 
     # Signals
@@ -161,6 +167,9 @@ class Shard:
         for signal in batch.changes:
             if isinstance(signal, Freeze):
                 self.freezes.set(signal)
+                continue
+            if isinstance(signal, ExternalEvent):
+                decisions += self.signals.apply_external(signal, now_ms)
                 continue
             if self.replay is not None and not isinstance(signal, FreezeLift):
                 self.replay.note_change(batch, signal, self.products.get(signal.product_id))

@@ -1,4 +1,5 @@
-"""The effect of stock, clicks and competitors on a product, and of the time that passes on them."""
+"""The effect of stock, clicks, competitors, forecasts and supply on a product, and of the time that passes on
+them."""
 
 from collections.abc import Iterator
 from heapq import heappop, heappush
@@ -7,6 +8,7 @@ from core.positions import SourcePosition
 from pricing.clicks import WINDOW_S, Click
 from pricing.competitors import CompetitorQuote, add_quote, is_echo, is_in_band
 from pricing.decision import Cause, PriceDecision
+from pricing.forecasts import MINUTE_S, Forecast, Supply, SurgeSignals
 from pricing.inventory import StockMove, add_sold, stock_of
 from pricing.signals import ProductSignals, Signal
 from pricing.state.decay import next_decay_s
@@ -22,9 +24,9 @@ SHOWN_EVERY_S = 15
 
 def note_signal(
     state: ProductState, signal: Signal, decider: Decider, position: SourcePosition, now_ms: int
-) -> str:
-    """Keep a signal in a product's state. Returns the cause of a price that follows from it. now_ms: processing
-    time."""
+) -> str | None:
+    """Keep a signal in a product's state. Returns the cause of a price that follows from it; None if none does.
+    now_ms: processing time."""
     signals = state.signals
     if signals is None:
         signals = state.signals = ProductSignals()
@@ -41,8 +43,24 @@ def note_signal(
             decider.causes[OVERSOLD] += 1
         add_sold(signals.sold, signal, decider.at_s)
         return Cause.STOCK
+    if isinstance(signal, Forecast | Supply):
+        return _note_surge(signals, signal, decider, position)
     _note_quote(state, signals, signal, decider, position)
     return Cause.COMPETITOR
+
+
+def _note_surge(
+    signals: ProductSignals, signal: Forecast | Supply, decider: Decider, position: SourcePosition
+) -> str | None:
+    surge = signals.surge
+    if surge is None:
+        surge = signals.surge = SurgeSignals()
+    if isinstance(signal, Supply):
+        return Cause.SUPPLY if surge.add_supply(signal, position) and decider.uses_surge else None
+    if not surge.add_forecast(signal, position) or not decider.uses_surge:
+        return None
+    surge.waits = surge.must_wait(decider.at_s)
+    return None if surge.waits else Cause.FORECAST
 
 
 def _note_quote(
@@ -75,6 +93,9 @@ def price_again(
 ) -> PriceDecision | None:
     """Decide the price of a product after a signal, or after time alone has passed. None if the price stays, or if
     something holds it. All guardrails apply, at the event time of the shard."""
+    surge = None if state.signals is None else state.signals.surge
+    if surge is not None and cause == Cause.FORECAST:
+        surge.waits = False
     inputs = state.inputs_at(decider)
     if inputs is None or state.override is not None:
         return None
@@ -88,6 +109,9 @@ def price_again(
         decider.note(quote)
         if quote.adjustments == state.adjustments or state.price is None:
             return None
+    if surge is not None and cause == Cause.FORECAST:
+        surge.priced_min = decider.at_s // MINUTE_S
+    if quote.price == state.price:
         # The same price for other reasons.
         state.adjustments, state.price_source = quote.adjustments, source
         return state.to_decision(Cause.DESCRIBED, position)
@@ -149,6 +173,8 @@ def _next_due_s(state: ProductState, decider: Decider, looked: bool) -> int | No
     found = signals.cheapest(decider.at_s, state.base_price, policy)
     if found is not None and found.stale_at_s is not None:
         dues.append(found.stale_at_s)
+    if signals.surge is not None and decider.uses_surge:
+        dues += [due_s for due_s, _, _ in signals.surge.dues_s(decider.at_s, policy.surge)]
     return min(dues, default=None)
 
 
@@ -162,4 +188,11 @@ def ran_out(state: ProductState, decider: Decider) -> tuple[str, SourcePosition]
     if cools is not None and cools[0] == next_s:
         return Cause.COOLED, cools[1]
     found = signals.cheapest(decider.at_s, state.base_price, policy)
-    return (Cause.STALE, found.position) if found is not None and found.stale_at_s == next_s else None
+    if found is not None and found.stale_at_s == next_s:
+        return Cause.STALE, found.position
+    if signals.surge is None or not decider.uses_surge:
+        return None
+    for due_s, waits, position in signals.surge.dues_s(decider.at_s, policy.surge):
+        if due_s == next_s:
+            return (Cause.FORECAST if waits else Cause.STALE), position
+    return None

@@ -10,12 +10,13 @@ from core.positions import SourcePosition
 from pricing.commands import Freeze
 from pricing.decision import Adjustment
 from pricing.engine import BASE_REASON
+from pricing.external_events import ExternalEvent
 from pricing.guardrails import GUARDRAILS
-from pricing.rules import RULES
+from pricing.rules import RULES, SURGE
 from pricing.state.forgetting import Withdrawal
 from pricing.state.product import ProductState
 
-FORMAT = 8
+FORMAT = 9
 """Version of the documents' layout. With every change of the layout, increase it and let `unpack_shard` read the
 previous one too.
 
@@ -23,7 +24,8 @@ previous one too.
 because a document may hold only those that changed. 4: adjustments with all their fields.
 5: the event time of each product's base price; the end of its last override; products to decide once more;
 what is announced about products to forget. 6: forgotten products.
-7: signals of stock, clicks and competitors; the shard's event time. 8: decay of demand by time."""
+7: signals of stock, clicks and competitors; the shard's event time. 8: decay of demand by time.
+9: forecasts, supply, external events."""
 
 _USUAL_REASONS = {"base": BASE_REASON, **{name: reason for name, _, reason in (*RULES, *GUARDRAILS)}}
 
@@ -45,7 +47,8 @@ class ShardDocument(msgspec.Struct, array_like=True):
     last execution that has decided all products that were due (`pricing/state/replay.py`). unsettled: those of the
     document's products that are due, with the topic, partition and offset of the newest message applied to them.
     version_base, forget_before_ms: as in `Forgetting` (`pricing/state/forgetting.py`). forgotten: of the document's
-    products, those that were forgotten. newest_ms: of `EventClock`."""
+    products, those that were forgotten. newest_ms: of `EventClock`.
+    external: the shard's external events; None if they are those of the document before."""
 
     version: int
     products: dict[str, msgspec.Raw]
@@ -57,6 +60,7 @@ class ShardDocument(msgspec.Struct, array_like=True):
     forget_before_ms: int = 0
     forgotten: dict[str, Withdrawal] = {}
     newest_ms: int = 0
+    external: list[ExternalEvent] | None = None
 
 
 class _Head(msgspec.Struct, array_like=True):
@@ -105,7 +109,9 @@ def unpack_product(packed: msgspec.Raw) -> ProductState:
 
 def _unpack_adjustment(packed: Adjustment | tuple[str, float, str | None]) -> Adjustment:
     if isinstance(packed, Adjustment):
-        return Adjustment(_share(packed.rule), packed.amount, _share(packed.reason))
+        # Reasons of a surge have numbers, so there are too many to share.
+        text = packed.reason if packed.rule == SURGE else _share(packed.reason)
+        return Adjustment(_share(packed.rule), packed.amount, text)
     rule, amount, reason = packed
     return Adjustment(_share(rule), amount, _USUAL_REASONS[rule] if reason is None else reason)
 
@@ -121,11 +127,12 @@ def pack_shard(
     forget_before_ms: int,
     forgotten: Mapping[str, Withdrawal],
     newest_ms: int = 0,
+    external: list[ExternalEvent] | None = None,
 ) -> bytes:
     """A document, in MessagePack: the fields of `ShardDocument`. A product that is None was removed."""
     positions = {name: (at.topic, at.partition, at.offset) for name, at in unsettled.items()}
     # A tuple, because a `ShardDocument` takes products that are encoded already.
-    announced = version_base, forget_before_ms, forgotten, newest_ms
+    announced = version_base, forget_before_ms, forgotten, newest_ms, external
     return _encode((FORMAT, products, freezes, lifted, settled, positions, *announced))
 
 

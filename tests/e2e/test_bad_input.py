@@ -14,12 +14,13 @@ TOPICS = {
     SignalKind.CATALOGUE: "product-catalogue",
     SignalKind.FREEZES: "price-freezes",
     SignalKind.CORRECTIONS: "product-corrections",
+    SignalKind.EXTERNAL_EVENTS: "external-events",
 }
 
 
 def test_every_bad_message_is_one_dead_letter_and_the_flow_goes_on(pipeline: Pipeline) -> None:
     bad = all_bad_messages()
-    assert len(bad) == 93
+    assert len(bad) == 104
     expected: dict[tuple[str, bytes], list[str]] = {}
     pipeline.start_flow()
     for number, (kind, raw, code) in enumerate(bad):

@@ -20,6 +20,15 @@ FREEZE = {"scope": "all", "reason": "it runs wild", "set_by": "ann", "set_at": 1
 
 CORRECTION = {"product_id": "A1", "not_after": 1_700_000_000, "demand": 12.5}
 
+EXTERNAL = {
+    "event_id": "E1",
+    "product_id": "A1",
+    "score": 0.5,
+    "starts": 1_700_000_000,
+    "ends": 1_700_003_600,
+    "name": "Concert",
+}
+
 Change = dict[str, Any]
 
 BAD_EVENT_FIELDS: list[tuple[Change, ErrorCode]] = [
@@ -123,6 +132,19 @@ BAD_CORRECTION_FIELDS: list[tuple[Change, ErrorCode]] = [
     ({"demand": -1}, ErrorCode.BAD_NUMBER),
     ({"demand": 1e300}, ErrorCode.BAD_NUMBER),
 ]
+BAD_EXTERNAL_FIELDS: list[tuple[Change, ErrorCode]] = [
+    ({"event_id": "a b"}, ErrorCode.BAD_TEXT),
+    ({"event_id": None}, ErrorCode.WRONG_TYPE),
+    ({"product_id": "a b"}, ErrorCode.BAD_PRODUCT_ID),
+    ({"product_id": None}, ErrorCode.BAD_SCOPE),
+    ({"category": "kitchen"}, ErrorCode.BAD_SCOPE),
+    ({"product_id": None, "category": ""}, ErrorCode.BAD_TEXT),
+    ({"score": 1.5}, ErrorCode.BAD_NUMBER),
+    ({"score": "1"}, ErrorCode.WRONG_TYPE),
+    ({"starts": "soon"}, ErrorCode.BAD_TIMESTAMP),
+    ({"ends": 5}, ErrorCode.BAD_TIMESTAMP),
+    ({"name": "a\nb"}, ErrorCode.BAD_TEXT),
+]
 
 
 def all_bad_messages() -> list[tuple[SignalKind, bytes | None, ErrorCode]]:
@@ -139,6 +161,7 @@ def all_bad_messages() -> list[tuple[SignalKind, bytes | None, ErrorCode]]:
         (SignalKind.CATALOGUE, ENTRY, BAD_ENTRY_FIELDS),
         (SignalKind.FREEZES, FREEZE, BAD_FREEZE_FIELDS),
         (SignalKind.CORRECTIONS, CORRECTION, BAD_CORRECTION_FIELDS),
+        (SignalKind.EXTERNAL_EVENTS, EXTERNAL, BAD_EXTERNAL_FIELDS),
     ):
         found += [(kind, json.dumps({**whole, **change}).encode(), code) for change, code in changes]
     return found

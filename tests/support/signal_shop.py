@@ -33,12 +33,14 @@ factor = 0.99
 
 
 class Shop:
-    """One shard on a clock that the test sets. documents: of the state to begin with."""
+    """One shard on a clock that the test sets. documents: of the state to begin with. settles: false for a shard
+    that reads again what was read before a crash."""
 
-    def __init__(self, policy: PricingPolicy | None = None, *documents: bytes) -> None:
+    def __init__(self, policy: PricingPolicy | None = None, *documents: bytes, settles: bool = True) -> None:
         self.now_ms = T0
         self.shard = Shard(policy or parse_policy(DEMO), *documents)
-        self.shard.settle(was_resumed=False, execution=0)
+        if settles:
+            self.shard.settle(was_resumed=False, execution=0)
         self._lane = Lane(self.shard.decider.policy, UNBOUNDED)
         self._lane.hold(0, self.shard)
         self._offset = 0

@@ -12,6 +12,7 @@ from core.work import RefillRequest, Refused, Touched
 from dataflows.steps.decode import CHUNK, Decoding, Routed
 from pricing.batches import ChangeBatch, EventBatch
 from pricing.commands import Freeze
+from pricing.external_events import ExternalEvent
 from tests.support.signals import T0
 
 SHARDS = 8
@@ -19,6 +20,7 @@ KINDS = {
     "events": SignalKind.PRODUCT_EVENTS,
     "catalogue": SignalKind.CATALOGUE,
     "freezes": SignalKind.FREEZES,
+    "external": SignalKind.EXTERNAL_EVENTS,
 }
 BAD = b"{"
 
@@ -138,6 +140,23 @@ def test_a_freeze_goes_to_every_shard_and_one_of_them_reports_it() -> None:
     recorded = [change.recorded for _, batch in batches for change in batch.changes if isinstance(change, Freeze)]
     assert recorded.count(True) == 1
     assert recorded.index(True) == shard_of(b"all", SHARDS)
+
+
+def test_an_external_event_goes_to_every_shard_and_one_of_a_product_is_a_removal_in_all_others() -> None:
+    step = Step(workers=2)
+    fields = {"event_id": "e", "score": 1, "starts": T0, "ends": T0 + 1000, "name": "Concert"}
+    of_product, of_category = (
+        json.dumps({**fields, **scope}).encode() for scope in ({"product_id": "A"}, {"category": "kitchen"})
+    )
+    routed = step(RawBatch("external", [0, 0, 0], [1, 2, 3], [b"e"] * 3, [of_product, of_category, None], [T0] * 3))
+    assert touched(routed) == set(range(SHARDS))
+    batches = [(key, work) for key, work in routed if isinstance(work, ChangeBatch)]
+    assert [key for key, _ in batches] == step.placement.lanes_of(SHARDS)
+    for _, batch in batches:
+        first, second, third = (each for each in batch.changes if isinstance(each, ExternalEvent))
+        assert first.is_removal == ({batch.shard} != of("A"))
+        assert (second.category, second.is_removal, third.is_removal) == ("kitchen", False, True)
+        assert [each.position.offset for each in (first, second, third)] == [1, 2, 3]
 
 
 def test_what_is_routed_already_stays() -> None:

@@ -19,6 +19,7 @@ from pricing.policy import parse_policy
 from pricing.state import decay
 from pricing.state.lane import Lane
 from pricing.state.shard import Shard
+from pricing.surge import surge_price
 
 T0 = 1_700_000_000_000
 HALF_LIFE_S = 600
@@ -122,6 +123,43 @@ def test_no_price_is_above_the_one_that_demand_gives_for_longer_than_a_step(
             above_s = above_s + 1 if shop.price > exact else 0
             assert above_s < step_s
         shop.event("view")
+
+
+@given(st.integers(30, 3_000), st.sampled_from([7, 60]), st.lists(st.integers(1, 200), max_size=4))
+def test_decay_under_a_surge_lowers_the_price_by_its_step(half_life_s: int, step_s: int, pauses: list[int]) -> None:
+    surge = "[surge]\nenabled = true\nround_to = 0.25\n"
+    shop = Shop(f"{surge}[demand]\nhalf_life_s = {half_life_s}\ndecay_step_s = {step_s}")
+    shop.event()
+    above_s = 0
+    for pause_s in [*pauses, 100]:
+        for _ in range(pause_s):
+            shop.run(1)
+            state = shop.shard.get("A")
+            assert state is not None
+            age_s = (shop.now_ms - state.demand_time_ms) / 1000
+            demand = state.demand * 0.5 ** (age_s / half_life_s)
+            above_s = above_s + 1 if shop.price > surge_price(10 + 5 * sqrt(demand), 1.0, 0.25) else 0
+            assert above_s < step_s
+        shop.event("view")
+
+
+def test_decay_under_a_surge_is_not_late_where_a_step_is_near() -> None:
+    shop = Shop("[demand]\nhalf_life_s = 3000\ndecay_step_s = 1\n[surge]\nenabled = true\n")
+    # 15.128, which is 15.25 until it falls below 15.125.
+    shop.event("view", 10.128)
+    assert shop.price == 15.25
+    assert shop.run(5) == []
+    assert [each.cause for each in shop.run(1)] == [Cause.DECAYED]
+    assert shop.price == 15.0
+
+
+def test_decay_under_a_surge_ends_too() -> None:
+    shop = Shop(PLAIN + "\ndecay_step_s = 1000\n[surge]\nenabled = true\n")
+    shop.event()
+    shop.run(70_000)
+    state = shop.shard.get("A")
+    assert state is not None
+    assert (state.price, state.event_position, shop.lane.next_due_ms()) == (10.0, None, None)
 
 
 guardrails = st.fixed_dictionaries(
