@@ -33,7 +33,9 @@ def to_onnx(models: dict[str, list[lgb.Booster]]) -> bytes:
         for output, booster in zip(OUTPUTS, models[kind], strict=True):
             name = f"{kind}_{output}"
             types = [("vectors", FloatTensorType([None, count]))]
-            single = convert_lightgbm(booster, initial_types=types, target_opset=OPSET, zipmap=False)
+            single = convert_lightgbm(
+                with_single_thresholds(booster), initial_types=types, target_opset=OPSET, zipmap=False
+            )
             opsets |= {each.domain: each.version for each in single.opset_import}
             if single.graph.initializer:
                 raise ValueError("the converter wrote constants beside the trees")
@@ -49,6 +51,25 @@ def to_onnx(models: dict[str, list[lgb.Booster]]) -> bytes:
     model.ir_version = 8
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString(deterministic=True))
+
+
+def with_single_thresholds(booster: lgb.Booster) -> lgb.Booster:
+    """The same model with thresholds of single precision, which ONNX has.
+
+    Features are single numbers too. For them, `x <= t` is the same as `x <= s`, where s is the largest single
+    number that is not above t. The nearest one would not do: it may be above, and so at a feature's own value."""
+    lines = []
+    for line in booster.model_to_string().split("\n"):
+        # Without the sizes, which are those of the text before, trees are read one after the other.
+        if line.startswith("tree_sizes="):
+            continue
+        if line.startswith("threshold="):
+            exact = np.array(line.removeprefix("threshold=").split(), np.float64)
+            single = exact.astype(np.float32)
+            below = np.where(single.astype(np.float64) > exact, np.nextafter(single, np.float32(-np.inf)), single)
+            line = "threshold=" + " ".join(map(repr, below.astype(np.float64).tolist()))
+        lines.append(line)
+    return lgb.Booster(model_str="\n".join(lines))
 
 
 def _rename(node: Any, graph: Any, kind: str, name: str) -> None:
