@@ -1,10 +1,12 @@
 """Shared by the commands: dates, errors on one line, and a progress bar."""
 
+import argparse
 import re
 import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import NoReturn
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -53,12 +55,18 @@ def midnight_ms(day: int) -> int:
     return day * DAY_MS
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser that says what is wrong in one line, and ends with code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with the message."""
+        self.exit(BAD_INPUT, f"{self.prog.removeprefix('python -m forecasting.')}: {message}\n")
+
+
 def argument(parse: Callable[[str], int]) -> Callable[[str], int]:
     """A type of argparse that says what is wrong."""
 
     def parsed(text: str) -> int:
-        import argparse
-
         try:
             return parse(text)
         except ValueError as error:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from forecasting.commands import argument, day_of, day_text, progress_bar, run, write_files
+from forecasting.commands import Parser, argument, day_of, day_text, progress_bar, run, write_files
 from forecasting.demand import Demand
 from forecasting.evaluation.report import Evaluation, evaluation_of, to_html, to_json, to_text
 from forecasting.evaluation.rolling import Period, Rolled
@@ -62,10 +62,16 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m forecasting.evaluate", description=__doc__)
+    parser = Parser(prog="python -m forecasting.evaluate", description=__doc__)
     parser.add_argument("--model", type=Path, required=True, metavar="DIR", help="written by forecasting.train")
     parser.add_argument(
-        "--data", type=Path, required=True, nargs="+", metavar="FILE", help="invoices or recorded messages"
+        "--data",
+        type=Path,
+        required=True,
+        nargs="+",
+        action="extend",
+        metavar="FILE",
+        help="invoices or recorded messages",
     )
     parser.add_argument(
         "--from", dest="first", type=argument(day_of), required=True, metavar="DATE", help="the first day"

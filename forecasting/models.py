@@ -11,7 +11,7 @@ from rich.table import Table
 
 import telemetry
 from core.errors import PricewaxError, SettingsError
-from forecasting.commands import BAD_INPUT, moment_text, run
+from forecasting.commands import BAD_INPUT, Parser, moment_text, run
 from forecasting.gates import failed_gates
 from forecasting.registry.registry import Registry
 from forecasting.registry.stages import CANARY_SHARE, PROMOTIONS, StageChange, rollout_of
@@ -92,7 +92,7 @@ def _say(change: StageChange) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m forecasting.models", description=__doc__)
+    parser = Parser(prog="python -m forecasting.models", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="list | promote | rollback")
     listing = commands.add_parser("list", help="all models, the newest first")
     listing.add_argument("--json", action="store_true", help="as JSON")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from core.timestamps import DAY_MS
 from forecasting.calendar import is_closed, is_quiet
-from forecasting.commands import argument, moment_of, moment_text, progress_bar, run
+from forecasting.commands import Parser, argument, moment_of, moment_text, progress_bar, run
 from forecasting.features import day_features, hour_features, recent_rows
 from forecasting.history import HOUR_MS, MINUTE_MS, History
 from forecasting.model import KINDS, Units, nothing
@@ -68,13 +68,25 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m forecasting.predict", description=__doc__)
+    parser = Parser(prog="python -m forecasting.predict", description=__doc__)
     parser.add_argument("--model", type=Path, required=True, metavar="DIR", help="written by forecasting.train")
     parser.add_argument(
-        "--history", type=Path, required=True, nargs="+", metavar="FILE", help="invoices or recorded messages"
+        "--history",
+        type=Path,
+        required=True,
+        nargs="+",
+        action="extend",
+        metavar="FILE",
+        help="invoices or recorded messages",
     )
     parser.add_argument(
-        "--at", type=argument(moment_of), required=True, nargs="+", metavar="TIME", help="moments, in UTC"
+        "--at",
+        type=argument(moment_of),
+        required=True,
+        nargs="+",
+        action="extend",
+        metavar="TIME",
+        help="moments, in UTC",
     )
     parser.add_argument(
         "--horizon",

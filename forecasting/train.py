@@ -14,7 +14,7 @@ import msgspec
 from rich.progress import Progress
 
 from core.timestamps import DAY_MS
-from forecasting.commands import argument, day_of, day_text, progress_bar, run, write_files
+from forecasting.commands import Parser, argument, day_of, day_text, progress_bar, run, write_files
 from forecasting.demand import Demand
 from forecasting.evaluate import evaluate_period
 from forecasting.evaluation.report import Evaluation, to_html, to_json, to_text
@@ -149,9 +149,15 @@ def _steps(bar: Progress, note: str = "") -> Callable[[str, int], Callable[[], N
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m forecasting.train", description=__doc__)
+    parser = Parser(prog="python -m forecasting.train", description=__doc__)
     parser.add_argument(
-        "--data", type=Path, required=True, nargs="+", metavar="FILE", help="invoices or recorded messages"
+        "--data",
+        type=Path,
+        required=True,
+        nargs="+",
+        action="extend",
+        metavar="FILE",
+        help="invoices or recorded messages",
     )
     parser.add_argument(
         "--until", type=argument(day_of), required=True, metavar="DATE", help="the last day to learn from, included"

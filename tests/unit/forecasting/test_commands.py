@@ -186,7 +186,9 @@ def test_bad_files_and_dates_are_one_line_and_code_2(
     ):
         with pytest.raises(SystemExit, match="2"):
             command.main(arguments)
-        assert "takes a " in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert "takes a " in said
+        assert said.count("\n") == 1, said
 
 
 def test_a_damaged_model_is_said_to_be_damaged(model_folder: Path, tmp_path: Path) -> None:
