@@ -117,7 +117,8 @@ class SourceShown(BaseModel):
 
     topic: StrictStr = Field(min_length=1, max_length=249)
     partition: WholeNumber = Field(ge=0, lt=2**31)
-    offset: WholeNumber = Field(ge=0, lt=2**63)
+    # Kafka's end at 2^63. The description has bounds as doubles, and this one is the same in decimals.
+    offset: WholeNumber = Field(ge=0, le=9 * 10**18)
 
 
 class DeadLetterShown(BaseModel):
