@@ -48,6 +48,13 @@ ALERTS: dict[str, AlertKind] = {
         "A process of the flow holds as many products as it may (PRODUCTS_MAX = {subject}). Messages of other"
         " products become dead letters (too_many_products)."
     ),
+    "forecasts_near_limit": AlertKind(
+        "The flow of forecasts holds nine tenths of the products that it may (PRODUCTS_MAX = {subject})."
+    ),
+    "forecasts_at_limit": AlertKind(
+        "The flow of forecasts holds as many products as it may (PRODUCTS_MAX = {subject}). Other products get no"
+        " forecast."
+    ),
     "symbols_near_limit": AlertKind(
         "A process of the market's flow holds nine tenths of the symbols that it may (MARKET_SYMBOLS_MAX ="
         " {subject})."

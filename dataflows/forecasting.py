@@ -29,7 +29,7 @@ from dataflows.startup import start_flow
 from dataflows.steps.clock import Clock, wall_clock_ms
 from dataflows.steps.decode_demand import DemandDecoding
 from dataflows.steps.encode import Encode, encode_rows, letters_encoder, with_encoders
-from dataflows.steps.room import product_room
+from dataflows.steps.room import forecast_room
 from dataflows.workers import PerWorker
 from sinks.base.fan_out import FanOut
 from sinks.history.forecasting import encode_history, forecast_tables
@@ -148,6 +148,6 @@ def flow() -> Dataflow:
         models=models,
         shards=settings.shards,
         limits=InputLimits(settings.future_max_s * 1000),
-        room=product_room(settings.products_max),
+        room=forecast_room(settings.products_max),
         state_log=started.state_log,
     )

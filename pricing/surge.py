@@ -130,13 +130,13 @@ def surge_price(price: float, multiplier: float, round_to: float) -> float:
 
 
 def surge_reason(inputs: SurgeInputs, policy: SurgePolicy) -> str:
-    """The reason that an analyst reads, such as `surge 1.84: demand 0.41, supply 0.30, time of day 0.10, events
+    """The reason that an analyst reads, such as `times 1.84: demand 0.41, supply 0.30, time of day 0.10, events
     0.03`. A forecast that no model made is named: `demand 0.41 (category)`."""
     surge = surge_of(inputs, policy)
     terms = surge.terms
     source = "" if inputs.source in (None, "model") else f" ({inputs.source})"
     return (
-        f"surge {surge.multiplier:.{TEXT_DECIMALS}f}: demand {terms.demand:.{TEXT_DECIMALS}f}{source}, "
+        f"times {surge.multiplier:.{TEXT_DECIMALS}f}: demand {terms.demand:.{TEXT_DECIMALS}f}{source}, "
         f"supply {terms.supply:.{TEXT_DECIMALS}f}, time of day {terms.time_of_day:.{TEXT_DECIMALS}f}, "
         f"events {terms.events:.{TEXT_DECIMALS}f}"
     )

@@ -51,6 +51,11 @@ def product_room(limit: int) -> CountedRoom:
     return CountedRoom("products", limit, telemetry.PRODUCTS)
 
 
+def forecast_room(limit: int) -> CountedRoom:
+    """The room for products of forecasts."""
+    return CountedRoom("forecasts", limit, telemetry.FORECAST_PRODUCTS)
+
+
 def symbol_room(limit: int) -> CountedRoom:
     """The room for symbols."""
     return CountedRoom("symbols", limit, telemetry.SYMBOLS)

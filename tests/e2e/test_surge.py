@@ -71,7 +71,7 @@ def test_a_surge_reaches_every_output_also_after_a_crash(pipeline: Pipeline, tmp
     wait_for(lambda: market.prices(*names) == [18.5, 12.0, 12.0], what=pipeline.output)
     found = pipeline.http.get("/price/city:bike/explain").json()
     assert [each["rule"] for each in found["adjustments"]] == ["base", "surge"]
-    reason = "surge 1.86: demand 0.56 (cached), supply 0.30, time of day 0.00, events 0.00"
+    reason = "times 1.86: demand 0.56 (cached), supply 0.30, time of day 0.00, events 0.00"
     assert found["adjustments"][1]["reason"] == reason
 
     pipeline.kill_flow()

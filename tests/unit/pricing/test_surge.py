@@ -103,7 +103,7 @@ def test_a_surge_by_hand() -> None:
     # 0.4 * 1.4034, 0.3 * 0.5, 0.2 * 0.5, 0.1 * 1.6
     assert surge.terms == SurgeParts(0.56136, 0.15, 0.1, 0.16)
     assert surge.multiplier == 1.9714
-    reason = "surge 1.97: demand 0.56 (cached), supply 0.15, time of day 0.10, events 0.16"
+    reason = "times 1.97: demand 0.56 (cached), supply 0.15, time of day 0.10, events 0.16"
     assert surge_reason(SurgeInputs(0.75, 15.0, 10.0, 8, 0.8, "cached"), policy) == reason
     # 1 + 0.8 + 0.6 + 0.2 + 0.2 at the extreme, where each factor is 2; the hour has half of that.
     extreme = SurgeInputs(1.0, 9.0, 0.0, 8, 1.0)
@@ -233,7 +233,7 @@ def test_the_rule_is_the_last_one_and_says_why() -> None:
     _, shown, adjustments = quote_rules(PricingInputs(10.0, 4.0, None, known), policy)
     # 12 * 1.7114 = 20.5368
     assert shown == 20.5
-    reason = "surge 1.71: demand 0.56, supply 0.15, time of day 0.00, events 0.00"
+    reason = "times 1.71: demand 0.56, supply 0.15, time of day 0.00, events 0.00"
     assert [(each.rule, each.amount) for each in adjustments] == [("base", 10.0), ("stock", 2.0), ("surge", 8.5)]
     assert adjustments[-1].reason == reason
 

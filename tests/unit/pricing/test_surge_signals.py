@@ -56,7 +56,7 @@ def test_a_forecast_and_the_supply_change_the_price() -> None:
         "surge",
         8.5,
     )
-    assert state.adjustments[-1].reason.startswith("surge 1.86: demand 0.56, supply 0.30,")
+    assert state.adjustments[-1].reason.startswith("times 1.86: demand 0.56, supply 0.30,")
     # Older ones count no more.
     assert shop.send(forecast(0.9, T0_S - 1, version=9), supply(1.0, T0_S - 1), forecast(0.9, version=0)) == []
 
