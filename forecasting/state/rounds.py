@@ -34,8 +34,7 @@ BATCH = 256
 QUIET_EVERY = 5
 """Minutes between two forecasts of a product that nobody looks at."""
 
-HOUR_28D, ORDERS_60M, VIEWS_60M = (HOUR_FEATURES.index(name) for name in ("hour_28d", "orders_60m", "views_60m"))
-CARTS_60M, UNITS_28D = HOUR_FEATURES.index("carts_60m"), HOUR_FEATURES.index("units_28d")
+HOUR_28D, UNITS_28D = (HOUR_FEATURES.index(name) for name in ("hour_28d", "units_28d"))
 
 
 class Forecaster(Protocol):
@@ -97,9 +96,7 @@ class Rounds:
         history.advance(at_ms)
         if minute > self._minute:
             self._minute = minute
-            self._waiting = [
-                product_id for product_id in self._recent() if self._is_due(product_id, minute, models)
-            ]
+            self._waiting = list(self._due(minute, models))
             if minute % 60 == 0:
                 self._shard.forget_old()
         made: list[Made] = []
@@ -111,25 +108,28 @@ class Rounds:
     def _minute_of(self, now_ms: int) -> int:
         return (now_ms - self._turn_ms) // MINUTE_MS
 
-    def _recent(self) -> Iterator[str]:
-        names, products = self._lane.history.names, self._shard.products
-        return (names[row] for row in recent_rows(self._lane.history).tolist() if names[row] in products)
-
-    def _is_due(self, product_id: str, minute: int, models: Models) -> bool:
-        if (minute + zlib.crc32(product_id.encode())) % QUIET_EVERY == 0:
-            return True
-        last = self._shard.products[product_id].last
-        if last is None or last.source not in ("model", "cached"):
-            return True
-        model = models.of(product_id)
-        if model is None or model.version != last.model:
-            return True
-        history = self._lane.history
-        row = history.rows[product_id]
+    def _due(self, minute: int, models: Models) -> Iterator[str]:
+        """The products of the shard to be forecast in a minute."""
+        history, products = self._lane.history, self._shard.products
+        rows = recent_rows(history)
         latest = history.at_ms // MINUTE_MS
         steps = np.arange(latest - 60, latest, dtype=np.int64)
         rings = (history.minute_orders, history.minute_views, history.minute_carts)
-        return any(ring.window([row], steps).any() for ring in rings)
+        busy = np.logical_or.reduce([ring.window(rows, steps).any(axis=1) for ring in rings])
+        for row, is_busy in zip(rows.tolist(), busy.tolist(), strict=True):
+            product = products.get(name := history.names[row])
+            if product is not None and (is_busy or self._is_due(name, product.last, minute, models)):
+                yield name
+
+    def _is_due(self, name: str, last: Forecast | None, minute: int, models: Models) -> bool:
+        """True for a product that nobody looks at if it is its turn, or if a model could say more than the last
+        forecast."""
+        if last is None or last.source not in ("model", "cached"):
+            return True
+        if (minute + zlib.crc32(name.encode())) % QUIET_EVERY == 0:
+            return True
+        model = models.of(name)
+        return model is None or model.version != last.model
 
     def _batch(self, product_ids: Sequence[str], models: Models, now_ms: int) -> Iterator[Made]:
         history = self._lane.history
