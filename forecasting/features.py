@@ -190,7 +190,8 @@ def hour_features(history: History, rows: Rows) -> Features:
     values["price"], values["price_7d"] = prices["price"], prices["price_7d"]
     hours = np.sort(alike, axis=1)
     seen = np.array([quantile(hours, share) for share in QUANTILES])
-    share = values["shop_share_28d"]
+    # After a rest of four weeks, nothing is known of the hours of the day.
+    share = values["shop_share_28d"] if alike.shape[1] else 1 / 24
     steady, level = days.steady(today) * share, days.level(today) * share
     return Features(rows, _stacked(values, HOUR_FEATURES, len(rows)), scale, level, steady, seen)
 

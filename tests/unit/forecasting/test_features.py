@@ -139,6 +139,17 @@ def test_closed_days_and_quiet_hours_are_seen() -> None:
     assert not is_quiet(History(), 0, HOUR_MS)
 
 
+def test_a_shop_that_has_rested_for_weeks_is_forecast_all_the_same() -> None:
+    history = Replay(demand_of_shop()).until(START_MS + 190 * DAY_MS + 11 * HOUR_MS)
+    history.add(Sold("20039", history.at_ms, 3, 30))
+    history.advance(history.at_ms + 17 * MINUTE_MS)
+    (row,) = recent_rows(history)
+    _, features = both(history)
+    assert history.names[row] == "20039"
+    assert features.steady[0] > 0
+    assert features.level > 0
+
+
 def test_a_shop_without_a_sale_has_features_of_nothing() -> None:
     history = History()
     history.advance(AT)
