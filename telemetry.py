@@ -63,6 +63,9 @@ SALES_CORRECTIONS = Counter("pricewax_sales_corrections", "Orders that were pric
 FORECASTS = Counter("pricewax_forecasts", "Forecasts of products, by source", ["source"])
 FORECASTS_REFUSED = Counter("pricewax_forecasts_refused", "Signals of products for which there was no room")
 FORECAST_FAILURES = Counter("pricewax_forecast_failures", "Batches of products for which a model failed")
+FORECASTS_WAITING = Gauge(
+    "pricewax_forecasts_waiting", "Products that are due and not forecast yet, of one shard", ["shard"]
+)
 FORECAST_S = Histogram(
     "pricewax_forecast_seconds",
     "Time for the forecasts of one call, at most 256 products at a time",

@@ -13,7 +13,7 @@ A cancellation is known only from its own moment on, so a forecast that is made 
 sale (`Demand.is_known`)."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import count
 
 import msgspec
@@ -57,15 +57,15 @@ def is_product(stock_code: str) -> bool:
     return _PRODUCT.match(stock_code) is not None
 
 
-def demand_of(lines: Iterable[SoldLine], sells: Callable[[str], bool] = is_product) -> list[Demand]:
+def demand_of(lines: Iterable[SoldLine]) -> list[Demand]:
     """The demand of lines, in order of time; of equal times, in the order of the lines. The order of the lines does
-    not matter otherwise. sells: true for the code of a product."""
+    not matter otherwise."""
     found: dict[int, Demand] = {}
     # By customer, product and quantity: the sales that can be cancelled, the latest last.
     open_sales: dict[tuple[str, str, int], list[int]] = {}
     numbers = count()
     for line in sorted(lines, key=_time_and_kind):
-        if not sells(line.product_id) or line.units == 0:
+        if not is_product(line.product_id) or line.units == 0:
             continue
         key = (line.customer or "", line.product_id, abs(line.units))
         if line.units > 0:

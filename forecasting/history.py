@@ -84,6 +84,7 @@ class Ring:
     def add(self, row: int, at_ms: int, value: int) -> None:
         """Add to the sum of a moment. A moment that is too old is left out."""
         step = at_ms // self.step_ms
+        assert step <= self.latest
         if step > self.latest - self.kept:
             column = step % self.kept
             self.sums[row, column] = min(max(int(self.sums[row, column]) + value, 0), self._most)
@@ -202,6 +203,8 @@ class History:
         for rings, sums in groups:
             for step, *values in sums:
                 for ring, value in zip(rings, values, strict=True):
+                    # Views and carts may be ahead of the moment.
+                    ring.move(step)
                     ring.add(row, step * ring.step_ms, value)
                     # Views and carts are of products only.
                     if ring not in (self.minute_views, self.minute_carts):

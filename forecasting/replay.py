@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -85,6 +86,17 @@ def winsor_caps(days: NDArray[np.float64], share: float = 0.99) -> NDArray[np.fl
     for row in np.flatnonzero(days.any(axis=1)):
         caps[row] = np.quantile(days[row, first[row] :], share)
     return caps
+
+
+def known_before(demand: Sequence[Demand], at_ms: int) -> list[Demand]:
+    """The demand before a moment, as it was known then: not what was cancelled later."""
+    return [
+        msgspec.structs.replace(each, cancelled_at_ms=None)
+        if each.cancelled_at_ms is not None and each.cancelled_at_ms >= at_ms
+        else each
+        for each in demand
+        if each.at_ms < at_ms
+    ]
 
 
 def sold_of(demand: Demand) -> Sold:

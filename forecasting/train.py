@@ -21,7 +21,7 @@ from forecasting.evaluation.report import Evaluation, to_html, to_json, to_text
 from forecasting.evaluation.rolling import MODEL, Rolled
 from forecasting.model import KINDS, Blend
 from forecasting.names import DAY_FEATURES, HOUR_FEATURES
-from forecasting.replay import Actual, Replay
+from forecasting.replay import Actual, Replay, known_before
 from forecasting.serving.session import ABOUT_FILE, MODEL_FILE, NAMES, AboutModel, DataFile, Model
 from forecasting.training.examples import examples_of
 from forecasting.training.export import to_onnx, worst_difference
@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
 def train(demand: list[Demand], end: int, seed: int, progress: Callable[[str, int], Callable[[], None]]) -> bytes:
     """The ONNX file of models that know the days before `end` (days since 1970). progress: takes the name of a step
     and its length, and returns what is called after each part. Raises ValueError if there are too few days."""
-    known = [each for each in demand if each.at_ms < end * DAY_MS]
+    known = known_before(demand, end * DAY_MS)
     if not known:
         raise ValueError(f"there is no sale before {day_text(end)}")
     replay = Replay(known)
@@ -74,7 +74,7 @@ def _train(options: argparse.Namespace) -> None:
     """Raises OSError, ValueError, ModelError."""
     end = options.until + 1
     files = [DataFile(path.name, digest(path)) for path in options.data]
-    demand = [each for each in read_demand(options.data) if each.at_ms < end * DAY_MS]
+    demand = known_before(read_demand(options.data), end * DAY_MS)
     if not demand:
         raise ValueError(f"there is no sale until {day_text(options.until)}")
     with progress_bar() as bar:

@@ -18,6 +18,8 @@ from sinks.redis.forecasting_reader import StoredForecast
 
 DEFAULT_HORIZON = 60
 BASE_SCORE = 0.5
+LATE_AFTER_MS = 10 * 60_000
+"""A product that sells has a forecast every five minutes; an older one than this does not count."""
 
 router = APIRouter(tags=["forecasts"])
 
@@ -70,12 +72,15 @@ def product_of(product_id: str | None, region_id: str | None, product_type: str 
 
 def in_force(stored: StoredForecast) -> Forecast | None:
     """The forecast that counts now: without the flow, the last one for five minutes, as `cached`. None if there is
-    none."""
+    none, or if the flow is alive and has made none for long."""
     forecast = stored.forecast
-    if forecast is None or stored.is_alive:
-        return forecast
+    if forecast is None:
+        return None
     # Versions are the times at which forecasts were made.
-    if time.time_ns() // 1_000_000 - forecast.version > CACHED_FOR_MS:
+    age_ms = time.time_ns() // 1_000_000 - forecast.version
+    if stored.is_alive and age_ms <= LATE_AFTER_MS:
+        return forecast
+    if age_ms > CACHED_FOR_MS:
         return None
     return msgspec.structs.replace(forecast, source="cached") if forecast.source == "model" else forecast
 

@@ -12,6 +12,7 @@ from connectors.decode.wire import (
     RawMessage,
     decode_value,
     identifier,
+    kafka_timestamp_ms,
     past_timestamp_ms,
     refuse,
 )
@@ -19,11 +20,16 @@ from core.dead_letter import DeadLetter, ErrorCode
 from core.errors import BadInputError
 from core.money import PRICE_MAX
 from core.text import clean_text
+from core.timestamps import DAY_MS
 from forecasting.demand import AMOUNT_SCALE
 from forecasting.state.signals import Cancel, Interest, Sale, Signal, Supply
 
 QUANTITY_MAX = 10**9
-"""Sums of the units of a day have room in 32 bits; what is above them is cut off."""
+UNITS_MAX = 10**6
+"""Units of a sale; more count as so many. Sums of a day have room in 32 bits, also of the whole shop."""
+
+DECISION_AGE_MAX_MS = 30 * DAY_MS
+"""A decision that is older when Kafka gets it is refused: the database has a partition for each day."""
 
 ID_MAX_CHARS = 128
 EVENT_TYPES = ("search", "view", "cart", "booking", "purchase", "cancel")
@@ -101,11 +107,22 @@ def _supply(raw: RawMessage, value: bytes, limits: InputLimits) -> Signal:
     return Supply(identifier(wire.product_id), at_ms, float(wire.available))
 
 
+def _one_line(value: bytes) -> str:
+    """A document written again, without tabs and line breaks. Raises BadInputError if a database cannot keep it."""
+    try:
+        text = msgspec.json.encode(msgspec.json.decode(value)).decode()
+    except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as error:
+        raise BadInputError(ErrorCode.NOT_JSON, f"the value cannot be kept: {error}"[:200]) from None
+    if "\\u0000" in text:
+        raise BadInputError(ErrorCode.BAD_TEXT, "a text has the character 0")
+    return text
+
+
 def _pieces(value: float) -> int:
     if not 0 < value <= QUANTITY_MAX:
         raise BadInputError(ErrorCode.BAD_QUANTITY, f"quantity takes a number above 0 and at most {QUANTITY_MAX:,}")
     # Product events may have parts of a piece.
-    return max(1, round(value))
+    return min(max(1, round(value)), UNITS_MAX)
 
 
 def _short(name: str, value: str | int | None) -> str | None:
@@ -129,15 +146,20 @@ def decode_demand(
         return refuse(error, raw, topic, partition)
 
 
-def decode_decision(raw: RawMessage, topic: str, partition: int) -> Decision | DeadLetter:
+def decode_decision(
+    raw: RawMessage, topic: str, partition: int, *, limits: InputLimits = DEFAULT_LIMITS
+) -> Decision | DeadLetter:
     """The decision of a message, or a dead letter with the reason."""
     try:
         if raw.value is None:
             raise BadInputError(ErrorCode.TOMBSTONE, "a decision has no value")
         wire = decode_value(raw.value, _DecisionWire, _decode_decision)
         request_id: Any = _short("request_id", wire.request_id)
-        # Written again, so that the text has no tab and no line break.
-        document = msgspec.json.encode(msgspec.json.decode(raw.value)).decode()
-        return Decision(request_id, identifier(wire.product_id), wire.made_at_ms, document)
+        made_at_ms = past_timestamp_ms(wire.made_at_ms, "made_at_ms", raw, limits)
+        if kafka_timestamp_ms(raw) - made_at_ms > DECISION_AGE_MAX_MS:
+            raise BadInputError(
+                ErrorCode.BAD_TIMESTAMP, "made_at_ms is more than 30 days before Kafka's time stamp"
+            )
+        return Decision(request_id, identifier(wire.product_id), made_at_ms, _one_line(raw.value))
     except BadInputError as error:
         return refuse(error, raw, topic, partition)

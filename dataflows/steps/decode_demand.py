@@ -67,7 +67,7 @@ class DemandDecoding(RoutedDecoding[Routed]):
 
     def _one(self, kind: DemandKind, raw: RawMessage, topic: str, partition: int) -> Signal | Decision | DeadLetter:
         if kind is DemandKind.DECISIONS:
-            return decode_decision(raw, topic, partition)
+            return decode_decision(raw, topic, partition, limits=self._limits)
         if kind is not DemandKind.CATALOGUE:
             return decode_demand(kind, raw, topic, partition, limits=self._limits)
         change = decode(SignalKind.CATALOGUE, raw, topic, partition, limits=self._limits)

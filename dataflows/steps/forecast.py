@@ -73,6 +73,7 @@ class ForecastStep(StatefulBatchLogic[ForecastWork, Any, bytes | None]):
         self._clock = clock
         self._encode = encode
         self._rounds: Rounds | None = None
+        self._number = 0
         # Not moved by signals: they may come faster than a pause ends.
         self._due_ms = self._alive_ms = 0
         self._caught_up = 0
@@ -83,7 +84,7 @@ class ForecastStep(StatefulBatchLogic[ForecastWork, Any, bytes | None]):
     def _make(self, documents: list[bytes]) -> ForecastShard:
         shard = ForecastShard(self._lane, documents)
         self._lane.room.note(len(shard))
-        number = len(self._lane.shards)
+        self._number = number = len(self._lane.shards)
         self._lane.shards[number] = shard
         self._rounds = Rounds(shard, number, self._shards, _note_failure)
         now_ms = self._clock()
@@ -136,6 +137,7 @@ class ForecastStep(StatefulBatchLogic[ForecastWork, Any, bytes | None]):
             telemetry.FORECAST_S.observe(time.monotonic() - started)
         for each in made:
             telemetry.FORECASTS.labels(each.forecast.source).inc()
+        telemetry.FORECASTS_WAITING.labels(str(self._number)).set(rounds.waiting)
         self._due_ms = max(rounds.next_ms(now_ms), self._clock() + PAUSE_MS)
         return self._encode([Forecasted(made=made, alive=True)]), StatefulBatchLogic.RETAIN
 

@@ -58,8 +58,8 @@ class Period:
         return self._actual.orders(self.first * DAY_MS, (self.last + 1) * DAY_MS)
 
     def roll(self, model: Model, progress: Callable[[], None] = lambda: None) -> tuple[Rolled, Rolled]:
-        """Forecasts of the days, and of the hours in which the shop may sell. Days on which it sold nothing are
-        left out. progress: called before each day. Raises ValueError if there is no other, and ModelError."""
+        """Forecasts of the days, and of the hours in which the shop may sell or did. Days on which it sold nothing
+        are left out. progress: called before each day. Raises ValueError if there is no other, and ModelError."""
         of_hours = HourMethods(lru_cache(maxsize=2000)(self._hour), self._open)
         day_parts, hour_parts = [], []
         for day in range(self.first, self.last + 1):
@@ -69,7 +69,8 @@ class Period:
             day_parts.append(self._day(model, day))
             for start_ms in range(0, DAY_MS, HOUR_MS):
                 history = self._replay.until(day * DAY_MS + start_ms)
-                if not is_quiet(history, history.at_ms, history.at_ms + HOUR_MS):
+                # Hours that are forecast as nothing count if something was sold in them.
+                if not _is_shut(history) or self._hour(day, start_ms).any():
                     hour_parts.append(self._hour_of(model, history, of_hours))
         if not day_parts or not hour_parts:
             raise ValueError("the shop sold nothing in the days that are to be forecast")
@@ -96,7 +97,7 @@ class Period:
     def _hour_of(self, model: Model, history: History, of_hours: HourMethods) -> Rolled:
         rows = recent_rows(history)
         features = hour_features(history, rows)
-        said = model.forecast("hour", features)
+        said = nothing(len(rows)) if _is_shut(history) else model.forecast("hour", features)
         places = self._places(history, rows)
         day, start_ms = divmod(history.at_ms, DAY_MS)
         methods = of_hours.at(day, start_ms, places) | {MODEL: Method(said.p10, said.p50, said.p90, said.mean)}
@@ -115,6 +116,12 @@ class Period:
 
     def _places(self, history: History, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         return self._actual.places([history.names[row] for row in rows.tolist()])
+
+
+def _is_shut(history: History) -> bool:
+    """True if the shop does not sell in the next hour, by all that is known."""
+    at_ms = history.at_ms
+    return is_closed(history, at_ms // DAY_MS) or is_quiet(history, at_ms, at_ms + HOUR_MS)
 
 
 def _joined(parts: list[Rolled]) -> Rolled:

@@ -60,7 +60,10 @@ class Registry:
         async def read(reader: ForecastReader) -> tuple[bytes, bytes]:
             return await reader.file(version, ABOUT_FILE), await reader.file(version, MODEL_FILE)
 
-        about, raw = self._read(read)
+        try:
+            about, raw = self._read(read)
+        except ValueError as error:
+            raise ModelError(f"model {version} in the registry: its files may be damaged ({error})") from None
         if not about:
             raise ModelError(f"model {version} is not in the registry")
         return model_of(about, raw, f"model {version} in the registry")
@@ -82,14 +85,20 @@ class Registry:
             raise PromotionError(f"model {version} is live; bring another model to live first, or roll back")
         files = {ABOUT_FILE: about, MODEL_FILE: raw}
         parts = encode_parts(version, files)
-        if version not in {each.version for each, _ in self.models()}:
+        known = {each.version: stored for each, stored in self.models()}
+        if version in known and known[version] != model.about:
+            raise PromotionError(f"model {version} is registered with another {ABOUT_FILE}; train it again")
+        if version not in known:
             # The model's row comes last: whoever sees it can read the files.
             self._write([*parts, encode_model(version, model.about.sha256, len(parts), _now_ms())])
         return self._change(version, stage, share if stage == "canary" else 0.0, who, why)
 
     def rollback(self, *, who: str, why: str, to: str | None = None) -> StageChange:
-        """Take back the last promotion that sets prices, or go back to an earlier model. Raises PromotionError."""
+        """Take back the last promotion that sets prices, or go back to an earlier model. Raises PromotionError, and
+        ModelError if that model cannot be run."""
         version, stage = rollback_of(self.rollout(), to)
+        if stage == "live":
+            self.load(version)
         return self._change(version, stage, 0.0, who, why)
 
     def _change(self, version: str, stage: Stage, share: float, who: str, why: str) -> StageChange:

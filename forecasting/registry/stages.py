@@ -97,7 +97,7 @@ def _after(state: Rollout, change: StageChange) -> Rollout:
 
 def rollback_of(state: Rollout, to: str | None = None) -> tuple[str, Stage]:
     """The change that takes back the last promotion that sets prices: a canary is retired, or else the model before
-    is live again. to: an earlier model to go back to. Raises PromotionError."""
+    is live again; the first model is retired. to: an earlier model to go back to. Raises PromotionError."""
     if to is not None:
         if to not in state.earlier:
             raise PromotionError(
@@ -108,4 +108,6 @@ def rollback_of(state: Rollout, to: str | None = None) -> tuple[str, Stage]:
         return state.canary, "retired"
     if state.earlier:
         return state.earlier[-1], "live"
+    if state.live is not None:
+        return state.live, "retired"
     raise PromotionError("there is no model to go back to")

@@ -32,14 +32,15 @@ class ModelWatch:
         self._own: Model | None = None
         self._failed: dict[str, str] = {}
         self._usable: object = None
+        self._broken = ""
 
     def start(self, stop: threading.Event) -> None:
         """Look once, so that the first forecasts have a model, and then in a thread until `stop` is set."""
-        self.look()
+        self.look_safely()
 
         def watch() -> None:
             while not stop.wait(LOOK_EVERY_S):
-                self.look()
+                self.look_safely()
 
         threading.Thread(target=watch, name="models", daemon=True).start()
 
@@ -53,6 +54,19 @@ class ModelWatch:
         """The model that is only watched; None if there is none."""
         version = self._rollout.shadow
         return None if version is None else self._models.get(version)
+
+    def look_safely(self) -> None:
+        """Look, and raise an alert if that fails in a way that nobody thought of: else models would stand still."""
+        try:
+            self.look()
+        except Exception as error:
+            log.exception("the models could not be looked at")
+            self._broken = f"{type(error).__name__} while looking at the registry"
+            telemetry.set_alert(ALERT, self._broken, holds=True)
+        else:
+            if self._broken:
+                telemetry.set_alert(ALERT, self._broken, holds=False)
+                self._broken = ""
 
     def look(self) -> None:
         """Take the stages of the registry, and load what is new. If the database does not answer, all stays."""

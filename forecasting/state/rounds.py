@@ -68,6 +68,7 @@ class Rounds:
         self._on_failure = on_failure
         self._minute = -1
         self._waiting: list[str] = []
+        self._day = -1
         self._days: dict[str, tuple[int, str, Quantities, Quantities]] = {}
 
     def restart(self) -> None:
@@ -78,6 +79,11 @@ class Rounds:
     def repeat(self) -> None:
         """Look again in this minute: the models have changed."""
         self._minute = -1
+
+    @property
+    def waiting(self) -> int:
+        """The number of products that are due, and not forecast yet."""
+        return len(self._waiting)
 
     def next_ms(self, now_ms: int) -> int:
         """The processing time of the next round; now if some products of this one wait."""
@@ -96,13 +102,17 @@ class Rounds:
         history.advance(at_ms)
         if minute > self._minute:
             self._minute = minute
-            self._waiting = list(self._due(minute, models))
+            # Those that still wait from the last minute come first: else the last rows never had their turn.
+            self._waiting = list(dict.fromkeys([*self._waiting, *self._due(minute, models)]))
+            if self._day != (day := history.at_ms // DAY_MS):
+                self._day = day
+                self._days.clear()
             if minute % 60 == 0:
                 self._shard.forget_old()
         made: list[Made] = []
         while self._waiting and not is_over():
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-            made += self._batch(batch, models, now_ms)
+            made += self._batch([each for each in batch if each in self._shard.products], models, now_ms)
         return made
 
     def _minute_of(self, now_ms: int) -> int:
@@ -212,13 +222,15 @@ class Rounds:
         made_at_ms: int | None = None,
     ) -> Made:
         product, history = self._shard.products[name], self._lane.history
-        usual = float(features.vectors[place, HOUR_28D]) * float(features.scale[place])
+        # Not a number on the first day of a shop.
+        usual = float(np.nan_to_num(features.vectors[place, HOUR_28D])) * float(features.scale[place])
         score = demand_score(horizons[60].mean, usual) if 60 in horizons else 0.5
         at_ms = history.at_ms if made_at_ms is None else made_at_ms
         before = product.last.version if product.last else 0
         version = max(before + 1, now_ms)
         forecast = Forecast(name, at_ms, model, source, horizons, score, version)
         product.last = forecast
+        self._shard.note_forecast(name)
         ended = self._end_hour(name, forecast)
         values = [None if np.isnan(value) else float(value) for value in features.vectors[place]]
         return Made(forecast, values, ended)
@@ -304,7 +316,7 @@ def category_means(lane: Lane) -> dict[str, tuple[float, float]]:
         days = features.vectors[:, UNITS_28D] * features.scale
         for row, hour, day in zip(rows.tolist(), hours.tolist(), days.tolist(), strict=True):
             category = lane.category_of(history.names[row])
-            if category:
+            if category and np.isfinite(hour) and np.isfinite(day):
                 total = sums.setdefault(category, [0.0, 0.0, 0.0])
                 for place, value in enumerate((1.0, hour, day)):
                     total[place] += value

@@ -12,6 +12,7 @@ from core.event_clock import EventClock
 from core.room import Room
 from core.timestamps import DAY_MS
 from forecasting.history import DAYS, History, PackedRow, Sold
+from forecasting.published import Forecast, HourForecast
 from forecasting.state.product import OpenSale, Product
 from forecasting.state.signals import Cancel, Entry, Sale, Signal, Supply
 
@@ -27,7 +28,8 @@ EVENT_IDS_MAX = 100_000
 
 class _Document(msgspec.Struct, array_like=True):
     """at_ms: the moment of the history. products: the whole state. signals: applied after it, in order, with the
-    processing time of each; a document of changes has only these. newest_ms: of the event clock."""
+    moment of the history at each; a document of changes has only these and forecasts: the last one of a product,
+    and the first of its hour. newest_ms: of the event clock."""
 
     version: int
     at_ms: int
@@ -35,6 +37,7 @@ class _Document(msgspec.Struct, array_like=True):
     products: dict[str, tuple[Product, PackedRow | None, int]] = {}
     event_ids: dict[str, int] = {}
     signals: list[tuple[int, Signal]] = []
+    forecasts: dict[str, tuple[Forecast | None, HourForecast | None]] = {}
 
 
 # JSON, because MessagePack has no numbers above 64 bits.
@@ -74,6 +77,8 @@ class ForecastShard:
         self._seen_ms: dict[str, int] = {}
         self._event_ids: dict[str, int] = {}
         self._signals: list[tuple[int, Signal]] = []
+        # An ordered set: products that were forecast since the last document.
+        self._forecast: dict[str, None] = {}
         for each in documents:
             document = _decode(each)
             if document.version != FORMAT:
@@ -88,6 +93,9 @@ class ForecastShard:
             for at_ms, signal in document.signals:
                 lane.history.advance(at_ms)
                 self._apply(signal)
+            for product_id, (last, hour) in document.forecasts.items():
+                if product_id in self.products:
+                    self.products[product_id].last, self.products[product_id].hour = last, hour
         self._signals.clear()
 
     def __len__(self) -> int:
@@ -95,9 +103,13 @@ class ForecastShard:
 
     def apply(self, signals: Iterable[Signal], now_ms: int) -> None:
         """Apply signals, in order. now_ms: processing time."""
+        signals = list(signals)
         for signal in signals:
             if not isinstance(signal, Entry):
                 self.lane.clock.note(signal.at_ms, now_ms)
+        # Before them, so that those of now are not too far ahead of the sums.
+        self.lane.history.advance(self.lane.clock.at_ms(now_ms))
+        for signal in signals:
             if signal.product_id not in self.products and not self.lane.room.take():
                 self.refused += 1
                 continue
@@ -131,6 +143,10 @@ class ForecastShard:
         else:
             history.add_interest(product_id, signal.at_ms, views=not signal.is_cart, carts=int(signal.is_cart))
 
+    def note_forecast(self, product_id: str) -> None:
+        """A product has a new forecast."""
+        self._forecast[product_id] = None
+
     def _is_new(self, event_id: str, at_ms: int) -> bool:
         """False for an event that counted within a day."""
         before = self._event_ids.get(event_id)
@@ -162,6 +178,7 @@ class ForecastShard:
 
     def snapshot(self) -> bytes:
         self._signals.clear()
+        self._forecast.clear()
         history = self.lane.history
         packed = history.pack(self.products)
         products = {
@@ -171,11 +188,14 @@ class ForecastShard:
         return _encode(_Document(FORMAT, history.at_ms, self.lane.clock.newest_ms, products, self._event_ids))
 
     def changes(self) -> bytes | None:
-        if not self._signals:
+        if not self._signals and not self._forecast:
             return None
         at_ms, newest_ms = self.lane.history.at_ms, self.lane.clock.newest_ms
-        document = _encode(_Document(FORMAT, at_ms, newest_ms, signals=self._signals))
+        known = ((name, self.products.get(name)) for name in self._forecast)
+        forecasts = {name: (product.last, product.hour) for name, product in known if product is not None}
+        document = _encode(_Document(FORMAT, at_ms, newest_ms, signals=self._signals, forecasts=forecasts))
         self._signals.clear()
+        self._forecast.clear()
         return document
 
     def estimate_bytes(self) -> int:

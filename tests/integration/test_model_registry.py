@@ -100,6 +100,21 @@ def test_of_two_changes_at_once_one_is_told(trained: Path, url: str) -> None:
     assert [each.number for each in registry.changes()] == list(range(1, 2 + len(numbers)))
 
 
+def test_going_back_to_a_model_that_cannot_be_run_is_refused(trained: Path, url: str) -> None:
+    registry = Registry(url)
+    first = registry.promote(*good(trained, "first"), "live", who="Ann", why="first").version
+    registry.promote(*good(trained, "second"), "live", who="Ann", why="second")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("UPDATE forecast_parts SET content = '%%%' WHERE version = 'first' AND part = 2")
+    with pytest.raises(ModelError, match="may be damaged"):
+        registry.rollback(who="Ann", why="back")
+    assert (registry.rollout().live, first) == ("second", "first")
+    about, raw = good(trained, "second")
+    changed = msgspec.structs.replace(msgspec.json.decode(about, type=AboutModel), seed=99)
+    with pytest.raises(PromotionError, match="is registered with another model"):
+        registry.promote(msgspec.json.encode(changed), raw, "live", who="Ann", why="other")
+
+
 def test_a_damaged_row_is_a_model_error(trained: Path, url: str) -> None:
     registry = Registry(url)
     version = registry.promote(*good(trained), "live", who="Ann", why="first").version
@@ -147,7 +162,11 @@ def test_the_command(
     rows = {row["version"]: row for row in msgspec.json.decode(capsys.readouterr().out)}
     assert (rows["other"]["stage"], rows["other"]["share"], rows[version]["failed"]) == ("canary", 0.25, [])
     assert models.main(["rollback", *by]) == 0
+    assert models.main(["rollback", *by]) == 0
     assert models.main(["rollback", *by]) == 1
     output = capsys.readouterr()
-    assert "model other is retired" in output.out
+    assert [line for line in output.out.splitlines() if line.startswith("model ")] == [
+        "model other is retired (change 3)",
+        f"model {version} is retired (change 4)",
+    ]
     assert "no model to go back to" in output.err

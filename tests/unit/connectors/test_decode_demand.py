@@ -41,6 +41,7 @@ def event(**fields: Any) -> dict[str, Any]:
         (event(event_type="cart", event_id=5), Interest("p", AT, True, "5")),
         (event(event_type="cancel", user_id="u"), Cancel("p", AT, "u")),
         (event(event_type="cancel", user_id="u", quantity=2), Cancel("p", AT, "u", 2)),
+        (event(quantity=5_000_000), Sale("p", AT, 1_000_000, 0)),
         (event(product_id="lon:ride"), Sale("lon:ride", AT, 1, 0)),
     ],
 )
@@ -90,14 +91,38 @@ def test_supply() -> None:
 
 
 def test_decisions_are_kept_whole_on_one_line() -> None:
-    value = b'{"request_id": "r",\n\t"product_id": "p", "made_at_ms": 5, "price": 1.5, "text": "a\\tb"}'
+    value = b'{"request_id": "r",\n\t"product_id": "p", "made_at_ms": 1700000000000, "price": 1.5, "text": "a\\tb"}'
     found = decode_decision(raw(value), "t", 0)
     assert isinstance(found, Decision)
-    assert (found.request_id, found.product_id, found.made_at_ms) == ("r", "p", 5)
+    assert (found.request_id, found.product_id, found.made_at_ms) == ("r", "p", AT)
     assert json.loads(found.document) == json.loads(value)
     assert not set("\n\t") & set(found.document)
-    for bad in (None, b"{}", b'{"request_id": "", "product_id": "p", "made_at_ms": 5}', b"\xff"):
+    for bad in (None, b"{}", b"\xff"):
         assert isinstance(decode_decision(raw(bad), "t", 0), DeadLetter)
+
+
+@pytest.mark.parametrize(
+    ("field", "code"),
+    [
+        (b'"request_id": ""', "bad_text"),
+        (b'"made_at_ms": 5', "bad_timestamp"),
+        (b'"made_at_ms": 1690000000000', "bad_timestamp"),
+        (b'"made_at_ms": 1800000000000', "from_the_future"),
+        (b'"made_at_ms": 9999999999999999999999999999999999999999', "bad_timestamp"),
+        (b'"x": 1e400', "not_json"),
+        (b'"x": "\\ud800"', "not_json"),
+        (b'"x": "a\\u0000b"', "bad_text"),
+        (b'"x": ' + b"9" * 5000, "not_json"),
+    ],
+)
+def test_decisions_that_a_database_cannot_keep_are_letters(field: bytes, code: str) -> None:
+    whole = {"request_id": "r", "product_id": "p", "made_at_ms": AT}
+    fields = [f'"{name}": {json.dumps(value)}'.encode() for name, value in whole.items()]
+    name = field.split(b":")[0]
+    document = b"{" + b", ".join([*(each for each in fields if not each.startswith(name)), field]) + b"}"
+    found = decode_decision(raw(document), "t", 0)
+    assert isinstance(found, DeadLetter)
+    assert found.error_code == code
 
 
 @given(st.one_of(st.none(), st.binary(max_size=200)), st.sampled_from(list(DemandKind)))

@@ -229,6 +229,20 @@ def test_recorded_messages_count_once_and_can_be_taken_back(tmp_path: Path) -> N
     ]
     path = tmp_path / "events.jsonl.gz"
     path.write_bytes(gzip.compress("\n".join(json.dumps(line) for line in lines).encode()))
+    more = tmp_path / "more.jsonl"
+    more.write_text(
+        "\n".join(
+            json.dumps(line)
+            for line in (
+                {**lines[1], "timestamp": 1300000130},
+                {"event_type": "purchase", "product_id": 7, "timestamp": 1300001000, "quantity": 2.5, "user_id": 3},
+                {"event_type": "cancel", "product_id": "7", "timestamp": 1300002000, "user_id": "3"},
+            )
+        ),
+        encoding="utf-8",
+    )
+    both = [(each.product_id, each.units, each.cancelled_at_ms) for each in read_demand([path, more])]
+    assert both == [("a", 2, None), ("ride:1", 1, 1300000300000), ("7", 2, 1300002000000)]
     found = [(each.product_id, each.units, each.price, each.cancelled_at_ms) for each in read_demand([path])]
     assert found == [("a", 2, 3.5, None), ("ride:1", 1, None, 1300000300000)]
 

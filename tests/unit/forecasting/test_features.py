@@ -13,7 +13,7 @@ from forecasting.demand import Demand
 from forecasting.features import Features, day_features, hour_features, recent_rows
 from forecasting.history import DAYS, HOUR_MS, MINUTE_MS, History, Sold
 from forecasting.names import DAY_FEATURES, HOUR_FEATURES
-from forecasting.replay import Actual, Replay, sold_of, winsor_caps
+from forecasting.replay import Actual, Replay, known_before, sold_of, winsor_caps
 from tests.support.small_shop import START, START_MS, demand_of_shop
 
 AT = START_MS + 100 * DAY_MS + 11 * HOUR_MS + 17 * MINUTE_MS
@@ -165,14 +165,25 @@ def test_what_is_too_old_is_forgotten_and_sums_stay_in_bounds() -> None:
     history.advance(START_MS + 200 * DAY_MS)
     history.add(Sold("p", START_MS + (200 - DAYS) * DAY_MS, 5, 5))
     assert history.days.sums[history.row("p")].sum() == 0
-    history.add(Sold("p", START_MS + 199 * DAY_MS, 2**40, 1))
-    history.add(Sold("p", START_MS + 199 * DAY_MS, 2**40, 1))
+    for _ in range(2):
+        history.add(Sold("p", START_MS + 199 * DAY_MS, 2**40, 1))
     assert history.days.sums[history.row("p")].max() == (2**31 - 1) // 2
     history.add(Sold("p", START_MS + 198 * DAY_MS, -5, -5))
     assert history.days.sums.min() == 0
     for number in range(700):  # More rows than there were.
         history.add(Sold(f"{number}", START_MS + 199 * DAY_MS, 1, 1))
     assert len(recent_rows(history)) == 701
+
+
+def test_what_is_cancelled_after_the_end_is_not_known_before_it() -> None:
+    cut_ms = START_MS + 100 * DAY_MS
+    sale = Demand("p", cut_ms - HOUR_MS, 5, 1.0, cut_ms + HOUR_MS)
+    gone = Demand("p", cut_ms - HOUR_MS, 7, 1.0, cut_ms - MINUTE_MS)
+    later = Demand("p", cut_ms, 9, 1.0)
+    assert [(each.units, each.cancelled_at_ms) for each in known_before([gone, sale, later], cut_ms)] == [
+        (7, cut_ms - MINUTE_MS),
+        (5, None),
+    ]
 
 
 def test_actual_units_leave_cancelled_sales_out() -> None:

@@ -37,8 +37,9 @@ def test_promotions_and_their_way_back() -> None:
     back = changes(("a", "live"), ("b", "live"), ("c", "live"), ("b", "live"))
     assert (back.live, back.earlier) == ("b", ("a",))
     assert rollback_of(back) == ("a", "live")
+    assert rollback_of(changes(("a", "live"))) == ("a", "retired")
     with pytest.raises(PromotionError, match="no model to go back to"):
-        rollback_of(changes(("a", "live")))
+        rollback_of(changes(("a", "live"), ("a", "retired")))
     with pytest.raises(PromotionError, match="was not live before"):
         rollback_of(back, "c")
     gone = changes(("a", "live"), ("a", "retired"))

@@ -126,22 +126,17 @@ def test_the_chain_from_a_model_to_nothing() -> None:
     assert len(back) == 40
 
 
-def test_a_call_ends_when_its_time_is_up_and_goes_on_in_the_next() -> None:
+def test_a_call_ends_when_its_time_is_up_and_goes_on_in_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     rounds, models = shop_rounds(), Chosen(Flat())
 
     def at_once() -> Callable[[], bool]:
         calls = iter([False, True])
         return lambda: next(calls, True)
 
-    import forecasting.state.rounds as module
-
-    before, module.BATCH = module.BATCH, 15
-    try:
-        counts: list[int] = []
-        while rounds.next_ms(NOW) == NOW or not counts:
-            counts.append(len(rounds.make(models, NOW, at_once())))
-    finally:
-        module.BATCH = before
+    monkeypatch.setattr("forecasting.state.rounds.BATCH", 15)
+    counts: list[int] = []
+    while rounds.next_ms(NOW) == NOW or not counts:
+        counts.append(len(rounds.make(models, NOW, at_once())))
     assert counts == [15, 15, 10]
 
 
@@ -173,6 +168,47 @@ def test_versions_rise_also_when_the_clock_goes_back() -> None:
     rounds._minute = -1
     again = latest(rounds.make(models, NOW - HOUR_MS))
     assert all(again[name].version > first[name].version for name in again)
+
+
+def test_the_first_day_of_a_shop_can_be_restored() -> None:
+    """Nothing is usual on it: no figure may become what JSON does not have."""
+    for model in (Flat(), None):
+        lane = Lane(UNBOUNDED)
+        shard = ForecastShard(lane)
+        lane.shards[0] = shard
+        shard.apply([Entry("a", "mugs", 2.0), Sale("a", NOW, 3, 1)], NOW)
+        made = Rounds(shard, 0, 1, pytest.fail).make(Chosen(model), NOW + MINUTE_MS)
+        (forecast,) = latest(made).values()
+        assert (forecast.source, forecast.demand_score >= 0) == ("model" if model else "base", True)
+        restored = ForecastShard(Lane(UNBOUNDED), [shard.snapshot()])
+        assert restored.products["a"].last == forecast
+
+
+def test_forecasts_outlive_a_crash_with_their_hours_and_versions() -> None:
+    rounds, models = shop_rounds(), Chosen(Flat())
+    shard = rounds._shard
+    documents = [shard.snapshot()]
+    first = latest(rounds.make(models, NOW))
+    documents.append(shard.changes() or b"")
+    assert shard.changes() is None
+    lane = Lane(UNBOUNDED)
+    again = ForecastShard(lane, documents)
+    lane.shards[0] = again
+    assert {name: product.last for name, product in again.products.items() if product.last} == first
+    # Two hours later, by a clock that has gone back since.
+    lane.clock.note(NOW + 2 * HOUR_MS, NOW - HOUR_MS)
+    made = Rounds(again, 0, 1, pytest.fail).make(models, NOW - HOUR_MS)
+    assert all(each.ended is not None and each.ended.hour.start_ms == NOW for each in made)
+    assert all(version.version > first[name].version for name, version in latest(made).items())
+
+
+def test_products_take_turns_when_the_flow_is_too_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("forecasting.state.rounds.BATCH", 5)
+    rounds, models, seen = shop_rounds(), Chosen(None), set[str]()
+    for minute in range(8):
+        calls = iter([False])
+        seen |= latest(rounds.make(models, NOW + minute * MINUTE_MS, lambda calls=calls: next(calls, True))).keys()  # type: ignore[misc]
+    assert len(seen) == 40
 
 
 def test_the_demand_score() -> None:

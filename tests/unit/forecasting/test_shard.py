@@ -151,6 +151,29 @@ def test_a_restored_flow_goes_on_as_one_that_never_stopped() -> None:
     assert flow.lane.history.stock[flow.lane.history.rows["20001"]] == 59
 
 
+def test_views_of_this_minute_outlive_a_crash() -> None:
+    flow = Flow()
+    now_ms = START_MS + DAY_MS
+    flow.feed([Sale("p", now_ms - HOUR_MS, 1, 1), Interest("p", now_ms + 30_000, False)], now_ms + 30_000)
+    flow.feed([Interest("p", now_ms + 40_000, False)] * 2, now_ms + 40_000)
+    flow.save(whole=True)
+    views = []
+    for each in (flow, flow.crashed()):
+        history = each.at(now_ms + 2 * MINUTE_MS)
+        row = np.array([history.rows["p"]])
+        views.append(history.minute_views.window(row, np.array([now_ms // MINUTE_MS]))[0, 0])
+    assert views == [3, 3]
+
+
+def test_interest_counts_from_the_first_message_on() -> None:
+    """The sums of a new flow have no moment yet."""
+    flow = Flow()
+    now_ms = START_MS + DAY_MS
+    flow.feed([Interest("p", now_ms - 5 * MINUTE_MS, True), Interest("p", now_ms, True)], now_ms)
+    history = flow.at(now_ms + MINUTE_MS)
+    assert history.minute_carts.sums[history.rows["p"]].sum() == 2
+
+
 def test_a_cancel_takes_back_the_latest_sale_of_its_user_once() -> None:
     flow = Flow()
     at_ms = START_MS + DAY_MS

@@ -92,6 +92,25 @@ def test_a_model_that_cannot_be_loaded_raises_an_alert_until_it_can(shelf: Shelf
     assert alerts() == []
 
 
+def test_an_error_that_nobody_thought_of_is_an_alert_and_no_end(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = ModelWatch(shelf)
+    shelf.state = Rollout("a")
+
+    def fail() -> Rollout:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shelf, "rollout", fail)
+        watch.look_safely()
+        watch.look_safely()
+        assert alerts() == ["ZeroDivisionError while looking at the registry"]
+    watch.look_safely()
+    assert alerts() == []
+    assert watch.of(OTHER) is shelf.model
+
+
 def test_a_folder_serves_while_the_registry_has_no_live_model(
     shelf: Shelf, model_folder: Path, tmp_path: Path
 ) -> None:
