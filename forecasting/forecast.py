@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.features import QUANTILES
-from forecasting.model import OUTPUTS, Units
+from forecasting.model import Units
 
 Floats = NDArray[np.float64]
 
@@ -55,5 +55,7 @@ def poisson_quantile(means: Floats, level: float, most: int = 1000) -> Floats:
 
 def next_day(today: Units, tomorrow: Units, left: float) -> Units:
     """Forecasts of the next 24 hours. left: the share of a day's sales that comes after this time of the day."""
-    parts = (getattr(today, name) * left + getattr(tomorrow, name) * (1 - left) for name in OUTPUTS)
+    parts = (
+        getattr(today, name) * left + getattr(tomorrow, name) * (1 - left) for name in ("p10", "p50", "p90", "mean")
+    )
     return Units(*parts)

@@ -9,7 +9,13 @@ from forecasting.features import Features
 KINDS = ("day", "hour")
 """The kinds of forecasts: the units of a calendar day (UTC), and of the next 60 minutes."""
 
-OUTPUTS = ("p10", "p50", "p90", "mean")
+SEES_SHOP = ("p10", "p50", "p90")
+"""Quantiles of models that see all features: ratios to the product's usual day."""
+
+BLIND = ("level_p10", "level_p50", "level_p90", "mean")
+"""Models that see products only: ratios to the usual day times what the shop does (`Features.level`)."""
+
+OUTPUTS = SEES_SHOP + BLIND
 
 Floats = NDArray[np.float64]
 
@@ -38,8 +44,10 @@ class Units(msgspec.Struct, frozen=True):
 def units_of(features: Features, ratios: NDArray[np.float32], blend: Blend) -> Units:
     """Units out of the outputs of the models. ratios: (rows, outputs), against a usual day, below 0 taken as 0."""
     said = np.maximum(ratios.astype(np.float64), 0.0) * features.scale[:, None]
-    quantiles = np.sort((1 - blend.seen) * said[:, :3].T + blend.seen * features.seen, axis=0)
-    mean = (1 - blend.steady) * said[:, 3] * features.level + blend.steady * features.steady
+    by_level = said[:, 3:] * features.level
+    both = (said[:, :3] + by_level[:, :3]).T / 2
+    quantiles = np.sort((1 - blend.seen) * both + blend.seen * features.seen, axis=0)
+    mean = (1 - blend.steady) * by_level[:, 3] + blend.steady * features.steady
     return Units(quantiles[0], quantiles[1], quantiles[2], mean)
 
 

@@ -63,7 +63,7 @@ def train(demand: list[Demand], end: int, seed: int, progress: Callable[[str, in
     examples = dict(zip(KINDS, examples_of(replay, Actual(known), end, seed, steps), strict=True))
     models = {}
     for kind, names, learning in (("day", DAY_FEATURES, DAY_LEARNING), ("hour", HOUR_FEATURES, HOUR_LEARNING)):
-        rounds = 3 * int(learning["quantile_rounds"]) + int(learning["mean_rounds"])
+        rounds = 6 * int(learning["quantile_rounds"]) + int(learning["mean_rounds"])
         models[kind] = fit(examples[kind], names, learning, seed, progress(f"learning {kind}s", rounds))
     raw = to_onnx(models)
     worst_difference(raw, models, {kind: examples[kind].vectors[-CHECKED_ROWS:] for kind in KINDS}, NAMES)

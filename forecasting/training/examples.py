@@ -23,12 +23,13 @@ HOUR_DAYS = 180
 
 class Examples(NamedTuple):
     """Features and what was sold. vectors: (examples, features). units: what was sold, cut down to the 99th
-    percentile of the product. scale: as in `Features`. age_days: days before the end. share: what the shop sold at
-    the time against the sum of the scales."""
+    percentile of the product. scale, level: as in `Features`. age_days: days before the end. share: what the shop
+    sold at the time against the sum of the scales."""
 
     vectors: NDArray[np.float32]
     units: NDArray[np.float64]
     scale: NDArray[np.float64]
+    level: NDArray[np.float64]
     age_days: NDArray[np.float64]
     share: NDArray[np.float64]
 
@@ -91,6 +92,7 @@ def _example(
         features.vectors,
         units,
         features.scale,
+        np.full(count, features.level),
         np.full(count, float(age_days)),
         np.full(count, share),
     )

@@ -1,8 +1,9 @@
 """Fits the models: quantiles and the mean, by gradient boosting (LightGBM).
 
 All learn ratios to a product's usual day, weighted by it: the pinball loss of a ratio, times the usual day, is the
-loss of the units. The model of the mean sees products only; what the shop does on a day is divided out of its
-targets (`forecasting/shop.py`)."""
+loss of the units. Half of the models see products only: what the shop does is divided out of their targets, as it
+was (the mean) or as it was forecast (quantiles; `forecasting/shop.py`). The mean of both kinds of quantiles is
+better than either where the shop grows."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,11 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.features import QUANTILES
+from forecasting.model import BLIND, OUTPUTS, SEES_SHOP
 from forecasting.names import OF_THE_SHOP
 from forecasting.training.examples import Examples
 
 HALF_LIFE_DAYS = 120
 """An example of so many days ago weighs half."""
+
+SHARES = dict(zip((*SEES_SHOP, *BLIND[:3]), QUANTILES * 2, strict=True))
+"""Output to its quantile."""
 
 LEARNING = {
     "num_leaves": 31,
@@ -43,34 +48,32 @@ def fit(
     seed: int,
     progress: Callable[[], None] = lambda: None,
 ) -> list[lgb.Booster]:
-    """Models of the quantiles 10, 50 and 90 and of the mean, in this order. progress: called after each round."""
+    """Models in the order of `OUTPUTS`. progress: called after each round."""
     learning = dict(learning)
-    rounds = [learning.pop("quantile_rounds")] * len(QUANTILES) + [learning.pop("mean_rounds")]
+    rounds = learning.pop("quantile_rounds"), learning.pop("mean_rounds")
     recent = 0.5 ** (examples.age_days / HALF_LIFE_DAYS)
+    blind = without_shop(examples.vectors, names)
     fitted = []
-    for number, count in enumerate(rounds):
-        is_mean = number == len(QUANTILES)
-        against = examples.scale * examples.share if is_mean else examples.scale
-        objective: dict[str, Any] = (
-            {"objective": "tweedie", "tweedie_variance_power": TWEEDIE_POWER}
-            if is_mean
-            else {"objective": "quantile", "alpha": QUANTILES[number]}
+    for output in OUTPUTS:
+        against, objective, count = (
+            examples.scale,
+            {"objective": "quantile", "alpha": SHARES.get(output)},
+            rounds[0],
         )
+        if output == "mean":
+            against, count = examples.scale * examples.share, rounds[1]
+            objective = {"objective": "tweedie", "tweedie_variance_power": TWEEDIE_POWER}
+        elif output in BLIND:
+            against = examples.scale * examples.level
         known = against > 0
         data = lgb.Dataset(
-            (without_shop(examples.vectors, names) if is_mean else examples.vectors)[known],
+            (blind if output in BLIND else examples.vectors)[known],
             examples.units[known] / against[known],
             weight=(against * recent)[known],
             feature_name=list(names),
         )
-        fitted.append(
-            lgb.train(
-                {**LEARNING, **objective, **learning, "seed": seed},
-                data,
-                count,
-                callbacks=[lambda _: progress()],
-            )
-        )
+        parameters: dict[str, Any] = {**LEARNING, **objective, **learning, "seed": seed}
+        fitted.append(lgb.train(parameters, data, count, callbacks=[lambda _: progress()]))
     return fitted
 
 

@@ -55,8 +55,9 @@ def test_forecasts_are_a_blend_in_order() -> None:
         np.array([1, 2]), np.zeros((2, 1), np.float32), np.array([10.0, 1.0]), 2.0, np.array([8.0, 1.0]),
         np.array([[0.0, 0.0], [5.0, 0.0], [20.0, 1.0]]),
     )  # fmt: skip
-    ratios = np.array([[0.1, 0.5, 1.5, 0.6], [3.0, 2.0, 1.0, -1.0]], np.float32)
-    units = units_of(features, ratios, Blend(seen=0.5, steady=0.5))
+    by_level = [[0.05, 0.25, 0.75, 0.6], [1.5, 1.0, 0.5, -1.0]]
+    ratios = np.concatenate([np.array([[0.1, 0.5, 1.5], [3.0, 2.0, 1.0]]), np.array(by_level)], axis=1)
+    units = units_of(features, ratios.astype(np.float32), Blend(seen=0.5, steady=0.5))
     assert units.p10.tolist() == pytest.approx([0.5, 1.0])
     assert units.p50.tolist() == pytest.approx([5.0, 1.0])
     assert units.p90.tolist() == pytest.approx([17.5, 1.5])
