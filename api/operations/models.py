@@ -1,11 +1,12 @@
 """Models of the routes for operations. Bodies of requests are validated with them; models of answers serve the
 OpenAPI description alone. A docstring of a model would be part of it, so the fields describe themselves."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
 from api.pricing.command_models import FreezeShown
+from api.web.requests import WholeNumber
 
 
 class Health(BaseModel):
@@ -102,14 +103,6 @@ class Status(BaseModel):
     freezes: list[FreezeShown] | None = Field(description="null where Redis does not answer.")
     policy: PolicyShown
     versions: dict[str, str]
-
-
-def _without_fraction(number: Any) -> Any:
-    return int(number) if isinstance(number, float) and number.is_integer() else number
-
-
-WholeNumber = Annotated[StrictInt, BeforeValidator(_without_fraction)]
-"""An integer. In JSON, 5.0 is one too."""
 
 
 class SourceShown(BaseModel):

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Path, Query, Request
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, BeforeValidator, StrictInt, ValidationError
 
 from api.web.errors import ApiError, describe
 from core.identifiers import IDENTIFIER, is_identifier
@@ -33,6 +33,14 @@ ToQuery = Annotated[
 ]
 
 Body = TypeVar("Body", bound=BaseModel)
+
+
+def _without_fraction(number: Any) -> Any:
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+WholeNumber = Annotated[StrictInt, BeforeValidator(_without_fraction)]
+"""An integer. In JSON, 5.0 is one too."""
 
 
 def check_id(text: str, *, noun: str) -> str:

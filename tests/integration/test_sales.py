@@ -54,7 +54,7 @@ def test_each_order_has_the_price_of_its_moment_and_what_comes_late_corrects_it(
     assert shop.select("SELECT product_id, product_name, total_orders, revenue_estimate FROM sales_profit") == [
         ("A", "Mug", 2, 5)
     ]
-    assert shop.differences() == {"A": (2, 5.0)}
+    wait_for(lambda: shop.differences() == {"A": (2, 5.0)}, what=shop.output)
     shop.start_api()
     wait_for(shop.api_ready, what=shop.output)
 
