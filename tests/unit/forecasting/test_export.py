@@ -26,6 +26,7 @@ def fitted(kind: str) -> "tuple[list[lgb.Booster], np.ndarray[tuple[int, int], n
     random = np.random.default_rng(6)
     target = (vectors.astype(np.float64) * 1e7 % 7).sum(axis=1) + random.random(len(vectors))
     learning = {"verbose": -1, "num_leaves": 31, "min_data_in_leaf": 5, "min_data_in_bin": 1, "max_bin": 1023}
+    learning["num_threads"] = 1
     blind = without_shop(vectors, NAMES[kind])
     seeing, seen = lgb.train(learning, lgb.Dataset(vectors, target), 20), vectors
     return [seeing] * len(SEES_SHOP) + [lgb.train(learning, lgb.Dataset(blind, target), 20)] * len(BLIND), seen
