@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Path, Query
 from pydantic import BaseModel, BeforeValidator, Field
 
-from api.web.requests import ID_PATTERN, WholeNumber
+from api.web.requests import ID_PATTERN
 from market.alerts import THRESHOLD_MAX, URL_CHARS_MAX, WINDOW_S_MAX
 
 SYMBOL_PATTERN = r"^[A-Za-z0-9_.:^=/-]{1,32}$"
@@ -135,7 +135,9 @@ class RuleRequest(BaseModel):
         le=int(THRESHOLD_MAX),
         description="A price, or percent for `move_percent`; all kinds but `anomaly` need one.",
     )
-    window_s: WholeNumber | None = Field(None, ge=1, le=WINDOW_S_MAX, description="For `move_percent`; default 60.")
+    window_s: Annotated[int | None, BeforeValidator(_no_text)] = Field(
+        None, ge=1, le=WINDOW_S_MAX, description="For `move_percent`; default 60."
+    )
     webhook: str | None = Field(
         None,
         min_length=1,

@@ -69,11 +69,12 @@ class Rounds:
         self._minute = -1
         self._waiting: list[str] = []
         self._day = -1
+        self._all = False
         self._days: dict[str, tuple[int, str, Quantities, Quantities]] = {}
 
     def restart(self) -> None:
         """Forecast all products again: the past is known now."""
-        self._minute = -1
+        self._minute, self._all = -1, True
         self._days.clear()
 
     def repeat(self) -> None:
@@ -128,13 +129,14 @@ class Rounds:
         busy = np.logical_or.reduce([ring.window(rows, steps).any(axis=1) for ring in rings])
         for row, is_busy in zip(rows.tolist(), busy.tolist(), strict=True):
             product = products.get(name := history.names[row])
-            if product is not None and (is_busy or self._is_due(name, product.last, minute, models)):
+            if product is not None and (is_busy or self._all or self._is_due(name, product.last, minute, models)):
                 yield name
+        self._all = False
 
     def _is_due(self, name: str, last: Forecast | None, minute: int, models: Models) -> bool:
         """True for a product that nobody looks at if it is its turn, or if a model could say more than the last
         forecast."""
-        if last is None or last.source not in ("model", "cached"):
+        if last is None or last.source != "model":
             return True
         if (minute + zlib.crc32(name.encode())) % QUIET_EVERY == 0:
             return True

@@ -67,7 +67,8 @@ def test_a_model_that_fails_its_gates_may_only_be_watched(trained: Path, url: st
     registry = Registry(url)
     about, raw = good(trained)
     failing = msgspec.json.decode(about, type=AboutModel)
-    bad = msgspec.json.encode(msgspec.structs.replace(failing, gates=[gate(name, 9.0) for name in LIMITS]))
+    gates = [gate(name, 9.0) for name in LIMITS]
+    bad = msgspec.json.encode(msgspec.structs.replace(failing, version="failing", gates=gates))
     for stage in ("canary", "live"):
         with pytest.raises(PromotionError, match="pinball, to the best simple method is 9"):
             registry.promote(bad, raw, stage, who="Ann", why="no")
