@@ -51,3 +51,9 @@ def is_quiet(history: History, start_ms: int, end_ms: int) -> bool:
     hours = {each % 24 for each in range(start_ms // HOUR_MS, (end_ms - 1) // HOUR_MS + 1)}
     steps: Any = [day * 24 + hour for day in days.tolist() for hour in hours]
     return not history.hours.window(slice(0, 1), np.array(steps, np.int64)).any()
+
+
+def is_shut(history: History) -> bool:
+    """True if the shop does not sell in the 60 minutes from the history's moment on, by all that is known."""
+    at_ms = history.at_ms
+    return is_closed(history, at_ms // DAY_MS) or is_quiet(history, at_ms, at_ms + HOUR_MS)

@@ -11,7 +11,7 @@ from typing import NoReturn
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from core.timestamps import DAY_MS, parse_rfc3339
+from core.timestamps import parse_rfc3339
 from forecasting.model import ModelError
 
 BAD_INPUT = 2
@@ -48,11 +48,6 @@ def day_text(day: int) -> str:
 def moment_text(at_ms: int) -> str:
     """The time of UTC milliseconds, such as 2011-10-31T09:00:00Z."""
     return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def midnight_ms(day: int) -> int:
-    """The beginning of a day."""
-    return day * DAY_MS
 
 
 class Parser(argparse.ArgumentParser):

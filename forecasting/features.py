@@ -64,7 +64,8 @@ class _Days:
         self.orders = history.day_orders.window(rows, self.open).astype(np.float64)
         self.amounts = history.day_amounts.window(rows, self.open).astype(np.float64)
         self.raw = raw
-        self.units = np.minimum(raw, _cap(raw)[:, None])
+        self.cap = _cap(raw)[:, None]
+        self.units = np.minimum(raw, self.cap)
         shop = slice(0, 1)
         self.shop = Shop(history.days.window(shop, self.open)[0], self.open, day)
         self.shop_orders = Shop(history.day_orders.window(shop, self.open)[0], self.open, day)
@@ -162,12 +163,12 @@ def hour_features(history: History, rows: Rows) -> Features:
     values["carts_60m"] = _last_minutes(history, history.minute_carts, rows, 60)
     values["units_today"] = _today(history, rows) / scale
     alike = _same_hours(history, rows, days.open[days.recent(28)])
-    capped = np.minimum(alike, _cap(days.raw)[:, None])
+    capped = np.minimum(alike, days.cap)
     values["hour_28d"] = capped.sum(axis=1) / days.lived(28) / scale
     values["hour_7d"] = capped[:, days.open[days.recent(28)] >= today - 7].sum(axis=1) / days.lived(7) / scale
     values["hour_sold_28d"] = (alike > 0).sum(axis=1) / days.lived(28)
     same_weekday = [day for day in days.open[days.recent(28)].tolist() if (today - day) % 7 == 0]
-    of_weekday = np.minimum(_same_hours(history, rows, np.array(same_weekday, np.int64)), _cap(days.raw)[:, None])
+    of_weekday = np.minimum(_same_hours(history, rows, np.array(same_weekday, np.int64)), days.cap)
     values["hour_weekday_4"] = of_weekday.sum(axis=1) / max(len(same_weekday), 1) / scale
     values["units_28d"], values["units_7d"] = sums[28] / days.lived(28) / scale, sums[7] / days.lived(7) / scale
     values["sold_28d"] = (days.raw[:, days.recent(28)] > 0).sum(axis=1) / days.lived(28)

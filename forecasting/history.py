@@ -24,12 +24,10 @@ NEVER = -1
 
 _FIRST_ROWS = 256
 
-Counts = NDArray[np.int32]
-
 
 class PackedRow(msgspec.Struct, array_like=True, gc=False):
     """The sums of one product that are not 0, by step (`Ring`). minutes: units, orders, views, carts. days: units,
-    orders, amounts. waiting: what it does not know yet (product, moment, units, amount, orders, known from)."""
+    orders, amounts. waiting: what it does not know yet (moment, units, amount, orders, known from)."""
 
     first_ms: int
     last_ms: int

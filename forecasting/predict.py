@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 from core.timestamps import DAY_MS
-from forecasting.calendar import is_closed, is_quiet
+from forecasting.calendar import is_closed, is_shut
 from forecasting.commands import Parser, argument, moment_of, moment_text, progress_bar, run
 from forecasting.features import day_features, hour_features, recent_rows
-from forecasting.history import HOUR_MS, MINUTE_MS, History
+from forecasting.history import MINUTE_MS, History
 from forecasting.model import KINDS, Units, nothing
 from forecasting.replay import Replay
 from forecasting.serving.session import Model, load_model
@@ -37,7 +37,7 @@ def forecasts_at(model: Model, history: History, horizon: str) -> tuple[list[str
         if is_closed(history, target):
             return products, target * DAY_MS, nothing(len(rows))
         return products, target * DAY_MS, model.forecast("day", day_features(history, rows, today, target))
-    if is_closed(history, history.at_ms // DAY_MS) or is_quiet(history, history.at_ms, history.at_ms + HOUR_MS):
+    if is_shut(history):
         return products, history.at_ms, nothing(len(rows))
     return products, history.at_ms, model.forecast("hour", hour_features(history, rows))
 

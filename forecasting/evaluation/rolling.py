@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.timestamps import DAY_MS
-from forecasting.calendar import is_closed, is_quiet
+from forecasting.calendar import is_closed, is_shut
 from forecasting.evaluation.simple_methods import DayMethods, HourMethods, Method
 from forecasting.features import day_features, hour_features, recent_rows
 from forecasting.history import HOUR_MS, History
@@ -70,7 +70,7 @@ class Period:
             for start_ms in range(0, DAY_MS, HOUR_MS):
                 history = self._replay.until(day * DAY_MS + start_ms)
                 # Hours that are forecast as nothing count if something was sold in them.
-                if not _is_shut(history) or self._hour(day, start_ms).any():
+                if not is_shut(history) or self._hour(day, start_ms).any():
                     hour_parts.append(self._hour_of(model, history, of_hours))
         if not day_parts or not hour_parts:
             raise ValueError("the shop sold nothing in the days that are to be forecast")
@@ -97,7 +97,7 @@ class Period:
     def _hour_of(self, model: Model, history: History, of_hours: HourMethods) -> Rolled:
         rows = recent_rows(history)
         features = hour_features(history, rows)
-        said = nothing(len(rows)) if _is_shut(history) else model.forecast("hour", features)
+        said = nothing(len(rows)) if is_shut(history) else model.forecast("hour", features)
         places = self._places(history, rows)
         day, start_ms = divmod(history.at_ms, DAY_MS)
         methods = of_hours.at(day, start_ms, places) | {MODEL: Method(said.p10, said.p50, said.p90, said.mean)}
@@ -116,12 +116,6 @@ class Period:
 
     def _places(self, history: History, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         return self._actual.places([history.names[row] for row in rows.tolist()])
-
-
-def _is_shut(history: History) -> bool:
-    """True if the shop does not sell in the next hour, by all that is known."""
-    at_ms = history.at_ms
-    return is_closed(history, at_ms // DAY_MS) or is_quiet(history, at_ms, at_ms + HOUR_MS)
 
 
 def _joined(parts: list[Rolled]) -> Rolled:

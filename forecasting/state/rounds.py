@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.timestamps import DAY_MS
-from forecasting.calendar import is_closed, is_quiet, open_days
+from forecasting.calendar import is_closed, is_shut, open_days
 from forecasting.features import Features, day_features, hour_features, recent_rows
 from forecasting.forecast import by_chance, demand_score, next_day, shorter
 from forecasting.history import HOUR_MS, MINUTE_MS
@@ -164,12 +164,7 @@ class Rounds:
 
     def _by_model(self, model: Forecaster, names: list[str], features: Features, now_ms: int) -> list[Made]:
         """Raises ModelError."""
-        history = self._lane.history
-        at_ms = history.at_ms
-        if is_closed(history, at_ms // DAY_MS) or is_quiet(history, at_ms, at_ms + HOUR_MS):
-            hour = nothing(len(names))
-        else:
-            hour = model.forecast("hour", features)
+        hour = nothing(len(names)) if is_shut(self._lane.history) else model.forecast("hour", features)
         today, tomorrow = self._days_of(model, names, features.rows)
         left = self._left_of_day()
         sizes = self._order_sizes(features.rows)
@@ -183,7 +178,7 @@ class Rounds:
 
     def _without(self, names: list[str], features: Features, now_ms: int) -> Iterator[Made]:
         """Forecasts of products that no model forecasts."""
-        means = self._category_means()
+        means = category_means(self._lane)
         for place, name in enumerate(names):
             product = self._shard.products[name]
             last = product.last
@@ -298,10 +293,6 @@ class Rounds:
         units = history.days.window(rows, steps).sum(axis=1)
         sizes: NDArray[np.float64] = np.divide(units, orders, out=np.ones(len(rows)), where=orders > 0)
         return sizes
-
-    def _category_means(self) -> dict[str, tuple[float, float]]:
-        """By category, the mean of its products: units of this hour, and of a day."""
-        return category_means(self._lane)
 
 
 def category_means(lane: Lane) -> dict[str, tuple[float, float]]:
